@@ -1,0 +1,54 @@
+# A machine with Python >= 3.11 and make is all that is needed: everything else comes into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+READY := $(VENV)/.ready
+
+
+.PHONY: help demo test test-real lint format bench docs lock clean
+help: ## Tell what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(READY) ## Run the example analysis in both engines on a data centre in one process
+	$(BIN)/ctadata demo
+
+test: $(READY) ## Run the tests that need no system packages
+	$(BIN)/python -m pytest -m "not real"
+
+test-real: $(READY) ## Run the tests on real servers and engines (Debian packages)
+	sh tests/real/install.sh
+	$(BIN)/python -m pytest -m real tests/real
+
+lint: $(READY) ## Check style, types and layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: $(READY) ## Lay out the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY) ## Measure against curl, davix and others; prints a table
+	$(BIN)/python -m benchmarks
+
+docs: $(READY) ## Build the documentation into docs/_build
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
+
+lock: $(READY) ## Resolve the pins of requirements.lock anew
+	$(UV) pip compile -q --upgrade pyproject.toml snakemake_plugin/pyproject.toml airflow_provider/pyproject.toml \
+	  --all-extras --group dev --group docs --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-package ctadata-providers --no-emit-package snakemake-storage-plugin-cta \
+	  --no-emit-package airflow-provider-cta -o requirements.lock
+
+clean: ## Remove what was made
+	rm -rf $(VENV) docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+$(READY): requirements.lock pyproject.toml snakemake_plugin/pyproject.toml airflow_provider/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed; say make PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check uv
+	$(UV) pip install -q --require-hashes -r requirements.lock
+	$(UV) pip install -q --no-deps --no-build-isolation -e . -e snakemake_plugin -e airflow_provider
+	@touch $@
