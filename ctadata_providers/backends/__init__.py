@@ -1,0 +1,24 @@
+"""What speaks to a kind of server: six operations and a few that only some can do."""
+
+from ctadata_providers.backends.base import (
+    Backend,
+    ChecksumBackend,
+    FileInfo,
+    ReadResult,
+    RenameBackend,
+    WriteResult,
+)
+from ctadata_providers.config import Config
+
+__all__ = ["Backend", "ChecksumBackend", "FileInfo", "ReadResult", "RenameBackend", "WriteResult", "open_backend"]
+
+
+def open_backend(config: Config) -> Backend:
+    """Return the backend that the settings choose; no I/O."""
+    if config.backend == "memory":
+        from ctadata_providers.backends.memory import MemoryBackend
+
+        return MemoryBackend()
+    from ctadata_providers.backends.webdav import WebdavBackend
+
+    return WebdavBackend(config)

@@ -1,0 +1,167 @@
+"""What a backend is: six operations, small; what is rich is built above it, once."""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Protocol, runtime_checkable
+
+from ctadata_providers.session.request import Sink, Source
+from ctadata_providers.uri import format_uri, split
+
+
+@dataclass(frozen=True, slots=True)
+class FileInfo:
+    """What a server tells about a file or folder.
+
+    Attributes:
+        path: Absolute path below the base path.
+        is_dir: Whether it is a folder.
+        size: Bytes; None for a folder, or when the server does not tell.
+        modified: Time of the last change as the server wrote it (RFC 1123 or ISO 8601); see `mtime`.
+        etag: Entity tag, if any.
+        checksums: Hexadecimal checksums by algorithm, as far as the server told.
+        locality: `ONLINE`, `NEARLINE`, `ONLINE_AND_NEARLINE`, `UNAVAILABLE`, `LOST` or `NONE` on dCache, else None.
+    """
+
+    path: str
+    is_dir: bool
+    size: int | None = None
+    modified: str | None = None
+    etag: str | None = None
+    checksums: Mapping[str, str] = field(default_factory=dict, hash=False)
+    locality: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The last element of the path."""
+        return split(self.path)[1]
+
+    @property
+    def uri(self) -> str:
+        """The canonical `cta://` address; that of a folder ends in a slash."""
+        return format_uri(self.path, folder=self.is_dir)
+
+    @property
+    def mtime(self) -> float | None:
+        """Time of the last change in epoch seconds, None when the server does not tell or cannot be understood."""
+        if self.modified is None:
+            return None
+        try:
+            return parsedate_to_datetime(self.modified).timestamp()
+        except (ValueError, OverflowError):
+            pass
+        try:
+            return datetime.fromisoformat(self.modified).timestamp()
+        except (ValueError, OverflowError):
+            return None
+
+
+class Backend(Protocol):
+    """The six operations. Paths are absolute, checked, and below the base path.
+
+    Every operation raises the errors of `ctadata_providers.errors` by meaning: `NotFoundError`, `IsADirError`,
+    `NotADirError`, `PermissionDeniedError`, `CredentialError`, `QuotaError`, `UnsupportedError`, `TransientError`.
+    What may be repeated safely has been, before a `TransientError` is raised, but in `read` and `write`, where only
+    the caller can start again.
+    """
+
+    def stat(self, path: str) -> FileInfo:
+        """Tell about one file or folder."""
+
+    def list_dir(self, path: str) -> Iterator[FileInfo]:
+        """Give the entries of a folder as they arrive, in the server's order.
+
+        Raises:
+            NotADirError: When it is a file.
+            TransientError: When the listing breaks after its first entry: what was given is not all.
+        """
+
+    def read(
+        self, path: str, sink: Sink, *, start: int = 0, end: int | None = None, if_match: str | None = None
+    ) -> "Future[ReadResult]":
+        """Push the bytes from `start` up to but without `end` into a sink, which is called in another thread.
+
+        Nothing but bytes of the file reaches the sink: no error page, no redirect.
+
+        Raises:
+            UnsupportedError: By the future, when the server ignores ranges.
+        """
+
+    def write(self, path: str, source: Source, *, size: int, overwrite: bool) -> "Future[WriteResult]":
+        """Store `size` bytes of a source under a name; a failure may leave a part of them there.
+
+        Raises:
+            AlreadyExistsError: By the future, when the name exists, `overwrite` is false and the server can tell.
+            NotFoundError: By the future, when a parent folder is missing and the server makes none.
+        """
+
+    def make_dir(self, path: str) -> None:
+        """Make one folder.
+
+        Raises:
+            AlreadyExistsError: When the name exists and the server tells.
+            NotFoundError: When the parent is missing and the server makes none.
+        """
+
+    def remove(self, path: str, *, is_file: bool = False) -> None:
+        """Remove one file or empty folder; `is_file` says that the caller knows it to be a file.
+
+        Raises:
+            StorageError: When it is a folder that is not empty.
+        """
+
+    def close(self) -> None:
+        """Close idle connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResult:
+    """How a read ended.
+
+    Attributes:
+        size: Size of the whole file, None when the server did not tell.
+        etag: Entity tag, if any.
+        checksums: Checksums of the whole file that came with this answer, asked for by it.
+        encrypted: False when the bytes came over plain http.
+    """
+
+    size: int | None
+    etag: str | None = None
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    encrypted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """How a write ended.
+
+    Attributes:
+        checksums: Checksums that the server computed on what it stored, if it told.
+    """
+
+    checksums: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class RenameBackend(Protocol):
+    """A backend that can rename within its server."""
+
+    def can_rename(self, path: str) -> bool:
+        """Tell whether this server, with this credential, may rename something to this path."""
+
+    def rename(self, source: str, target: str, *, overwrite: bool) -> None:
+        """Rename a file or folder; with `overwrite` the caller has made sure that the target is no folder.
+
+        Raises:
+            AlreadyExistsError: When the target exists, `overwrite` is false and the server can tell.
+        """
+
+
+@runtime_checkable
+class ChecksumBackend(Protocol):
+    """A backend whose server computes or keeps checksums."""
+
+    def checksum(self, path: str, algorithm: str) -> Mapping[str, str]:
+        """Ask for a checksum; the answer may hold another algorithm, or nothing when the server offers none."""

@@ -1,0 +1,62 @@
+"""What is known of the servers that users meet, by their `Server` header."""
+
+from dataclasses import dataclass
+
+LONG_WAIT = 330.0
+"""Seconds that dCache may take to find a pool, and an XRootD redirector to look for a name it has not seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """How a kind of server differs from RFC 4918.
+
+    Attributes:
+        name: For messages.
+        literal_hrefs: hrefs are not percent-encoded, nor is the Destination of a MOVE decoded (XRootD, all versions).
+        cuts_query: A `?` in a name cuts it, so that another file would be met (XRootD).
+        digest_on_transfer: Want-Digest on GET and PUT is answered at once (dCache; on XRootD 5 a GET with it kills
+            the server).
+        redirects_uploads: PUT is redirected only after `Expect: 100-continue`, however small it is (dCache).
+        expect_wait: Seconds to wait for the answer to `Expect`.
+        cuts_destination: A `?` or `;` in the Destination of a MOVE cuts it, although encoded (WsgiDAV).
+    """
+
+    name: str = ""
+    literal_hrefs: bool = False
+    cuts_query: bool = False
+    digest_on_transfer: bool = False
+    redirects_uploads: bool = False
+    expect_wait: float = 5.0
+    cuts_destination: bool = False
+
+    def can_rename_to(self, path: str) -> bool:
+        """Tell whether a MOVE to this path leads to this path.
+
+        XRootD cuts a Destination at `?` and trims blanks and bytes above 0x7f from its end (seen on 5.5.3); WsgiDAV
+        decodes it before it cuts query and parameters off (seen on 4.4.0): another file would be overwritten.
+        """
+        if self.literal_hrefs:
+            return "?" not in path and 0x21 <= path.encode()[-1] <= 0x7E
+        return is_plain(path) or not self.cuts_destination
+
+
+def is_plain(path: str) -> bool:
+    """Tell whether every server that is known renames to this path rightly."""
+    return not {"?", ";"} & set(path) and 0x21 <= path.encode()[-1] <= 0x7E
+
+
+OTHER = Server()
+WSGIDAV = Server(name="WsgiDAV", cuts_destination=True)
+DCACHE = Server(name="dCache", digest_on_transfer=True, redirects_uploads=True, expect_wait=LONG_WAIT)
+XROOTD = Server(name="XRootD", literal_hrefs=True, cuts_query=True, expect_wait=LONG_WAIT)
+
+
+def identify(header: str | None) -> Server:
+    """Return what is known of the server that sent this `Server` header.
+
+    >>> identify("XrootD/v5.5.3").name, identify("dCache/9.2.47").name, identify("nginx").name
+    ('XRootD', 'dCache', '')
+    """
+    text = (header or "").lower()
+    known = (("xrootd", XROOTD), ("dcache", DCACHE), ("cheroot", WSGIDAV), ("wsgidav", WSGIDAV))
+    return next((server for word, server in known if word in text), OTHER)

@@ -1,0 +1,398 @@
+"""A WebDAV door (RFC 4918): dCache, XRootD, Apache, nginx and their like."""
+
+import threading
+import time
+from collections.abc import Generator, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from ctadata_providers.backends import propfind
+from ctadata_providers.backends.base import FileInfo, ReadResult, WriteResult
+from ctadata_providers.backends.servers import Server, identify, is_plain
+from ctadata_providers.checksum import parse_digests
+from ctadata_providers.config import Config
+from ctadata_providers.credentials.resolve import origin
+from ctadata_providers.errors import (
+    AlreadyExistsError,
+    CredentialError,
+    IsADirError,
+    NotADirError,
+    NotFoundError,
+    PermissionDeniedError,
+    StorageError,
+    TransientError,
+    UnsupportedError,
+)
+from ctadata_providers.retry import log_retry
+from ctadata_providers.session import Request, Response, Session, Sink, Source
+from ctadata_providers.session.tasks import spawn
+from ctadata_providers.uri import segment_fault, split
+
+EXPECT_FROM = 1024 * 1024
+"""Bytes from which an upload asks first: below, the round trip costs more than a refused body."""
+CHECKSUM_TIMEOUT = 2.0
+CHECKSUMS_AT_ONCE = 2
+TRANSFER_DIGEST = "adler32"
+
+
+class WebdavBackend:
+    """The six operations on a WebDAV door, rename and checksums."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._session = Session(config)
+        self._checksum_slots = threading.BoundedSemaphore(CHECKSUMS_AT_ONCE)
+        self._checksums_time_out = False
+        self._rename_refused = False
+
+    @property
+    def server(self) -> Server:
+        """What the door is, as far as its answers have told."""
+        return identify(self._session.server_header)
+
+    def stat(self, path: str) -> FileInfo:
+        """Tell about one file or folder, by PROPFIND Depth 0."""
+        request = replace(self._propfind(path, self._url(path), depth="0", act="look up"), retried=False)
+
+        def once() -> Response:
+            try:
+                return self._session.message(request)
+            except TransientError as error:
+                if error.status == 500 and self.server.literal_hrefs and self._is_below_a_file(path):
+                    raise NotFoundError(f"cannot look up {path}: its parent is a file", path=path) from error
+                raise
+
+        response = self._session.policy.call(once)
+        entry = next(propfind.parse([response.body], path=path), None)
+        if entry is None:
+            raise StorageError(f"the door tells nothing about {path}", path=path)
+        return _info(entry, path)
+
+    def list_dir(self, path: str) -> Iterator[FileInfo]:
+        """Give the entries of a folder as they arrive, by one PROPFIND Depth 1."""
+        given = False
+        attempt = 0
+        while True:
+            try:
+                with closing(self._list_once(path)) as entries:
+                    for info in entries:
+                        given = True
+                        yield info
+                return
+            except TransientError as error:
+                delay = None if given else self._session.policy.delay(attempt, error)
+                if delay is None:
+                    raise self._explained(path, error) from error
+                attempt += 1
+                log_retry(error, attempt, delay)
+                time.sleep(delay)
+            except (NotFoundError, StorageError) as error:
+                if given:
+                    raise
+                raise self._explained(path, error) from error
+
+    def read(
+        self, path: str, sink: Sink, *, start: int = 0, end: int | None = None, if_match: str | None = None
+    ) -> Future[ReadResult]:
+        """Push a file's bytes into a sink, by GET."""
+        if start > 0 and end is None:
+            end = self.stat(path).size  # XRootD 5.5 answers an open range with no bytes
+        return spawn(self._read(path, sink, start, end, if_match))
+
+    def write(self, path: str, source: Source, *, size: int, overwrite: bool) -> Future[WriteResult]:
+        """Store a source's bytes, by PUT."""
+        return spawn(self._write(path, source, size, overwrite))
+
+    def make_dir(self, path: str) -> None:
+        """Make one folder, by MKCOL (with a slash: nginx wants it)."""
+        try:
+            self._session.message(self._request("MKCOL", path, "make folder", url=self._url(path) + "/"))
+        except UnsupportedError as error:
+            if error.status == 405:  # RFC 4918: MKCOL on what exists
+                raise AlreadyExistsError(f"cannot make folder {path}: it exists", path=path, status=405) from error
+            raise
+
+    def remove(self, path: str, *, is_file: bool = False) -> None:
+        """Remove one file or empty folder, by DELETE.
+
+        DELETE of a folder is recursive on dCache, Apache, nginx and WsgiDAV, so that what may be one is listed first.
+        """
+        is_dir = not is_file and self._is_dir_to_remove(path)
+        url = self._url(path) + ("/" if is_dir and not self.server.literal_hrefs else "")
+        retried = False
+
+        def once() -> None:
+            nonlocal retried
+            try:
+                self._session.message(self._request("DELETE", path, "remove", url=url, retried=False))
+            except NotFoundError:
+                if not retried:
+                    raise
+            except TransientError:
+                retried = True
+                raise
+
+        self._session.policy.call(once)
+
+    def can_rename(self, path: str) -> bool:
+        """Tell whether this server, with this credential, may rename something to this path."""
+        if self._rename_refused:
+            return False
+        token = self._session.credential.token()
+        if token is not None and token.scopes is not None:
+            rights = {scope.partition(":")[0] for scope in token.scopes}
+            if "storage.create" in rights and "storage.modify" not in rights:
+                return False
+        if not is_plain(path):
+            self._meet()
+        return self.server.can_rename_to(path)
+
+    def rename(self, source: str, target: str, *, overwrite: bool) -> None:
+        """Rename, by MOVE with a full URL as Destination."""
+        if not self.can_rename(target):
+            raise UnsupportedError(f"this server does not rename rightly to {target}", path=target)
+        headers = {"Destination": self._destination(target), "Overwrite": "T" if overwrite else "F"}
+        request = self._request("MOVE", source, "rename", headers=headers, retried=False)
+        try:
+            self._session.message(request)
+        except (PermissionDeniedError, UnsupportedError):
+            self._rename_refused = True
+            raise
+        except TransientError:
+            # It may have happened all the same: the source tells.
+            if self._exists(source) or not self._exists(target):
+                raise
+
+    def checksum(self, path: str, algorithm: str) -> Mapping[str, str]:
+        """Ask for a checksum by HEAD with Want-Digest.
+
+        XRootD 5.5 hangs over TLS when the checksum is not stored yet, and with more than a few at once; so few at a
+        time, 2 s, and no further question to a server that once gave no answer in time.
+        """
+        if self._checksums_time_out:
+            return {}
+        headers = {"Want-Digest": algorithm}
+        request = self._request(
+            "HEAD", path, "ask for the checksum of", headers=headers, timeout=CHECKSUM_TIMEOUT, retried=False
+        )
+        with self._checksum_slots:
+            try:
+                return _digests(self._session.message(request))
+            except TransientError:
+                self._checksums_time_out = True
+                return {}
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._session.close()
+
+    async def _read(self, path: str, sink: Sink, start: int, end: int | None, if_match: str | None) -> ReadResult:
+        ranged = start > 0 or end is not None
+        headers = {}
+        if ranged:
+            headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
+        elif self.server.digest_on_transfer:
+            headers["Want-Digest"] = TRANSFER_DIGEST
+        if if_match is not None:
+            headers["If-Match"] = if_match
+
+        def accept(response: Response) -> Sink:
+            if urlsplit(response.url).path.endswith("/"):
+                raise IsADirError(f"cannot download {path}: it is a folder", path=path, remedy="download it as a tree")
+            if ranged:
+                _check_range(response, path, start, end)
+            return sink
+
+        request = self._request("GET", path, "download", headers=headers, accept=accept)
+        response = await self._session.exchange(request)
+        return ReadResult(
+            size=_total_size(response),
+            etag=response.headers.get("etag"),
+            checksums=_digests(response) if "Want-Digest" in headers else {},
+            encrypted=response.url.startswith("https://"),
+        )
+
+    async def _write(self, path: str, source: Source, size: int, overwrite: bool) -> WriteResult:
+        server = self.server
+        headers = {} if overwrite else {"If-None-Match": "*"}
+        if server.digest_on_transfer:
+            headers["Want-Digest"] = TRANSFER_DIGEST
+        expect = server.redirects_uploads or size >= EXPECT_FROM
+        request = self._request(
+            "PUT",
+            path,
+            "upload",
+            headers=headers,
+            source=source,
+            size=size,
+            expect=expect,
+            expect_wait=server.expect_wait,
+        )
+        response = await self._session.exchange(request)
+        return WriteResult(checksums=_digests(response) if server.digest_on_transfer else {})
+
+    def _list_once(self, path: str) -> Generator[FileInfo, None, None]:
+        url = self._url(path)
+        if not url.endswith("/") and not self.server.literal_hrefs:
+            url += "/"  # Apache redirects a folder without it; XRootD answers 500 for a file with it
+        request = self._propfind(path, url, depth="1", act="list")
+        with self._session.stream(request) as (_, chunks):
+            for entry in propfind.parse(chunks, path=path):
+                name = self._entry_name(entry.href, path)
+                if name is not None:
+                    yield _info(entry, f"{path.rstrip('/')}/{name}")
+                elif not entry.is_dir:
+                    raise NotADirError(f"cannot list {path}: it is a file", path=path)
+
+    def _entry_name(self, href: str, folder: str) -> str | None:
+        """Return the name that an href gives to an entry of a folder, None for the folder itself.
+
+        Raises:
+            StorageError: When the href leads out of the folder: no honest server lists such a thing.
+        """
+        raw = href
+        if href.startswith(("http://", "https://")):
+            if origin(href) != origin(self._config.door_url):
+                raise _hostile(href, folder)
+            raw = urlsplit(href).path
+        literal = raw if self.server.literal_hrefs else unquote(raw, errors="surrogateescape")
+        inside = (self._config.base_path.rstrip("/") + folder).rstrip("/")
+        if literal.rstrip("/") == inside:
+            return None
+        parent, _, name = literal.removesuffix("/").rpartition("/")
+        if parent != inside or segment_fault(name):
+            raise _hostile(href, folder)
+        return name
+
+    def _is_dir_to_remove(self, path: str) -> bool:
+        """Tell whether a path is a folder, and make sure that it is then empty."""
+        try:
+            first = next(self.list_dir(path), None)
+        except NotADirError:
+            return False
+        if first is not None:
+            raise StorageError(
+                f"cannot remove {path}: the folder is not empty", path=path, remedy="remove it recursively (rm -r)"
+            )
+        return True
+
+    def _explained(self, path: str, error: StorageError) -> StorageError:
+        """Return a better error for a failed listing: servers answer with anything when it is a file."""
+        if isinstance(error, (NotADirError, PermissionDeniedError)) or error.status in (None, 404):
+            return error
+        try:
+            is_file = not self.stat(path).is_dir
+        except StorageError:
+            return error
+        return NotADirError(f"cannot list {path}: it is a file", path=path) if is_file else error
+
+    def _is_below_a_file(self, path: str) -> bool:
+        """Tell whether the parent is no folder: XRootD answers 500 then."""
+        parent = split(path)[0]
+        if parent == path:
+            return False
+        try:
+            return not self.stat(parent).is_dir
+        except NotFoundError:
+            return True
+
+    def _exists(self, path: str) -> bool:
+        try:
+            self.stat(path)
+        except NotFoundError:
+            return False
+        return True
+
+    def _url(self, path: str) -> str:
+        """Return the URL of a path.
+
+        Raises:
+            UnsupportedError: For a name with `?` on a server that would cut it and meet another file.
+        """
+        if "?" in path:
+            self._meet()
+            if self.server.cuts_query:
+                raise UnsupportedError(
+                    f"{self.server.name} cuts a name at '?' and would meet another file: {path}",
+                    path=path,
+                    remedy="use a name without '?'",
+                )
+        return self._config.door_url + quote(self._config.base_path.rstrip("/") + path)
+
+    def _meet(self) -> None:
+        """Make sure that it is known what the door is."""
+        if self._session.server_header is not None:
+            return
+        try:
+            self._session.message(self._request("OPTIONS", "/", "reach"))
+        except (StorageError, CredentialError):
+            if self._session.server_header is None:
+                raise  # any answer will do, but there was none
+
+    def _destination(self, path: str) -> str:
+        """Return the Destination of a rename; XRootD does not decode it."""
+        if not self.server.literal_hrefs:
+            return self._url(path)
+        literal = self._config.door_url + self._config.base_path.rstrip("/") + path
+        return literal.encode().decode("latin-1")  # http.client encodes header values so
+
+    def _request(self, method: str, path: str, act: str, **options: Any) -> Request:
+        return Request(method=method, path=path, act=act, **{"url": self._url(path), **options})
+
+    def _propfind(self, path: str, url: str, *, depth: str, act: str) -> Request:
+        headers = {"Depth": depth, "Content-Type": "application/xml; charset=utf-8"}
+        return self._request("PROPFIND", path, act, url=url, headers=headers, body=propfind.BODY)
+
+
+def _info(entry: propfind.Entry, path: str) -> FileInfo:
+    properties = entry.properties
+    size = properties.get("size", "")
+    return FileInfo(
+        path=path,
+        is_dir=entry.is_dir,
+        size=int(size) if size.isdecimal() and not entry.is_dir else None,
+        modified=properties.get("modified") or None,
+        etag=properties.get("etag") or None,
+        checksums=parse_digests([properties["checksums"]]) if "checksums" in properties else {},
+        locality=properties.get("locality") or None,
+    )
+
+
+def _digests(response: Response) -> dict[str, str]:
+    return parse_digests(v for name, v in response.headers.items() if name in ("digest", "repr-digest"))
+
+
+def _check_range(response: Response, path: str, start: int, end: int | None) -> None:
+    """Make sure that the answer holds the bytes that were asked for.
+
+    Raises:
+        UnsupportedError: When the server sends the whole file instead.
+        TransientError: When it sends other bytes.
+    """
+    if response.status != 206:
+        raise UnsupportedError(f"the server ignores ranges of {path} (it answered {response.status})", path=path)
+    unit, _, rest = response.headers.get("content-range", "").partition(" ")
+    span, _, _ = rest.partition("/")
+    first, _, last = span.partition("-")
+    right = unit == "bytes" and first == str(start) and (end is None or last == str(end - 1))
+    if not right:
+        raise TransientError(f"the server sent other bytes of {path} than {start}-{end}: {span!r}", path=path)
+
+
+def _total_size(response: Response) -> int | None:
+    if response.status == 206:
+        total = response.headers.get("content-range", "").rpartition("/")[2]
+    else:
+        total = response.headers.get("content-length", "")
+    return int(total) if total.isdecimal() else None
+
+
+def _hostile(href: str, folder: str) -> StorageError:
+    return StorageError(
+        f"the server lists {href!r} in {folder}: a name that leads elsewhere or that no address can hold",
+        path=folder,
+        remedy="nothing was written; have the file renamed, or tell the server's operators",
+    )

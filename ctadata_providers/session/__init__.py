@@ -1,0 +1,270 @@
+"""HTTP, once: TLS, time-outs, redirects, errors and origin-bound credentials for both stacks.
+
+libcurl carries bytes (`exchange`), requests carries messages (`message`, `stream`); what is decided is decided here.
+"""
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from ctadata_providers.config import Config
+from ctadata_providers.credentials import ClientCertificate, Credential, Token, resolve
+from ctadata_providers.credentials.resolve import origin
+from ctadata_providers.errors import CredentialError, StorageError
+from ctadata_providers.retry import RetryPolicy
+from ctadata_providers.session.exchange import Exchange, Wire
+from ctadata_providers.session.limits import RateLimiter
+from ctadata_providers.session.loop import curl_loop
+from ctadata_providers.session.redirects import MAX_REDIRECTS, REDIRECTS, Hop, follow
+from ctadata_providers.session.request import Request, Sink, Source
+from ctadata_providers.session.status import Response, error_for
+from ctadata_providers.session.tasks import wait
+from ctadata_providers.session.tls import bundle, check_ca_path, hashed_folder
+
+if TYPE_CHECKING:
+    from ctadata_providers.session.messages import Messenger
+
+__all__ = ["Request", "Response", "Session", "Sink", "Source"]
+
+DCACHE_REQUESTS_PER_SECOND = 200.0
+"""dCache answers 429 above 250 requests a second from one address (dCache PR 8131)."""
+REFUSED_TOKEN_PAUSE = 20.0
+"""Seconds for which a refused token is not sent again: dCache blocks an address after three 401 in 20 s."""
+
+
+class Session:
+    """Exchanges with servers under one configuration; thread-safe, and fresh after a fork.
+
+    Construction does no I/O.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.policy = RetryPolicy(retries=config.retries)
+        self._lock = threading.Lock()
+        self._credential: Credential | None = None
+        self._limiter = RateLimiter(config.max_requests_per_second)
+        self._messengers: dict[bool, Messenger] = {}
+        self._pid = os.getpid()
+        self._proxies: dict[tuple[str, str, int], dict[str, str]] = {}
+        self._server_header: str | None = None
+        self._announced = ""
+        self._refused: tuple[str, float] = ("", 0.0)
+        self._certificate_seen = -1
+
+    @property
+    def credential(self) -> Credential:
+        """The credential that the settings choose."""
+        if self._credential is None:
+            self._credential = resolve(self.config)
+            check_ca_path(self.config.ca_path)
+        return self._credential
+
+    @property
+    def server_header(self) -> str | None:
+        """What the door says it is, None before its first answer."""
+        return self._server_header
+
+    async def exchange(self, request: Request) -> Response:
+        """Download or upload by libcurl, inside a spawned coroutine; return the successful response.
+
+        Raises:
+            TransientError: A fault that may pass. Nothing is retried here: only the caller knows what may be.
+            CtaError: As `status.error_for` says.
+        """
+        hop = self._first_hop(request)
+        loop = curl_loop()
+        renewed = False
+        for _ in range(MAX_REDIRECTS + 1):
+            delay = self._delay(hop)
+            if delay:
+                await wait(loop.sleep(delay))
+            token = self._token(hop)
+            response = await wait(Exchange(request, hop, self._wire(hop, token), loop).start())
+            self._note(response, hop)
+            if response.ok:
+                return response
+            if response.status not in REDIRECTS:
+                if not (response.status == 401 and token and not renewed and self._renewed(token)):
+                    raise error_for(response, act=request.act, path=request.path, secret=self._shown(hop, token))
+                renewed = True
+            else:
+                hop = self._next_hop(hop, response, request)
+            if request.source is not None:
+                request.source.rewind()
+        raise _endless(request)
+
+    def message(self, request: Request) -> Response:
+        """Send a message and return its successful response, body included.
+
+        Raises:
+            CtaError: As `status.error_for` says; a transient fault only after the retries, if it may be repeated.
+        """
+        from ctadata_providers.session.messages import read_all
+
+        def once() -> Response:
+            with self.stream(request) as (head, chunks):
+                return Response(head.status, head.reason, head.headers, head.url, read_all(chunks), head.redirected)
+
+        return self.policy.call(once) if request.retried else once()
+
+    @contextmanager
+    def stream(self, request: Request) -> Iterator[tuple[Response, Iterator[bytes]]]:
+        """Send a message and give its successful response and the body as it arrives; nothing is retried.
+
+        Raises:
+            CtaError: As `status.error_for` says.
+        """
+        from ctadata_providers.session.messages import excerpt
+
+        hop = self._first_hop(request)
+        renewed = False
+        for _ in range(MAX_REDIRECTS + 1):
+            delay = self._delay(hop)
+            if delay:
+                time.sleep(delay)
+            token = self._token(hop)
+            headers = {"Authorization": f"Bearer {token.value}"} if token else {}
+            limits = (self.config.connect_timeout, request.timeout or self.config.timeout)
+            sending = self._messenger(hop).send(
+                request, hop, headers=headers, proxies=self._proxies_for(hop.url), timeout=limits
+            )
+            with sending as (head, chunks):
+                self._note(head, hop)
+                if head.ok:
+                    yield head, chunks
+                    return
+                if head.status not in REDIRECTS:
+                    if head.status == 401 and token and not renewed and self._renewed(token):
+                        renewed = True
+                        continue
+                    head = Response(head.status, head.reason, head.headers, head.url, excerpt(chunks))
+                    raise error_for(head, act=request.act, path=request.path, secret=self._shown(hop, token))
+                hop = self._next_hop(hop, head, request)
+        raise _endless(request)
+
+    def close(self) -> None:
+        """Close idle connections of the message stack; the session can still be used."""
+        with self._lock:
+            messengers, self._messengers = self._messengers, {}
+        if self._pid == os.getpid():
+            for messenger in messengers.values():
+                messenger.close()
+
+    def _first_hop(self, request: Request) -> Hop:
+        return Hop(request.url, with_credential=self.credential.may_see(request.url))
+
+    def _next_hop(self, hop: Hop, response: Response, request: Request) -> Hop:
+        return follow(hop, response, config=self.config, credential=self.credential, path=request.path)
+
+    def _shown(self, hop: Hop, token: Token | None) -> str | None:
+        """Return the secret that a request of this hop carries, empty for a certificate, None for none."""
+        if token is not None:
+            return token.value
+        return "" if hop.with_credential and self.credential.certificate is not None else None
+
+    def _delay(self, hop: Hop) -> float:
+        """Take the next place at the door; the pools are not limited."""
+        return self._limiter.reserve() if origin(hop.url) == self.credential.home else 0.0
+
+    def _token(self, hop: Hop) -> Token | None:
+        """Return the token for a hop, None when it must not or cannot carry one."""
+        if not hop.with_credential:
+            return None
+        token = self.credential.token()
+        if token is None:
+            return None
+        if token.value != self._announced:
+            self._announced = token.value
+            if self.config.on_token is not None:
+                self.config.on_token(token.value)
+        refused, at = self._refused
+        if refused == _fingerprint(token) and time.monotonic() - at < REFUSED_TOKEN_PAUSE:
+            raise CredentialError(
+                f"{hop.shown}: the door has just refused the token of {token.source}",
+                remedy="get a new token; this one is not sent for 20 s: dCache blocks a site after three",
+            )
+        return token
+
+    def _renewed(self, token: Token) -> bool:
+        """Remember that a token was refused; tell whether there is another one by now."""
+        self._refused = (_fingerprint(token), time.monotonic())
+        current = self.credential.token()
+        return current is not None and current.value != token.value
+
+    def _note(self, response: Response, hop: Hop) -> None:
+        """Learn from an answer of the door what it is."""
+        if self._server_header is None and "server" in response.headers and origin(hop.url) == self.credential.home:
+            self._server_header = response.headers["server"]
+            if self.config.max_requests_per_second is None and "dcache" in self._server_header.lower():
+                self._limiter.per_second = DCACHE_REQUESTS_PER_SECOND
+
+    def _wire(self, hop: Hop, token: Token | None) -> Wire:
+        certificate = self.credential.certificate if hop.with_credential else None
+        if certificate is not None:
+            self._check_certificate(certificate)
+        proxies = self._proxies_for(hop.url)
+        return Wire(
+            bundle=bundle(self.config.ca_path),
+            ca_folder=hashed_folder(self.config.ca_path),
+            cert_file=certificate.cert_file if certificate else None,
+            key_file=certificate.key_file if certificate else None,
+            authorization=f"Bearer {token.value}" if token else None,
+            proxy=proxies.get(urlsplit(hop.url).scheme) or proxies.get("all") or "",
+            connect_timeout=self.config.connect_timeout,
+            timeout=self.config.timeout,
+        )
+
+    def _check_certificate(self, certificate: ClientCertificate) -> bool:
+        """Check the client certificate when its file is new; tell whether it is."""
+        try:
+            seen = certificate.cert_file.stat().st_mtime_ns
+        except OSError:
+            seen = 0
+        if self._certificate_seen == seen:
+            return False
+        certificate.check()
+        self._certificate_seen = seen
+        return True
+
+    def _messenger(self, hop: Hop) -> "Messenger":
+        """Return the message stack, with the client certificate only for hops that may see it."""
+        from ctadata_providers.session.messages import Messenger
+
+        certificate = self.credential.certificate if hop.with_credential else None
+        if certificate is not None and self._check_certificate(certificate):
+            with self._lock:
+                self._messengers.pop(True, None)
+        with self._lock:
+            if self._pid != os.getpid():
+                self._pid, self._messengers = os.getpid(), {}
+            key = certificate is not None
+            if key not in self._messengers:
+                self._messengers[key] = Messenger(self.config.ca_path, certificate)
+            return self._messengers[key]
+
+    def _proxies_for(self, url: str) -> dict[str, str]:
+        """Return the proxies that HTTPS_PROXY, HTTP_PROXY and NO_PROXY give for a URL, the same for both stacks."""
+        place = origin(url)
+        if place not in self._proxies:
+            from requests.utils import get_environ_proxies
+
+            self._proxies[place] = dict(get_environ_proxies(url))
+        return self._proxies[place]
+
+
+def _fingerprint(token: Token) -> str:
+    return hashlib.sha256(token.value.encode()).hexdigest()
+
+
+def _endless(request: Request) -> StorageError:
+    return StorageError(
+        f"cannot {request.act} {request.path}: more than {MAX_REDIRECTS} redirects",
+        path=request.path,
+        remedy="the server sends requests in a circle: tell its operators",
+    )

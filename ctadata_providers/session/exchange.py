@@ -1,0 +1,211 @@
+"""One hop of a transfer on a libcurl handle."""
+
+import time
+from collections import deque
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ctadata_providers.session.loop import CurlLoop
+from ctadata_providers.session.redirects import Hop
+from ctadata_providers.session.request import Request, Sink
+from ctadata_providers.session.status import EXCERPT_BYTES, Response, error_for_curl
+from ctadata_providers.session.tasks import CancellableFuture
+
+FIRST_BYTE_FACTOR = 5.5
+"""A first byte may take this many times `timeout`: dCache stages and queues for up to 300 s (330 s by default)."""
+MAX_IGNORED_BYTES = 256 * 1024
+"""Bytes of an error page after which the rest is not waited for."""
+_idle_handles: deque[Any] = deque(maxlen=256)
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """What a hop needs beside the request.
+
+    Attributes:
+        bundle: PEM file of trusted CAs.
+        ca_folder: Hashed folder of further CAs.
+        cert_file: Client certificate to show.
+        key_file: Its key, when in a file of its own.
+        authorization: Value of the Authorization header; secret.
+        proxy: Proxy URL, empty for none.
+        connect_timeout: Seconds.
+        timeout: Seconds without progress.
+    """
+
+    bundle: Path
+    ca_folder: Path | None
+    cert_file: Path | None
+    key_file: Path | None
+    authorization: str | None = field(repr=False)
+    proxy: str = field(repr=False)
+    connect_timeout: float
+    timeout: float
+
+
+class Exchange:
+    """Sends a request to one URL and delivers the answer; redirects are answers like others."""
+
+    def __init__(self, request: Request, hop: Hop, wire: Wire, loop: CurlLoop) -> None:
+        self.request = request
+        self._hop = hop
+        self._wire = wire
+        self._loop = loop
+        self.header_lines: list[bytes] = []
+        self._response: Response | None = None
+        self._sink: Sink | None = None
+        self._excerpt = b""
+        self._ignored = 0
+        self._error: BaseException | None = None
+        self._progress_at = time.monotonic()
+        self._in_body = False
+        self.handle: Any = _configured(self)
+        self.future: CancellableFuture[Response] = CancellableFuture(lambda: loop.cancel(self))
+
+    def start(self) -> CancellableFuture[Response]:
+        """Begin; the future ends with the response of any status, or with the error of the transport."""
+        self._loop.start(self)
+        return self.future
+
+    # What the loop calls, in its thread.
+
+    def finished(self, code: int, text: str) -> None:
+        """Deliver the outcome."""
+        text = text or self.handle.errstr()
+        self._release()
+        try:
+            if self._error is not None:
+                raise self._error
+            if code and self._ignored < MAX_IGNORED_BYTES:
+                raise error_for_curl(
+                    code,
+                    text or f"libcurl error {code}",
+                    act=self.request.act,
+                    path=self.request.path,
+                    url=self._hop.shown,
+                )
+            response = self._head()
+            if response.ok and self.request.accept is not None and self._sink is None:
+                self._sink = self.request.accept(response)
+        except BaseException as error:  # noqa: BLE001 (also what a sink raised belongs to who waits for it)
+            self.future.set_exception(error)
+        else:
+            self.future.set_result(response)
+
+    def stalled(self, now: float) -> bool:
+        """Tell whether there was no progress for too long."""
+        patience = self._wire.timeout if self._in_body else self._wire.timeout * FIRST_BYTE_FACTOR
+        return now - self._progress_at > patience
+
+    def stopped(self) -> None:
+        """Deliver the cancellation."""
+        self._release()
+        self.future.set_exception(CancelledError())
+
+    def _release(self) -> None:
+        self.handle.reset()
+        _idle_handles.append(self.handle)
+
+    # What libcurl calls, in the loop's thread; what is raised here would be lost, so it is kept.
+
+    def take_body(self, data: bytes) -> int | None:
+        """Pass bytes of a success to the sink; keep the first of another answer for the message."""
+        self._progress_at = time.monotonic()
+        sink = self._sink
+        try:
+            if sink is None:
+                self._in_body = True
+                response = self._head()
+                if not response.ok or self.request.accept is None:
+                    self._excerpt = (self._excerpt + data)[:EXCERPT_BYTES]
+                    self._ignored += len(data)
+                    return None if self._ignored < MAX_IGNORED_BYTES else 0
+                sink = self._sink = self.request.accept(response)
+            sink(data)
+        except BaseException as error:  # noqa: BLE001 (libcurl would swallow it)
+            self._error = error
+            return 0
+        return None
+
+    def give_body(self, size: int) -> bytes | int:
+        """Give the next bytes of an upload."""
+        import pycurl
+
+        self._progress_at = time.monotonic()
+        try:
+            data = self.request.source.read(size) if self.request.source is not None else b""
+        except BaseException as error:  # noqa: BLE001 (libcurl would swallow it)
+            self._error = error
+            return int(pycurl.READFUNC_ABORT)
+        self._in_body = bool(data)
+        return data
+
+    def seek_body(self, offset: int, origin: int) -> int:
+        """Go back to the start, all that libcurl asks for when it must send again."""
+        import pycurl
+
+        if offset != 0 or origin != 0 or self.request.source is None:
+            return int(pycurl.SEEKFUNC_FAIL)
+        self.request.source.rewind()
+        return int(pycurl.SEEKFUNC_OK)
+
+    def _head(self) -> Response:
+        """Return the head of the final answer: interim ones (100 Continue) come before it."""
+        head, status, reason = self._response, 0, ""
+        if head is None:
+            headers: dict[str, str] = {}
+            for line in b"".join(self.header_lines).decode("latin-1").split("\r\n"):
+                name, colon, value = line.partition(":")
+                if line.startswith("HTTP/"):
+                    _, code, reason = [*line.split(" ", 2), "", ""][:3]
+                    status = int(code) if code.isdigit() else 0
+                    headers.clear()
+                elif colon:
+                    headers[name.strip().lower()] = value.strip()
+            head = self._response = Response(status, reason, headers, self._hop.shown)
+        return replace(head, body=self._excerpt) if self._excerpt else head
+
+
+def _configured(exchange: Exchange) -> Any:
+    """Return a handle set up for the exchange, an idle one if there is any."""
+    import pycurl
+
+    try:
+        handle = _idle_handles.pop()
+    except IndexError:
+        handle = pycurl.Curl()
+    request, wire = exchange.request, exchange._wire
+    set_option = handle.setopt
+    set_option(pycurl.URL, exchange._hop.url)
+    set_option(pycurl.PATH_AS_IS, 1)
+    set_option(pycurl.NOSIGNAL, 1)
+    set_option(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+    set_option(pycurl.CONNECTTIMEOUT_MS, int(wire.connect_timeout * 1000))
+    set_option(pycurl.TCP_KEEPALIVE, 1)
+    set_option(pycurl.PROXY, wire.proxy)
+    set_option(pycurl.NOPROXY, "")
+    set_option(pycurl.CAINFO, str(wire.bundle))
+    if wire.ca_folder is not None:
+        set_option(pycurl.CAPATH, str(wire.ca_folder))
+    if wire.cert_file is not None:
+        set_option(pycurl.SSLCERT, str(wire.cert_file))
+        set_option(pycurl.SSLKEY, str(wire.key_file or wire.cert_file))
+    headers = [f"{name}: {value}" for name, value in request.headers.items()]
+    if wire.authorization is not None:
+        headers.append(f"Authorization: {wire.authorization}")
+    if request.source is not None:
+        set_option(pycurl.UPLOAD, 1)
+        set_option(pycurl.INFILESIZE_LARGE, request.size)
+        set_option(pycurl.UPLOAD_BUFFERSIZE, 2 * 1024 * 1024)
+        set_option(pycurl.READFUNCTION, exchange.give_body)
+        set_option(pycurl.SEEKFUNCTION, exchange.seek_body)
+        set_option(pycurl.EXPECT_100_TIMEOUT_MS, int(request.expect_wait * 1000))
+        headers.append("Expect: 100-continue" if request.expect else "Expect:")
+    else:
+        set_option(pycurl.BUFFERSIZE, 512 * 1024)
+    set_option(pycurl.HTTPHEADER, headers)
+    set_option(pycurl.HEADERFUNCTION, exchange.header_lines.append)  # libcurl caps them at 300 kB
+    set_option(pycurl.WRITEFUNCTION, exchange.take_body)
+    return handle

@@ -1,0 +1,191 @@
+"""Small messages over requests: WebDAV verbs and their answers."""
+
+import logging
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.utils import select_proxy
+
+from ctadata_providers.credentials import ClientCertificate
+from ctadata_providers.errors import CtaError
+from ctadata_providers.session.redirects import Hop
+from ctadata_providers.session.request import Request
+from ctadata_providers.session.status import EXCERPT_BYTES, Response, error_for_curl
+from ctadata_providers.session.tls import ssl_context
+
+POOL_SIZE = 32
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+
+
+_CA_AND_CERTIFICATE = frozenset({"ca_certs", "ca_cert_dir", "cert_file", "key_file"})
+
+
+class _NoQueries(logging.Filter):
+    """Cuts the query off the URLs that urllib3 logs at DEBUG: a redirect may have put a secret there."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(a.partition("?")[0] if isinstance(a, str) else a for a in record.args)
+        return True
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_NoQueries())
+
+
+class _Adapter(HTTPAdapter):
+    """Uses our TLS context alone, so that no environment variable changes whom we trust."""
+
+    def __init__(self, ca_path: Path | None, certificate: ClientCertificate | None) -> None:
+        self._context = ssl_context(ca_path, certificate)
+        super().__init__(pool_connections=POOL_SIZE, pool_maxsize=POOL_SIZE)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs, ssl_context=self._context)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        return super().proxy_manager_for(proxy, **kwargs, ssl_context=self._context)
+
+    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+        host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
+        # requests would add its own CA bundle to the context.
+        return host, {name: value for name, value in pool.items() if name not in _CA_AND_CERTIFICATE}
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Leave the connection to the context, which always verifies."""
+
+
+class Messenger:
+    """Sends one message to one URL; redirects are answers like others."""
+
+    def __init__(self, ca_path: Path | None, certificate: ClientCertificate | None) -> None:
+        self._session = requests.Session()
+        self._session.trust_env = False  # neither ~/.netrc nor REQUESTS_CA_BUNDLE
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._adapter = _Adapter(ca_path, certificate)
+
+    @contextmanager
+    def send(
+        self,
+        request: Request,
+        hop: Hop,
+        *,
+        headers: Mapping[str, str],
+        proxies: dict[str, str],
+        timeout: tuple[float, float],
+    ) -> Iterator[tuple[Response, Iterator[bytes]]]:
+        """Send and give the head and the body as it arrives.
+
+        Raises:
+            TransientError: When the connection fails or breaks.
+            CredentialError: When the server refuses the client certificate.
+            StorageError: When the server's certificate is not trusted.
+        """
+        asked = requests.Request(request.method, hop.url, headers={**request.headers, **headers}, data=request.body)
+        proxy = select_proxy(hop.url, proxies)
+        try:
+            # The adapter itself: requests.Session reads the body of a redirect whole, and parses its Location.
+            answer = self._adapter.send(
+                self._session.prepare_request(asked),
+                stream=True,
+                timeout=timeout,
+                verify=True,
+                proxies={urlsplit(hop.url).scheme: proxy} if proxy else None,
+            )
+        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+            raise _translated(error, request, hop) from error
+        with answer:
+            head = Response(
+                answer.status_code,
+                answer.reason or "",
+                {name.lower(): value for name, value in answer.headers.items()},
+                hop.shown,
+            )
+            yield head, _chunks(answer, request, hop)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._adapter.close()
+        self._session.close()
+
+
+def read_all(chunks: Iterator[bytes], limit: int = MAX_MESSAGE_BYTES) -> bytes:
+    """Return a body, cut at a limit."""
+    body = bytearray()
+    for chunk in chunks:
+        body += chunk
+        if len(body) >= limit:
+            break
+    return bytes(body[:limit])
+
+
+def excerpt(chunks: Iterator[bytes]) -> bytes:
+    """Return the first bytes of an error's body; a broken one is no further error."""
+    try:
+        return read_all(chunks, EXCERPT_BYTES)
+    except CtaError:
+        return b""
+
+
+def _chunks(answer: requests.Response, request: Request, hop: Hop) -> Iterator[bytes]:
+    try:
+        yield from answer.iter_content(64 * 1024)
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        raise _translated(error, request, hop) from error
+
+
+def _translated(error: Exception, request: Request, hop: Hop) -> CtaError:
+    """Say an exception of requests in libcurl's words: its own text may hold the whole URL."""
+    text, code = _reason(error)
+    translated = error_for_curl(code, text, act=request.act, path=request.path, url=hop.shown)
+    for link in _chain(error):
+        # A signed URL stands in there, and `from error` would show it in a trace.
+        if isinstance(link, (requests.RequestException, urllib3.exceptions.HTTPError)):
+            link.args = ()
+    return translated
+
+
+def _reason(error: Exception) -> tuple[str, int]:
+    """Return what happened and libcurl's code for it, by the kinds in the chain: their texts hold the URL."""
+    chain = list(_chain(error))
+
+    def has(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(link, kinds) for link in chain)
+
+    tls = " ".join(str(link) for link in chain if isinstance(link, ssl.SSLError)).lower()
+    if "certificate verify failed" in tls or has(ssl.SSLCertVerificationError):
+        return "the server's certificate could not be verified (certificate verify failed)", 60
+    if "alert" in tls:
+        return "the server refused the client certificate (TLS alert certificate)", 56
+    if has(urllib3.exceptions.NameResolutionError, socket.gaierror):
+        return "could not resolve the host name", 6
+    if has(ConnectionRefusedError):
+        return "connection refused", 7
+    if has(requests.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError):
+        return "no connection in time", 28
+    if has(requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
+        return "no answer in time", 28
+    if has(ValueError) and not has(urllib3.exceptions.HTTPError):
+        return "the URL cannot be used", 3
+    return ("the TLS connection broke" if tls else "the connection failed or broke"), 56
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: list[BaseException] = []
+    todo: list[object] = [error]
+    while todo:
+        current = todo.pop()
+        if not isinstance(current, BaseException) or current in seen or len(seen) > 20:
+            continue
+        seen.append(current)
+        yield current
+        todo += [current.__cause__, current.__context__, getattr(current, "reason", None)]
+        todo += current.args

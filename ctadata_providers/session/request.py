@@ -1,0 +1,55 @@
+"""What an exchange asks for, the same for both stacks."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ctadata_providers.session.status import Response
+
+Sink = Callable[[bytes], object]
+"""Takes the next bytes of a body; what it raises ends the exchange and reaches the caller."""
+
+
+class Source(Protocol):
+    """Gives the bytes of an upload, again from the start when asked to."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most `size` bytes, empty at the end."""
+
+    def rewind(self) -> None:
+        """Go back to the first byte: a redirect or retry sends all of it again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request, whatever redirects it takes.
+
+    Attributes:
+        method: HTTP or WebDAV method.
+        url: Where it goes first.
+        path: The path, for messages to the user.
+        act: What it does, for messages to the user.
+        headers: Headers for every hop; never a credential.
+        body: The body of a message.
+        accept: Called with the head of a successful download before its first byte; returns the sink.
+        source: The bytes of an upload.
+        size: Bytes in `source`.
+        expect: Send `Expect: 100-continue` with an upload.
+        expect_wait: Seconds to wait for the answer to it before the body is sent all the same.
+        timeout: Seconds to wait for the answer to a message; None is the setting `timeout`.
+        retried: Whether a message may be repeated safely after a transient fault.
+    """
+
+    method: str
+    url: str = field(repr=False)
+    path: str
+    act: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    accept: Callable[[Response], Sink] | None = None
+    source: Source | None = None
+    size: int = 0
+    expect: bool = False
+    expect_wait: float = 5.0
+    timeout: float | None = None
+    retried: bool = True

@@ -1,0 +1,149 @@
+"""One mapping of what HTTP and libcurl say to our errors, for both stacks."""
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+
+from ctadata_providers.errors import (
+    AlreadyExistsError,
+    CredentialError,
+    CtaError,
+    IntegrityError,
+    NotFoundError,
+    PermissionDeniedError,
+    QuotaError,
+    StorageError,
+    TransientError,
+    UnsupportedError,
+)
+
+EXCERPT_BYTES = 2048
+_TRANSIENT = frozenset({408, 423, 425, 429})
+_NOT_TRANSIENT = frozenset({501, 507})
+_PATIENCE = "try again later; if it stays, tell the server's operators"
+_SECRET = re.compile(r"(?i)(bearer[ +]|%20|authz=|access_token=|token=|uuid=)[\w.~+/%=-]{8,}|eyJ[\w.-]{20,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What came back.
+
+    Attributes:
+        status: HTTP status.
+        reason: Reason phrase; dCache says there what is wrong.
+        headers: Names in lower case.
+        url: Where it came from, shown without its query.
+        body: The body of a message, or an excerpt of an error's.
+        redirected: Whether it was reached through a redirect to another origin.
+    """
+
+    status: int
+    reason: str
+    headers: Mapping[str, str] = field(repr=False)
+    url: str
+    body: bytes = field(default=b"", repr=False)
+    redirected: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is a success."""
+        return 200 <= self.status < 300
+
+
+def error_for(response: Response, *, act: str, path: str, secret: str | None, now: float | None = None) -> CtaError:
+    """Return the error that a status other than success means.
+
+    Args:
+        response: What came back.
+        act: What was tried, e.g. `download`.
+        path: The path that it was tried on.
+        secret: The credential that was sent, which the server may repeat; empty for a certificate, None for none.
+        now: Epoch seconds, for a `Retry-After` that is a date.
+    """
+    status = response.status
+    said = f"{status} {_scrubbed(response.reason) or _excerpt(response)}".strip()
+    if secret:
+        said = said.replace(secret, "<secret>")
+    message = f"cannot {act} {path}: {response.url.partition('?')[0]} answered {said}"
+    if status == 401:
+        hint = (
+            "the credential is wrong, expired, or not for this door: get a new token"
+            if secret is not None
+            else "give a credential: token_file (BEARER_TOKEN_FILE) or proxy_file (X509_USER_PROXY)"
+        )
+        return CredentialError(message, path=path, remedy=hint)
+    if status == 400 and "checksum mismatch" in (response.reason + _excerpt(response)).lower():
+        return IntegrityError(message, path=path, status=status, remedy="the bytes changed on the way: try again")
+    if status in _TRANSIENT or (status >= 500 and status not in _NOT_TRANSIENT):
+        wait = _retry_after(response.headers.get("retry-after"), time.time() if now is None else now)
+        return TransientError(message, path=path, status=status, retry_after=wait, remedy=_PATIENCE)
+    kind, remedy = _KINDS.get(status, (StorageError, None))
+    if status == 403 and secret is None:
+        remedy = "give a credential: token_file (BEARER_TOKEN_FILE) or proxy_file (X509_USER_PROXY)"
+    return kind(message, path=path, status=status, remedy=remedy)
+
+
+_KINDS: Mapping[int, tuple[type[StorageError], str | None]] = {
+    403: (PermissionDeniedError, "the credential does not allow this there: check its scopes, its life, and the path"),
+    404: (NotFoundError, "check the path (ctadata list shows what is there)"),
+    410: (NotFoundError, "check the path (ctadata list shows what is there)"),
+    405: (UnsupportedError, "check that the path and door_url belong to a WebDAV door"),
+    409: (NotFoundError, "a parent folder is missing, or the server refuses to overwrite"),
+    412: (AlreadyExistsError, "remove it first, or allow overwriting"),
+    413: (QuotaError, "the file is larger than the server takes"),
+    501: (UnsupportedError, "the server does not do this"),
+    507: (QuotaError, "the server has no space or quota left: free some, or write elsewhere"),
+}
+
+# Codes of libcurl (curl/curl.h), named here so that pycurl is not imported for them.
+_RESOLVE, _CONNECT, _TIMEOUT, _SSL_CONNECT, _PEER_VERIFY, _SSL_CERT, _PROXY_RESOLVE = 6, 7, 28, 35, 60, 58, 5
+_CACERT_FILE = 77
+
+
+def error_for_curl(code: int, text: str, *, act: str, path: str, url: str) -> CtaError:
+    """Return the error that a failed transport means.
+
+    An expired or refused client certificate shows as an alert on the first read (TLS 1.3), under many codes.
+    """
+    where = url.partition("?")[0]
+    message = f"cannot {act} {path}: {where}: {_scrubbed(text)}"
+    if re.search(r"(?i)alert.*(certificate|unknown ca|handshake failure|access denied)", text):
+        return CredentialError(
+            message, path=path, remedy="the server refuses the client certificate: make a new proxy, check its CA"
+        )
+    if code in (_PEER_VERIFY, _CACERT_FILE) or "certificate verify failed" in text.lower():
+        return StorageError(message, path=path, remedy="the server's certificate is not trusted: set ca_path to its CA")
+    if code == _SSL_CERT:
+        return CredentialError(message, path=path, remedy="check proxy_file, cert_file and key_file")
+    remedy = _PATIENCE
+    if code in (_RESOLVE, _PROXY_RESOLVE):
+        remedy = "the host name is unknown: check door_url and the network"
+    elif code in (_CONNECT, _TIMEOUT):
+        remedy = "check door_url and the network, or try again later"
+    return TransientError(message, path=path, remedy=remedy)
+
+
+def _retry_after(value: str | None, now: float) -> float | None:
+    """Read `Retry-After`, seconds or a date (RFC 9110)."""
+    if value is None:
+        return None
+    seconds = value.strip()
+    if seconds.isascii() and seconds.isdecimal():
+        return float(seconds[:9])
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _excerpt(response: Response) -> str:
+    """Return the first words of an error's body, without markup."""
+    text = re.sub(r"<[^>]*>", " ", response.body[:EXCERPT_BYTES].decode("utf-8", "replace"))
+    return _scrubbed(" ".join(text.split())[:160])
+
+
+def _scrubbed(text: str) -> str:
+    printable = "".join(c if c.isprintable() else " " for c in text).strip()
+    return _SECRET.sub("<secret>", printable)

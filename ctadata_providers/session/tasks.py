@@ -1,0 +1,120 @@
+"""Coroutines over futures: a transfer is written once, as it reads, and driven by whichever thread ends its last step.
+
+There is no event loop here. `spawn` runs a coroutine until it waits for a future, and goes on when that future is done,
+in the thread that completed it: mostly the owner thread of the curl loop, which a coroutine must not block; what blocks
+goes through `in_thread`.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Coroutine, Generator
+from concurrent import futures
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from types import coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Task = Coroutine[Future[Any], Any, T]
+BLOCKING_THREADS = 16
+INTERRUPT_PATIENCE = 2.0
+
+
+class CancellableFuture(Future[T]):
+    """A future whose work can be stopped; it then ends with `CancelledError`."""
+
+    def __init__(self, on_cancel: Callable[[], None]) -> None:
+        super().__init__()
+        self._on_cancel = on_cancel
+
+    def cancel(self) -> bool:
+        """Ask the work to stop; `result()` raises `CancelledError` when it has. False when it had ended before."""
+        if self.done():
+            return False
+        self._on_cancel()
+        return True
+
+
+class _Driver:
+    """Drives one coroutine from future to future."""
+
+    def __init__(self, task: Task[Any]) -> None:
+        self._task = task
+        self._awaited: Future[Any] | None = None
+        self._cancelled = False
+        self.future: CancellableFuture[Any] = CancellableFuture(self._cancel)
+
+    def step(self, done: Future[Any] | None) -> None:
+        """Go on with the outcome of the awaited future, until one must be waited for."""
+        while True:
+            try:
+                awaited = self._resume(done)
+            except StopIteration as stop:
+                return self.future.set_result(stop.value)
+            except BaseException as error:  # noqa: BLE001 (whatever ends the coroutine belongs to who waits for it)
+                return self.future.set_exception(error)
+            self._awaited = awaited
+            if self._cancelled:
+                awaited.cancel()
+            if not awaited.done():
+                return awaited.add_done_callback(self.step)
+            done = awaited
+
+    def _resume(self, done: Future[Any] | None) -> Future[Any]:
+        if done is None:
+            return self._task.send(None)
+        if self._cancelled or done.cancelled():
+            self._cancelled = False  # once: what the coroutine then awaits is its cleaning up
+            return self._task.throw(CancelledError())
+        error = done.exception()
+        return self._task.send(done.result()) if error is None else self._task.throw(error)
+
+    def _cancel(self) -> None:
+        self._cancelled = True
+        awaited = self._awaited
+        if awaited is not None:
+            awaited.cancel()  # what runs in a thread runs on; the coroutine then ends after it
+
+
+def spawn(task: Task[T]) -> Future[T]:
+    """Start a coroutine that waits for futures with `wait`; return the future of its result."""
+    driver = _Driver(task)
+    driver.step(None)
+    return driver.future
+
+
+def run(task: Task[T]) -> T:
+    """Run a coroutine to its end; what interrupts the wait stops it, lets it clean up, and goes on."""
+    future = spawn(task)
+    try:
+        return future.result()
+    finally:
+        if future.cancel():  # Ctrl-C, or an engine's time-out raised in this thread
+            futures.wait([future], timeout=INTERRUPT_PATIENCE)
+
+
+@coroutine
+def wait(future: Future[T]) -> Generator[Future[T], Any, T]:
+    """Wait, inside a spawned coroutine, for a future and return its result."""
+    outcome: T = yield future
+    return outcome
+
+
+_threads: ThreadPoolExecutor | None = None
+_threads_lock = threading.Lock()
+
+
+def in_thread(function: Callable[[], T]) -> Future[T]:
+    """Run what blocks in a thread of a small shared pool."""
+    global _threads
+    with _threads_lock:
+        if _threads is None:
+            _threads = ThreadPoolExecutor(BLOCKING_THREADS, thread_name_prefix="ctadata-blocking")
+        return _threads.submit(function)
+
+
+def _forget_threads() -> None:
+    global _threads, _threads_lock
+    _threads, _threads_lock = None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_threads)

@@ -1,0 +1,23 @@
+"""Whole files and trees: atomic, verified, retried, parallel."""
+
+from ctadata_providers.transfer.context import Context, Progress, TransferResult, TreeResult
+from ctadata_providers.transfer.download import download
+from ctadata_providers.transfer.folders import make_dirs, walk
+from ctadata_providers.transfer.names import is_part
+from ctadata_providers.transfer.trees import download_tree, remove_tree, upload_tree
+from ctadata_providers.transfer.upload import upload
+
+__all__ = [
+    "Context",
+    "Progress",
+    "TransferResult",
+    "TreeResult",
+    "download",
+    "download_tree",
+    "is_part",
+    "make_dirs",
+    "remove_tree",
+    "upload",
+    "upload_tree",
+    "walk",
+]

@@ -1,0 +1,118 @@
+"""What a transfer works with, and what it tells afterwards."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ctadata_providers.backends import Backend
+from ctadata_providers.config import ChecksumMode, Config
+from ctadata_providers.errors import TransientError
+from ctadata_providers.retry import RetryPolicy, log_retry
+from ctadata_providers.session.loop import curl_loop
+from ctadata_providers.session.tasks import wait
+
+Progress = Callable[[int], Any]
+"""Called with the bytes that have just passed; negative when a retry starts again."""
+
+VERIFY_FROM = 1024 * 1024
+"""Bytes from which `auto` spends a request of its own on a checksum."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What all transfers of a client share.
+
+    Attributes:
+        backend: Where the remote files are.
+        policy: When to try again.
+        checksum: How much the verification may cost.
+        door: What tells this storage from another, for the names of parts.
+        max_parallel: Transfers at once.
+        allow_http_pools: Whether bytes may come unencrypted, so that a checksum may be required.
+    """
+
+    backend: Backend
+    policy: RetryPolicy
+    checksum: ChecksumMode
+    door: str
+    max_parallel: int
+    allow_http_pools: bool = False
+
+    @classmethod
+    def of(cls, backend: Backend, config: Config) -> "Context":
+        """Return the context of a backend under some settings."""
+        return cls(
+            backend=backend,
+            policy=RetryPolicy(retries=config.retries),
+            checksum=config.checksum,
+            door=config.door_url + config.base_path if config.backend == "webdav" else config.backend,
+            max_parallel=config.max_parallel,
+            allow_http_pools=config.allow_http_pools,
+        )
+
+
+class Attempts:
+    """Counts the retries of one transfer and waits between them."""
+
+    def __init__(self, policy: RetryPolicy) -> None:
+        self._policy = policy
+        self.retries = 0
+        self.started = time.monotonic()
+
+    async def again(self, error: TransientError) -> None:
+        """Wait before the next attempt.
+
+        Raises:
+            TransientError: The given one, when there are no more.
+        """
+        delay = self._policy.delay(self.retries, error)
+        if delay is None:
+            raise error
+        self.retries += 1
+        log_retry(error, self.retries, delay)
+        await wait(curl_loop().sleep(delay))
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the transfer began."""
+        return time.monotonic() - self.started
+
+
+@dataclass(frozen=True, slots=True)
+class TransferResult:
+    """A file that has been transferred and verified.
+
+    Attributes:
+        path: Remote path.
+        local: Local file.
+        size: Bytes.
+        checksums: Computed on the bytes that passed, hexadecimal by algorithm.
+        seconds: Wall time.
+        retries: Attempts after the first.
+    """
+
+    path: str
+    local: Path
+    size: int
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TreeResult:
+    """A tree that has been transferred and verified.
+
+    Attributes:
+        files: Number of files.
+        size: Bytes of all files.
+        seconds: Wall time.
+        retries: Attempts after the first, over all files.
+    """
+
+    files: int
+    size: int
+    seconds: float
+    retries: int

@@ -1,0 +1,49 @@
+"""Remote folders: made with their parents, walked with all below."""
+
+from collections.abc import Iterator
+
+from ctadata_providers.backends import Backend, FileInfo
+from ctadata_providers.errors import AlreadyExistsError, NotADirError, NotFoundError
+from ctadata_providers.transfer.names import is_part
+from ctadata_providers.uri import split
+
+
+def make_dirs(backend: Backend, path: str) -> None:
+    """Make a folder and its missing parents; one that exists is right.
+
+    Raises:
+        NotADirError: When a part of the path is a file.
+    """
+    missing = []
+    while path != "/":
+        try:
+            if not backend.stat(path).is_dir:
+                raise NotADirError(f"{path} is a file, so no folder can be made there", path=path)
+            break
+        except NotFoundError:
+            missing.append(path)
+            path = split(path)[0]
+    for folder in reversed(missing):
+        try:
+            backend.make_dir(folder)
+        except AlreadyExistsError:
+            continue  # another process was faster
+
+
+def walk(backend: Backend, path: str, *, hidden: bool = False) -> Iterator[FileInfo]:
+    """Give everything below a folder as listings arrive, a folder before what is in it.
+
+    Args:
+        backend: Where.
+        path: The folder.
+        hidden: Also give the parts of unfinished uploads.
+    """
+    todo = [path]
+    while todo:
+        folders = []
+        for info in backend.list_dir(todo.pop()):
+            if hidden or not is_part(info.name):
+                yield info
+                if info.is_dir:
+                    folders.append(info.path)
+        todo += sorted(folders, reverse=True)

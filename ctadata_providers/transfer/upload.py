@@ -1,0 +1,265 @@
+"""The life of an upload: temporary name, bytes, verification, rename."""
+
+import logging
+from concurrent.futures import CancelledError
+from copy import copy
+from functools import partial
+from pathlib import Path
+from urllib.parse import quote
+
+from ctadata_providers.backends import FileInfo, RenameBackend, WriteResult
+from ctadata_providers.errors import (
+    AlreadyExistsError,
+    CredentialError,
+    CtaError,
+    IntegrityError,
+    IsADirError,
+    NotADirError,
+    NotFoundError,
+    PermissionDeniedError,
+    StorageError,
+    TransientError,
+    UnsupportedError,
+)
+from ctadata_providers.session.tasks import in_thread, wait
+from ctadata_providers.transfer import verify
+from ctadata_providers.transfer.context import Attempts, Context, Progress, TransferResult
+from ctadata_providers.transfer.folders import make_dirs
+from ctadata_providers.transfer.local import LocalSource
+from ctadata_providers.transfer.names import part_name
+from ctadata_providers.transfer.uploads import Remembered, abandoned, remember
+from ctadata_providers.uri import split
+
+logger = logging.getLogger(__name__)
+
+
+async def upload(
+    context: Context, local: Path, path: str, *, overwrite: bool = True, progress: Progress | None = None
+) -> TransferResult:
+    """Upload one file; the remote target is whole or as it was before, where the server can rename.
+
+    Elsewhere it is written under its name, verified, and removed again on failure. Missing parents are made.
+
+    Raises:
+        IsADirError: When the local path or the target is a folder.
+        AlreadyExistsError: When the target exists and may not be overwritten.
+        IntegrityError: When what is stored is not what was sent; says so if a partial file may remain.
+        QuotaError: When the storage is full.
+        TransientError: When the retries are used up.
+    """
+    source = LocalSource(local, algorithm=verify.algorithm_for(context, {}), progress=progress)
+    try:
+        return await _Upload(context, source, path, overwrite).run()
+    finally:
+        source.close()
+
+
+class _Upload:
+    """One upload on its way."""
+
+    def __init__(self, context: Context, source: LocalSource, path: str, overwrite: bool) -> None:
+        self._context = context
+        self._backend = context.backend
+        self._source = source
+        self._path = path
+        self._overwrite = overwrite
+        self._attempts = Attempts(context.policy)
+
+    async def run(self) -> TransferResult:
+        if not self._overwrite:
+            await wait(in_thread(self._refuse_existing))
+        await wait(in_thread(self._remove_abandoned))
+        try:
+            if not (self._can_rename() and await self._through_temporary_name()):
+                await self._under_its_name()
+        except StorageError as error:
+            raise await wait(in_thread(partial(self._explained, error))) from error
+        attempts = self._attempts
+        return TransferResult(
+            self._path,
+            self._source.local,
+            self._source.size,
+            self._source.checksums,
+            attempts.seconds,
+            attempts.retries,
+        )
+
+    def _can_rename(self) -> bool:
+        return isinstance(self._backend, RenameBackend) and self._backend.can_rename(self._path)
+
+    async def _through_temporary_name(self) -> bool:
+        """Store under a hidden name, verify, rename; return False when the server turns out not to rename."""
+        folder, name = split(self._path)
+        address = self._context.door + self._path
+        temporary = f"{folder.rstrip('/')}/{part_name(name, address)}"
+        remembered = remember(self._context.door, self._path, temporary)
+        renamed = False
+        try:
+            await self._store(temporary, overwrite=True)
+            renamed = await wait(in_thread(partial(self._rename, temporary)))
+        except CtaError as error:
+            raise _about(self._path, temporary, error) from error
+        finally:
+            if renamed:
+                remembered.forget()
+            else:
+                await wait(in_thread(partial(self._discard, remembered)))
+        return renamed
+
+    async def _under_its_name(self) -> None:
+        """Store under the final name; what a failure leaves there is removed, an untouched old file is not."""
+        before = await wait(in_thread(self._target_before))
+        try:
+            self._source.rewind()
+            await self._store(self._path, overwrite=self._overwrite)
+        except (PermissionDeniedError, CredentialError, AlreadyExistsError):
+            raise  # nothing was stored
+        except (CtaError, CancelledError) as error:
+            if not await wait(in_thread(partial(self._cleaned, before, error))):
+                raise IntegrityError(
+                    f"the upload to {self._path} failed and a partial file may remain there: {error}",
+                    path=self._path,
+                    remedy="remove it before anything reads it",
+                ) from error
+            raise
+
+    async def _store(self, path: str, *, overwrite: bool) -> None:
+        """Write the bytes under a name, again after transient faults, and verify what is there."""
+        parents_made = False
+        while True:
+            try:
+                result = await wait(
+                    self._backend.write(path, self._source, size=self._source.size, overwrite=overwrite)
+                )
+                break
+            except (NotFoundError, TransientError) as error:
+                self._source.rewind()
+                # A missing parent is 404, 409, and on nginx 500.
+                if not parents_made and await wait(in_thread(self._make_parents)):
+                    parents_made = True
+                elif isinstance(error, TransientError):
+                    await self._attempts.again(error)
+                else:
+                    raise
+        self._source.check_unchanged()
+        await self._verify(path, result)
+
+    async def _verify(self, path: str, result: WriteResult) -> None:
+        info: FileInfo = await wait(in_thread(partial(self._backend.stat, path)))
+        if info.size is None:
+            raise IntegrityError(f"{path}: the server does not tell the size of what it stored", path=path)
+        verify.check_size(self._path, got=info.size, wanted=self._source.size, what="those sent were")
+        offered = await verify.server_checksums(
+            self._context, path, info.size, known={**result.checksums, **info.checksums}
+        )
+        verify.compare(
+            self._path, computed=self._source.checksums, offered=offered, required=self._context.checksum == "require"
+        )
+
+    # What blocks, in a thread of its own.
+
+    def _rename(self, temporary: str) -> bool:
+        """Rename to the target; with Overwrite only when the target is known to be a file (dCache deletes folders)."""
+        backend = self._backend
+        if not isinstance(backend, RenameBackend):
+            return False
+        try:
+            try:
+                backend.rename(temporary, self._path, overwrite=False)
+            except AlreadyExistsError:
+                if not self._overwrite or self._backend.stat(self._path).is_dir:
+                    raise
+                backend.rename(temporary, self._path, overwrite=True)
+        except (PermissionDeniedError, UnsupportedError) as error:
+            logger.info("%s; it is stored under its name without a rename", error.message)
+            return False
+        return True
+
+    def _refuse_existing(self) -> None:
+        if self._target_before() is not None:
+            raise AlreadyExistsError(
+                f"cannot upload {self._path}: it exists",
+                path=self._path,
+                remedy="remove it first, or allow overwriting",
+            )
+
+    def _target_before(self) -> FileInfo | None:
+        try:
+            info = self._backend.stat(self._path)
+        except NotFoundError:
+            return None
+        if info.is_dir:
+            raise _is_folder(self._path)
+        return info
+
+    def _cleaned(self, before: FileInfo | None, error: BaseException) -> bool:
+        """Remove a partial file under the final name; return whether there is certainly none."""
+        try:
+            now = self._backend.stat(self._path)
+        except NotFoundError:
+            return True
+        except CtaError:
+            return False
+        untouched = before is not None and (now.size, now.modified, now.etag) == (
+            before.size,
+            before.modified,
+            before.etag,
+        )
+        if now.is_dir or (untouched and not isinstance(error, IntegrityError)):
+            return True
+        return self._removed(self._path)
+
+    def _make_parents(self) -> bool:
+        """Make the missing parents of the target; return whether any was missing."""
+        folder = split(self._path)[0]
+        try:
+            is_dir = self._backend.stat(folder).is_dir
+        except NotFoundError:
+            make_dirs(self._backend, folder)
+            return True
+        if not is_dir:
+            raise NotADirError(f"cannot upload {self._path}: {folder} is a file", path=self._path)
+        return False
+
+    def _remove_abandoned(self) -> None:
+        for remembered in abandoned(self._context.door, self._path):
+            self._discard(remembered)
+
+    def _discard(self, remembered: Remembered) -> None:
+        if self._removed(remembered.path):
+            remembered.forget()
+
+    def _removed(self, path: str) -> bool:
+        """Remove what an upload has left; return whether it is certainly gone."""
+        try:
+            self._backend.remove(path, is_file=True)
+        except NotFoundError:
+            return True
+        except CtaError as error:
+            logger.warning("cannot remove the unfinished %s: %s", path, error)
+            return False
+        return True
+
+    def _explained(self, error: CtaError) -> CtaError:
+        """Return a better error where the target is a folder: servers answer with anything then."""
+        gone = isinstance(error, TransientError) and error.status is None
+        if gone or isinstance(error, (IsADirError, NotADirError, IntegrityError)):
+            return error
+        try:
+            is_dir = self._backend.stat(self._path).is_dir
+        except StorageError:
+            return error
+        return _is_folder(self._path) if is_dir else error
+
+
+def _about(path: str, temporary: str, error: CtaError) -> CtaError:
+    """Return the error with the name that the user knows instead of the temporary one."""
+    named = copy(error)
+    named.message = error.message.replace(quote(temporary), quote(path)).replace(temporary, path)
+    named.args = (named.message,)
+    named.path = path
+    return named
+
+
+def _is_folder(path: str) -> IsADirError:
+    return IsADirError(f"cannot upload to {path}: it is a folder", path=path, remedy="give the name of a file in it")

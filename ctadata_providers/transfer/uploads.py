@@ -1,0 +1,80 @@
+"""Remote temporary names, remembered until they are gone: what a killed upload left is removed by the next one.
+
+One small file for each, in `$XDG_STATE_HOME/ctadata-providers/uploads/`. It holds no secret.
+"""
+
+import json
+import logging
+import os
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ctadata_providers.transfer.names import address_hash
+
+logger = logging.getLogger(__name__)
+
+
+def state_folder() -> Path:
+    """Return where the names are remembered."""
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(home) / "ctadata-providers" / "uploads"
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A temporary name on a server.
+
+    Attributes:
+        path: The remote path of the temporary name.
+        note: The file that remembers it, None when it could not be written.
+    """
+
+    path: str
+    note: Path | None
+
+    def forget(self) -> None:
+        """Forget the name: it is gone."""
+        if self.note is not None:
+            with suppress(OSError):
+                self.note.unlink()
+
+
+def remember(door: str, target: str, temporary: str) -> Remembered:
+    """Remember that a temporary name is about to be made for a target; a read-only home only costs the memory."""
+    note = state_folder() / f"{address_hash(door + target)}.{address_hash(temporary)}.json"
+    text = json.dumps(
+        {"door": door, "target": target, "path": temporary, "host": socket.gethostname(), "pid": os.getpid()}
+    )
+    try:
+        note.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        note.write_text(text, encoding="utf-8")
+    except OSError as error:
+        logger.debug("cannot remember the temporary name %s: %s", temporary, error)
+        return Remembered(temporary, None)
+    return Remembered(temporary, note)
+
+
+def abandoned(door: str, target: str) -> list[Remembered]:
+    """Return the temporary names of a target whose process has certainly ended."""
+    found = []
+    for note in sorted(state_folder().glob(f"{address_hash(door + target)}.*.json")):
+        try:
+            fields = json.loads(note.read_text(encoding="utf-8"))
+            theirs = fields["door"] == door and fields["target"] == target
+            if theirs and fields["host"] == socket.gethostname() and not _alive(int(fields["pid"])):
+                found.append(Remembered(str(fields["path"]), note))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # being written or removed by another process
+    return found
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,69 @@
+"""Is what arrived what was sent?"""
+
+from collections.abc import Mapping
+
+from ctadata_providers.backends import ChecksumBackend
+from ctadata_providers.checksum import common_algorithm
+from ctadata_providers.errors import IntegrityError
+from ctadata_providers.session.tasks import in_thread, wait
+from ctadata_providers.transfer.context import VERIFY_FROM, Context
+
+DEFAULT_ALGORITHM = "adler32"
+
+
+def algorithm_for(context: Context, known: Mapping[str, str]) -> str | None:
+    """Return what to compute on the bytes that pass: what is known already, else what WLCG storages have."""
+    if context.checksum == "off" and not context.allow_http_pools:
+        return None
+    return common_algorithm(known) or DEFAULT_ALGORITHM
+
+
+def check_size(path: str, *, got: int, wanted: int | None, what: str) -> None:
+    """Compare sizes.
+
+    Raises:
+        IntegrityError: When they differ.
+    """
+    if wanted is not None and got != wanted:
+        raise IntegrityError(
+            f"{path}: {got} bytes arrived, but {what} {wanted}",
+            path=path,
+            remedy="nothing was kept; the file may be changing right now: try again",
+        )
+
+
+async def server_checksums(
+    context: Context, path: str, size: int, *, known: Mapping[str, str], required: bool = False
+) -> Mapping[str, str]:
+    """Return the checksums that the server tells of a file, asking only where that is worth it."""
+    if common_algorithm(known) or (context.checksum == "off" and not required):
+        return known
+    backend = context.backend
+    if not (required or context.checksum == "require" or size >= VERIFY_FROM) or not isinstance(
+        backend, ChecksumBackend
+    ):
+        return {}
+    return await wait(in_thread(lambda: backend.checksum(path, DEFAULT_ALGORITHM)))
+
+
+def compare(path: str, *, computed: Mapping[str, str], offered: Mapping[str, str], required: bool) -> None:
+    """Compare checksums of the same algorithm.
+
+    Raises:
+        IntegrityError: When they differ, or when one is required and there is none to compare with.
+    """
+    common = computed.keys() & offered.keys()
+    if required and not common:
+        raise IntegrityError(
+            f"{path}: a checksum is required, and the server offers {', '.join(offered) or 'none'}",
+            path=path,
+            remedy="set checksum to auto, if the size alone is enough",
+        )
+    for algorithm in common:
+        if computed[algorithm] != offered[algorithm]:
+            raise IntegrityError(
+                f"{path}: {algorithm} of the bytes that passed is {computed[algorithm]},"
+                f" the server says {offered[algorithm]}",
+                path=path,
+                remedy="nothing was kept: try again, and tell the server's operators if it comes again",
+            )
