@@ -1,0 +1,104 @@
+"""What the fake servers were asked, for assertions; secrets are kept as fingerprints only."""
+
+import hashlib
+import threading
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+from urllib.parse import parse_qsl, urlencode
+
+# A sandbox may run for days: old requests are forgotten.
+_MAX_RECORDS = 200_000
+# `?authz=` carries a token; the uuid is the credential at a pool.
+_SECRET_QUERY = frozenset({"authz", "dcache-http-uuid"})
+_SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "transferheaderauthorization"})
+
+ServerName = Literal["door", "pool"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedRequest:
+    """One request as a fake server saw it.
+
+    Attributes:
+        server: Which kind of server received it.
+        method: The HTTP method.
+        path: The percent-decoded path.
+        query: The query string; tokens and pool uuids in it are fingerprints.
+        status: The status answered, 0 when the client left before an answer.
+        headers: Lower-case names; credentials in them are fingerprints.
+        sent: Bytes of request body that arrived.
+    """
+
+    server: ServerName
+    method: str
+    path: str
+    query: str
+    status: int
+    headers: dict[str, str]
+    sent: int
+
+
+class Record:
+    """A request in the log, whose count of received bytes may still grow."""
+
+    __slots__ = ("request",)
+
+    def __init__(self, request: LoggedRequest) -> None:
+        self.request = request
+
+    def set_sent(self, sent: int) -> None:
+        """Correct the number of bytes that arrived in the body."""
+        if sent != self.request.sent:
+            self.request = replace(self.request, sent=sent)
+
+
+class RequestLog:
+    """The requests of all servers in the order of their answers. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._records: deque[Record] = deque(maxlen=_MAX_RECORDS)
+
+    def add(self, request: LoggedRequest) -> Record:
+        """Append a request."""
+        record = Record(request)
+        with self._lock:
+            self._records.append(record)
+        return record
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._records.clear()
+
+    def requests(self) -> list[LoggedRequest]:
+        """Return what was asked so far."""
+        with self._lock:
+            return [record.request for record in self._records]
+
+
+def fingerprint(secret: str) -> str:
+    """Return a short hash by which a test recognises a secret that the log must not hold."""
+    return f"sha256:{hashlib.sha256(secret.encode()).hexdigest()[:16]}"
+
+
+def safe_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return headers by lower-case name with credentials as fingerprints (`Bearer sha256:..`)."""
+    safe = {}
+    for name, value in headers:
+        key = name.lower()
+        if key in _SECRET_HEADERS:
+            scheme, blank, secret = value.partition(" ")
+            value = f"{scheme} {fingerprint(secret)}" if blank else fingerprint(value)
+        safe[key] = value
+    return safe
+
+
+def safe_query(query: str) -> str:
+    """Return a query string with tokens and pool uuids as fingerprints."""
+    if not query:
+        return ""
+    pairs = parse_qsl(query, keep_blank_values=True)
+    return urlencode([(k, fingerprint(v) if k in _SECRET_QUERY else v) for k, v in pairs], safe=":/")

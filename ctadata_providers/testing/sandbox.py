@@ -1,0 +1,100 @@
+"""A fake data centre on this machine until Ctrl-C: what `ctadata sandbox` runs."""
+
+import os
+import shlex
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from ctadata_providers.testing.fake import FakeCta
+
+NIGHT = "lst/DL3/20241114"
+"""Where the sample data lies below the served folder."""
+
+_LIFETIME = 12 * 3600.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def serve(
+    root: Path | None = None,
+    *,
+    port: int = 0,
+    data: Callable[[Path], object] | Path | None = None,
+    stream: TextIO | None = None,
+    stop: threading.Event | None = None,
+) -> None:
+    """Serve a folder as a data centre until Ctrl-C or SIGTERM.
+
+    The settings that lead to it are written as `export NAME=value` lines, quoted for a shell, then a comment.
+    The token stands in a file that only its owner can read; it is valid for 12 hours.
+
+    Args:
+        root: The folder to serve; None for a temporary one with sample data.
+        port: The door's port, 0 for any free one.
+        data: The sample data: a folder to copy, or what writes it into a given folder; a simulated night of
+            event lists by default.
+        stream: Where the settings go, standard output by default.
+        stop: Ends the service when set, as a signal does. Signals are left alone outside of the main thread.
+
+    Raises:
+        OSError: When the port is taken.
+        NotADirError: When the folder does not exist.
+    """
+    stop = stop or threading.Event()
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ctadata-sandbox-")))
+        if root is None:
+            root = scratch / "data"
+            _fill(root / NIGHT, data)
+        cta = stack.enter_context(FakeCta(root=root, door_port=port, token_lifetime=_LIFETIME))
+        stack.enter_context(_signals(stop))
+        _announce(cta, scratch, stream or sys.stdout)
+        stop.wait()
+
+
+def _fill(folder: Path, data: Callable[[Path], object] | Path | None) -> None:
+    """Put the sample data into a folder."""
+    folder.parent.mkdir(parents=True)
+    if isinstance(data, Path):
+        shutil.copytree(data, folder)
+        return
+    if data is None:
+        from ctadata_providers.testing.samples import write_night
+
+        data = write_night
+    folder.mkdir()
+    data(folder)
+
+
+def _announce(cta: FakeCta, scratch: Path, stream: TextIO) -> None:
+    """Write the settings; the token itself is not shown."""
+    environ = cta.environ()
+    token_file = scratch / "token"
+    descriptor = os.open(token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(environ.pop("BEARER_TOKEN"))
+    environ["BEARER_TOKEN_FILE"] = str(token_file)
+    for name, value in environ.items():
+        stream.write(f"export {name}={shlex.quote(value)}\n")
+    stream.write("# the sandbox runs until Ctrl-C\n")
+    stream.flush()
+
+
+@contextmanager
+def _signals(stop: threading.Event) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM set an event instead of ending the process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,367 @@
+"""The namespace of the fake data centre: real files below a folder, seen whole or as an upload under way."""
+
+# Paths are text here: a Path for each entry would double the time of a listing.
+# ruff: noqa: PTH102, PTH104, PTH105, PTH108, PTH116, PTH123
+
+import base64
+import contextlib
+import itertools
+import os
+import shutil
+import tempfile
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ctadata_providers import uri
+from ctadata_providers.checksum import new_hasher
+from ctadata_providers.errors import (
+    AlreadyExistsError,
+    IntegrityError,
+    IsADirError,
+    NotADirError,
+    NotFoundError,
+    QuotaError,
+)
+
+# Uploads are collected beside the served files and moved into place: a rename needs one file system.
+_INCOMING_PREFIX = ".fakecta-"
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file or folder of the namespace.
+
+    Attributes:
+        path: The absolute path.
+        is_dir: True for a folder.
+        size: Bytes; None for a folder and while an upload is under way.
+        mtime_ns: Time of the last change, nanoseconds.
+        inode: With `mtime_ns` the identity of one version of a file.
+    """
+
+    path: str
+    is_dir: bool
+    size: int | None
+    mtime_ns: int
+    inode: int
+
+    @property
+    def name(self) -> str:
+        """The last segment of the path."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def id(self) -> str:
+        """The identifier, in the form of a dCache pnfsid; another one after each overwrite."""
+        return f"0000{self.inode & 0xFFFFFFFFFFFF:012X}{self.mtime_ns:020X}"
+
+    @property
+    def etag(self) -> str:
+        """The entity tag with its quotes (Milton: identifier and Java's hash of the time)."""
+        milliseconds = self.mtime_ns // 1_000_000
+        return f'"{self.id}_{(milliseconds ^ milliseconds >> 32) & 0x7FFFFFFF}"'
+
+
+class Storage:
+    """The files of a fake data centre. Thread-safe.
+
+    Args:
+        root: The folder to serve; None for a temporary one that goes at `close`.
+        quota: Bytes that uploads may fill, None for no limit.
+        clock: Gives the time by which an upload that never comes is given up.
+    """
+
+    def __init__(
+        self, root: Path | None = None, *, quota: int | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.quota = quota
+        # Files that were not uploaded here have no checksums yet.
+        self.is_foreign = root is not None
+        self._clock = clock
+        self._temporary = tempfile.TemporaryDirectory(prefix="fakecta-") if root is None else None
+        self.root = Path(self._temporary.name if self._temporary else root or "").resolve()
+        if not self.root.is_dir():
+            raise NotADirError("the folder to serve does not exist", path=self.root)
+        self._base = "" if self.root == Path("/") else str(self.root)
+        self._incoming: str | None = None
+        self._serial = itertools.count()
+        self._lock = threading.Lock()
+        self._last_mtime = 0
+        # Deadlines of uploads under way, and known checksums; both by inode and time of change.
+        self._uploading: dict[tuple[int, int], float] = {}
+        self._checksums: dict[tuple[int, int], dict[str, str]] = {}
+
+    def close(self) -> None:
+        """Remove what is temporary."""
+        if self._incoming:
+            shutil.rmtree(self._incoming, ignore_errors=True)
+        if self._temporary:
+            self._temporary.cleanup()
+
+    def clear(self) -> None:
+        """Remove every file and folder."""
+        for entry in list(self.children("/")):
+            self.remove(entry.path)
+        self._uploading.clear()
+        self._checksums.clear()
+
+    # Looking
+
+    def stat(self, path: str) -> Entry | None:
+        """Return a file or folder, None if there is none."""
+        if path.startswith("/" + _INCOMING_PREFIX):
+            return None
+        try:
+            status = os.stat(self._local(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return self._entry(path, status)
+
+    def children(self, path: str) -> Iterator[Entry]:
+        """Yield the entries of a folder, in an order that is fixed but means nothing."""
+        prefix = "/" if path == "/" else f"{path}/"
+        with os.scandir(self._local(path)) as found:
+            names = sorted(found, key=lambda item: zlib.crc32(os.fsencode(item.name)))
+        for item in names:
+            # A file that went away meanwhile and a dangling link are not there.
+            if not (path == "/" and item.name.startswith(_INCOMING_PREFIX)):
+                with contextlib.suppress(OSError):
+                    yield self._entry(prefix + item.name, item.stat())
+
+    def walk(self, path: str = "/") -> Iterator[Entry]:
+        """Yield everything below a folder."""
+        for entry in self.children(path):
+            yield entry
+            if entry.is_dir:
+                yield from self.walk(entry.path)
+
+    def missing_parents(self, path: str) -> list[str]:
+        """Return the folders above a path that do not exist, the topmost first.
+
+        Raises:
+            NotADirError: When a file stands where a folder is needed.
+        """
+        missing = []
+        parent = uri.split(path)[0]
+        while (entry := self.stat(parent)) is None:
+            missing.append(parent)
+            parent = uri.split(parent)[0]
+        if not entry.is_dir:
+            raise NotADirError("a file stands where a folder is needed", path=parent)
+        return missing[::-1]
+
+    def free(self) -> int | None:
+        """Return the bytes left of the quota, None without one."""
+        if self.quota is None:
+            return None
+        return self.quota - sum(entry.size or 0 for entry in self.walk())
+
+    # Reading
+
+    def open(self, entry: Entry) -> int:
+        """Return a file descriptor for reading one version of a file.
+
+        Raises:
+            NotFoundError: When the file was removed or replaced since.
+        """
+        try:
+            descriptor = os.open(self._local(entry.path), os.O_RDONLY)
+        except FileNotFoundError as error:
+            raise NotFoundError("no such file", path=entry.path) from error
+        status = os.fstat(descriptor)
+        if (status.st_ino, status.st_mtime_ns) != (entry.inode, entry.mtime_ns):
+            os.close(descriptor)
+            raise NotFoundError("the file was replaced", path=entry.path)
+        return descriptor
+
+    def has_checksums(self, entry: Entry) -> bool:
+        """Tell whether `checksums` answers at once."""
+        return entry.size is None or (entry.inode, entry.mtime_ns) in self._checksums
+
+    def checksums(self, entry: Entry) -> Mapping[str, str]:
+        """Return the stored checksums (hexadecimal) of a file; adler32 is read from files not uploaded here."""
+        if entry.size is None:
+            return {}
+        key = (entry.inode, entry.mtime_ns)
+        if key not in self._checksums:
+            hasher = new_hasher("adler32")
+            descriptor = self.open(entry)
+            with os.fdopen(descriptor, "rb") as file:
+                while block := file.read(_BLOCK):
+                    hasher.update(block)
+            self._checksums[key] = {"adler32": hasher.hexdigest()}
+        return self._checksums[key]
+
+    # Changing
+
+    def make_dir(self, path: str) -> None:
+        """Make one folder whose parent exists."""
+        os.mkdir(self._local(path))
+
+    def move(self, source: str, target: str) -> None:
+        """Rename a file or folder; the target must not exist."""
+        if self.stat(target) is not None:
+            raise AlreadyExistsError("the target exists", path=target)
+        os.rename(self._local(source), self._local(target))
+
+    def remove(self, path: str) -> None:
+        """Remove a file, or a folder with everything in it."""
+        local = Path(self._local(path))
+        if local.is_dir() and not local.is_symlink():
+            shutil.rmtree(local)
+        else:
+            local.unlink()
+
+    def create(self, path: str, *, patience: float) -> Entry:
+        """Make the empty entry of an upload that is to come, with missing parents; an old file goes first.
+
+        For `patience` seconds the entry counts as being uploaded; without a commit it then stays, empty.
+        """
+        for parent in self.missing_parents(path):
+            self.make_dir(parent)
+        local = self._local(path)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(local)
+        os.close(os.open(local, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+        stamp = self._stamp(local)
+        entry = self._entry(path, os.stat(local))
+        self._uploading[entry.inode, stamp] = self._clock() + patience
+        return Entry(path, is_dir=False, size=None, mtime_ns=stamp, inode=entry.inode)
+
+    def upload(self, entry: Entry, algorithms: frozenset[str] = frozenset()) -> "Upload":
+        """Begin to receive the bytes of an entry; adler32 and the given algorithms will be stored."""
+        if self._incoming is None:
+            self._incoming = tempfile.mkdtemp(prefix=_INCOMING_PREFIX, dir=self.root)
+        self._uploading[entry.inode, entry.mtime_ns] = float("inf")
+        return Upload(self, entry, f"{self._incoming}/{next(self._serial)}", algorithms | {"adler32"})
+
+    def put(self, path: str, data: bytes) -> None:
+        """Store a whole file at once, with missing parents.
+
+        Raises:
+            IsADirError: When the path is a folder.
+        """
+        found = self.stat(path)
+        if found and found.is_dir:
+            raise IsADirError("a folder stands where the file is meant", path=path)
+        with self.upload(self.create(path, patience=0.0)) as upload:
+            upload.write(data)
+            upload.commit()
+
+    def commit(self, entry: Entry, received: str, checksums: dict[str, str]) -> Entry:
+        """Move received bytes to the place of their entry and return the file.
+
+        Raises:
+            NotFoundError: When the entry was removed or replaced during the upload.
+        """
+        local = self._local(entry.path)
+        stamp = self._stamp(received)
+        placeholder = self.stat(entry.path)
+        if placeholder is None or placeholder.inode != entry.inode:
+            raise NotFoundError("the file was removed during the upload", path=entry.path)
+        os.replace(received, local)
+        status = os.stat(local)
+        self._checksums[status.st_ino, stamp] = checksums
+        return self._entry(entry.path, status)
+
+    def discard(self, entry: Entry) -> None:
+        """Remove the empty entry of an upload that failed, unless something else stands there now."""
+        self.forget(entry)
+        found = self.stat(entry.path)
+        if found and (found.inode, found.mtime_ns) == (entry.inode, entry.mtime_ns):
+            self.remove(entry.path)
+
+    def forget(self, entry: Entry) -> None:
+        """End an upload: from now on its entry is an ordinary file."""
+        self._uploading.pop((entry.inode, entry.mtime_ns), None)
+
+    def _entry(self, path: str, status: os.stat_result) -> Entry:
+        is_dir = (status.st_mode & 0o170000) == 0o040000
+        size = None if is_dir or self._is_uploading((status.st_ino, status.st_mtime_ns)) else status.st_size
+        return Entry(path, is_dir, size, status.st_mtime_ns, status.st_ino)
+
+    def _is_uploading(self, key: tuple[int, int]) -> bool:
+        deadline = self._uploading.get(key)
+        return deadline is not None and self._clock() < deadline
+
+    def _stamp(self, local: str) -> int:
+        """Give a file a time of change that no other one has: file systems' own clocks tick too slowly for that."""
+        with self._lock:
+            self._last_mtime = max(time.time_ns(), self._last_mtime + 1)
+            stamp = self._last_mtime
+        os.utime(local, ns=(stamp, stamp))
+        return stamp
+
+    def _local(self, path: str) -> str:
+        return self._base + path
+
+
+class Upload:
+    """Bytes on their way into a file; a context manager that leaves an empty entry unless committed."""
+
+    def __init__(self, storage: Storage, entry: Entry, received: str, algorithms: frozenset[str]) -> None:
+        self.entry = entry
+        self.size = 0
+        self._storage = storage
+        self._received = received
+        self._hashers = {name: new_hasher(name) for name in algorithms}
+        free = storage.free()
+        self._limit = float("inf") if free is None else free
+        self._file = open(received, "wb", buffering=0)  # noqa: SIM115 - closed by __exit__
+
+    def __enter__(self) -> "Upload":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._storage.forget(self.entry)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._received)
+
+    def write(self, data: bytes) -> None:
+        """Take the next bytes.
+
+        Raises:
+            QuotaError: When they do not fit.
+        """
+        self.size += len(data)
+        if self.size > self._limit:
+            raise QuotaError("no space left", path=self.entry.path)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        for hasher in self._hashers.values():
+            hasher.update(data)
+
+    def commit(self, *, md5: str | None = None, keep_corrupt: bool = False) -> Entry:
+        """Make the file visible, whole, and return it.
+
+        Args:
+            md5: The checksum that the client declared, as in Content-MD5 (base64).
+            keep_corrupt: Whether a file with another checksum is stored all the same.
+
+        Raises:
+            IntegrityError: When the bytes do not have the checksum.
+            NotFoundError: When the entry was removed or replaced during the upload.
+        """
+        self._file.close()
+        checksums = {name: hasher.hexdigest() for name, hasher in self._hashers.items()}
+        good = md5 is None or md5 == base64.b64encode(bytes.fromhex(checksums["md5"])).decode()
+        if good or keep_corrupt:
+            stored = self._storage.commit(self.entry, self._received, checksums)
+            if good:
+                return stored
+        actual, expected = checksums["md5"], _hex_of_base64(md5 or "")
+        raise IntegrityError(f"Checksum mismatch (expected=[2:{expected}], actual=[2:{actual}])", path=self.entry.path)
+
+
+def _hex_of_base64(text: str) -> str:
+    try:
+        return base64.b64decode(text).hex()
+    except ValueError:
+        return text

@@ -1,0 +1,60 @@
+import subprocess
+import sys
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+
+def test_the_fixtures_give_a_fresh_data_centre_each_on_one_server(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import os
+        urls = set()
+
+        def test_one(fake_cta):
+            fake_cta.put("/x", b"1")
+            urls.add(fake_cta.door_url)
+
+        def test_two(fake_cta, cta_server):
+            assert fake_cta is cta_server
+            assert fake_cta.paths() == [] and fake_cta.requests == []
+            urls.add(fake_cta.door_url)
+            assert len(urls) == 1
+        """
+    )
+    pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=2)
+
+
+def test_the_environment_leads_to_the_data_centre_and_nowhere_else(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("X509_USER_PROXY", "/tmp/mine")
+    monkeypatch.setenv("CTA_PROFILE", "dev")
+    pytester.makepyfile(
+        """
+        import os
+
+        def test_inside(cta_environ, fake_cta):
+            assert os.environ["CTA_DOOR_URL"] == fake_cta.door_url == cta_environ["CTA_DOOR_URL"]
+            assert os.environ["BEARER_TOKEN"] == fake_cta.token
+            assert os.environ["CTA_CA_PATH"] == str(fake_cta.ca_file)
+            assert not {"X509_USER_PROXY", "CTA_PROFILE"} & set(os.environ)
+
+        def test_after():
+            assert os.environ["X509_USER_PROXY"] == "/tmp/mine"
+            assert "CTA_DOOR_URL" not in os.environ
+        """
+    )
+    pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=2)
+
+
+def test_the_plugin_imports_nothing_heavy() -> None:
+    program = (
+        "import sys, pytest; before = set(sys.modules)\n"
+        "import ctadata_providers.testing.pytest_plugin\n"
+        "print(sorted({name.partition('.')[0] for name in set(sys.modules) - before}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "['ctadata_providers']\n"

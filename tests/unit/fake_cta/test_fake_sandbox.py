@@ -1,0 +1,104 @@
+import io
+import shlex
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from ctadata_providers.testing import sandbox
+
+
+class Announcement(io.StringIO):
+    """A stream that ends the sandbox once it is announced, and keeps what is true until then."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        super().__init__()
+        self.stop = stop
+        self.exports: dict[str, str] = {}
+        self.token = ""
+        self.listing = ""
+        self.permissions = 0
+
+    def flush(self) -> None:
+        for line in self.getvalue().splitlines():
+            words = shlex.split(line, comments=True)
+            if words:
+                assert words[0] == "export"
+                name, _, self.exports[name] = words[1].partition("=")
+        token_file = Path(self.exports["BEARER_TOKEN_FILE"])
+        self.token, self.permissions = token_file.read_text(), token_file.stat().st_mode
+        self.listing = self.list_night()
+        self.stop.set()
+
+    def list_night(self) -> str:
+        """Reach the sandbox with what was announced, and return what it says of the sample data."""
+        answer = requests.request(
+            "PROPFIND",
+            f"{self.exports['CTA_DOOR_URL']}/{sandbox.NIGHT}",
+            headers={"Depth": "1"},
+            auth=self.authorize,
+            verify=self.exports["CTA_CA_PATH"],
+            timeout=10,
+        )
+        return answer.text
+
+    def authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self.token}"
+        return request
+
+
+def run(root: Path | None = None, **options: Any) -> Announcement:
+    stop = threading.Event()
+    announced = Announcement(stop)
+    sandbox.serve(root, stream=announced, stop=stop, **options)
+    return announced
+
+
+def test_the_settings_are_shell_lines_and_the_token_is_in_a_private_file(tmp_path: Path) -> None:
+    announced = run(tmp_path)
+
+    assert announced.exports.keys() == {"CTA_DOOR_URL", "CTA_CA_PATH", "BEARER_TOKEN_FILE"}
+    assert stat.S_IMODE(announced.permissions) == 0o600
+    assert announced.token.count(".") == 2
+    assert announced.token not in announced.getvalue()
+    assert not Path(announced.exports["BEARER_TOKEN_FILE"]).exists()
+
+
+@pytest.mark.parametrize("as_folder", [True, False])
+def test_sample_data_can_be_a_folder_or_what_writes_one(tmp_path: Path, as_folder: bool) -> None:
+    (tmp_path / "mine.fits").write_bytes(b"mine")
+    announced = run(data=tmp_path if as_folder else lambda folder: (folder / "mine.fits").write_bytes(b"mine"))
+
+    assert "/lst/DL3/20241114/mine.fits" in announced.listing
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_in_order(tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "x").write_bytes(b"1")
+    program = (
+        "import sys, pathlib; from ctadata_providers.testing.sandbox import serve; serve(pathlib.Path(sys.argv[1]))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-X", "dev", "-c", program, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(4)]
+        process.send_signal(number)
+        start = time.monotonic()
+        _, errors = process.communicate(timeout=10)
+        seconds = time.monotonic() - start
+
+    assert lines[3].startswith("# ")
+    assert (process.returncode, errors) == (0, "")
+    assert seconds < 5
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]

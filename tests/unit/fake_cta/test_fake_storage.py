@@ -1,0 +1,119 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ctadata_providers.errors import NotADirError, NotFoundError
+from ctadata_providers.testing.storage import Entry, Storage
+
+
+def found(storage: Storage, path: str) -> Entry:
+    """Return an entry that must exist."""
+    entry = storage.stat(path)
+    assert entry is not None
+    return entry
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Iterator[Storage]:
+    made = Storage(tmp_path)
+    yield made
+    made.close()
+
+
+def test_a_given_folder_is_served_as_it_is_and_left_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "x").write_bytes(b"hello")
+    storage = Storage(tmp_path)
+    entry = found(storage, "/d/x")
+    checksums = storage.checksums(entry)
+    storage.put("/y", b"1")
+    storage.close()
+
+    assert entry.size == 5
+    assert checksums == {"adler32": "062c0215"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["d", "y"]
+
+
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotADirError):
+        Storage(tmp_path / "no")
+
+
+def test_a_temporary_folder_goes_at_close() -> None:
+    storage = Storage()
+    storage.put("/x", b"1")
+    storage.close()
+
+    assert not storage.root.exists()
+
+
+def test_a_file_changed_on_disk_gets_another_checksum_and_etag(storage: Storage) -> None:
+    storage.put("/x", b"hello")
+    before = found(storage, "/x")
+    checksums = storage.checksums(before)
+    (storage.root / "x").write_bytes(b"other")
+    after = found(storage, "/x")
+
+    assert storage.checksums(after) != checksums
+    assert after.etag != before.etag
+    with pytest.raises(NotFoundError):
+        storage.open(before)
+
+
+def test_quick_overwrites_never_share_an_etag(storage: Storage) -> None:
+    etags = set()
+    for number in range(200):
+        storage.put("/x", b"%03d" % number)
+        etags.add(found(storage, "/x").etag)
+
+    assert len(etags) == 200
+
+
+def test_a_move_keeps_the_etag(storage: Storage) -> None:
+    storage.put("/x", b"1")
+    before = found(storage, "/x").etag
+    storage.move("/x", "/y")
+
+    assert found(storage, "/y").etag == before
+
+
+def test_bytes_are_visible_only_when_all_are_there(storage: Storage) -> None:
+    entry = storage.create("/x", patience=10)
+    with storage.upload(entry) as upload:
+        upload.write(b"hel")
+        during = (storage.root / "x").read_bytes(), found(storage, "/x").size, [e.path for e in storage.walk()]
+        upload.write(b"lo")
+        stored = upload.commit()
+
+    assert during == (b"", None, ["/x"])
+    assert (stored.size, (storage.root / "x").read_bytes()) == (5, b"hello")
+
+
+def test_an_upload_that_never_comes_is_given_up_after_a_while(tmp_path: Path) -> None:
+    now = [0.0]
+    storage = Storage(tmp_path, clock=lambda: now[0])
+    storage.create("/x", patience=300)
+    waiting = found(storage, "/x").size
+    now[0] = 300.0
+
+    assert (waiting, found(storage, "/x").size) == (None, 0)
+
+
+def test_discarding_an_entry_spares_what_replaced_it(storage: Storage) -> None:
+    entry = storage.create("/x", patience=10)
+    storage.put("/x", b"newer")
+    storage.discard(entry)
+
+    assert found(storage, "/x").size == 5
+
+
+def test_links_are_followed_and_dangling_ones_are_not_there(storage: Storage, tmp_path: Path) -> None:
+    storage.put("/d/x", b"1")
+    (tmp_path / "link").symlink_to("d")
+    (tmp_path / "broken").symlink_to("nowhere")
+    listed = sorted(entry.path for entry in storage.walk())
+    storage.remove("/link")
+
+    assert listed == ["/d", "/d/x", "/link", "/link/x"]
+    assert storage.stat("/d/x") is not None
