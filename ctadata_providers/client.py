@@ -2,14 +2,15 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from ctadata_providers import transfer, uri
 from ctadata_providers.backends import Backend, ChecksumBackend, FileInfo, RenameBackend, open_backend
-from ctadata_providers.checksum import canonical_algorithm, new_hasher
+from ctadata_providers.checksum import canonical_algorithm
 from ctadata_providers.config import Config
 from ctadata_providers.errors import (
     AlreadyExistsError,
@@ -22,7 +23,7 @@ from ctadata_providers.errors import (
     UnsupportedError,
 )
 from ctadata_providers.globbing import expand
-from ctadata_providers.session.tasks import run, spawn, wait
+from ctadata_providers.session.tasks import run
 from ctadata_providers.transfer import Context, Progress, TransferResult, TreeResult
 
 __all__ = ["CtaClient", "FileInfo", "TransferResult", "TreeResult"]
@@ -87,8 +88,7 @@ class CtaClient:
         Raises:
             NotFoundError: When a folder before the first magic element does not exist.
         """
-        only_folders = uri.parse(pattern).is_folder
-        return (i for i in expand(self._backend, self._path(pattern)) if i.is_dir or not only_folders)
+        return expand(self._backend, self._path(pattern) + ("/" if uri.parse(pattern).is_folder else ""))
 
     def stat(self, path: str) -> FileInfo:
         """Tell about one file or folder.
@@ -167,6 +167,31 @@ class CtaClient:
                 f"cannot upload to {remote}: it names a folder", path=path, remedy="give the name of a file in it"
             )
         return run(transfer.upload(self._transfers, Path(local), path, overwrite=overwrite, progress=progress))
+
+    def download_many(
+        self, files: Iterable[tuple[FileInfo, Path]], *, overwrite: bool = True, progress: Progress | None = None
+    ) -> Generator[tuple[tuple[FileInfo, Path], Future[TransferResult]], None, None]:
+        """Download files to local targets, several at once, and give each pair with its outcome as it ends.
+
+        The error of a file is in its future; the others go on. Closing the generator stops those that still run.
+        """
+        context = self._transfers
+        tasks = ((pair, transfer.download(context, *pair, overwrite=overwrite, progress=progress)) for pair in files)
+        return transfer.as_ended(tasks, context.max_parallel)
+
+    def upload_many(
+        self, files: Iterable[tuple[Path, str]], *, overwrite: bool = True, progress: Progress | None = None
+    ) -> Generator[tuple[tuple[Path, str], Future[TransferResult]], None, None]:
+        """Upload local files to remote targets, several at once, and give each pair with its outcome as it ends.
+
+        The error of a file is in its future; the others go on. Closing the generator stops those that still run.
+        """
+        context = self._transfers
+        tasks = (
+            (pair, transfer.upload(context, pair[0], self._path(pair[1]), overwrite=overwrite, progress=progress))
+            for pair in files
+        )
+        return transfer.as_ended(tasks, context.max_parallel)
 
     def download_tree(
         self, remote: str, local: Path | str, *, overwrite: bool = True, progress: Progress | None = None
@@ -288,7 +313,7 @@ class CtaClient:
             offered = self._backend.checksum(info.path, wanted)
             if wanted in offered:
                 return offered[wanted]
-        return self._computed(info.path, wanted)
+        return transfer.compute_checksum(self._transfers, info.path, wanted)
 
     def home(self) -> str:
         """Return the path of the user's own folder.
@@ -304,6 +329,7 @@ class CtaClient:
         """Close idle connections; the client can still be used."""
         if self._context is not None:
             self._context.backend.close()
+            self._context.cleaner.close()
 
     def __enter__(self) -> Self:
         return self
@@ -347,22 +373,6 @@ class CtaClient:
                 remedy=f"make a client with profile='{address.name}'",
             )
         return address.path
-
-    def _computed(self, path: str, algorithm: str) -> str:
-        def attempt() -> str:
-            hasher = new_hasher(algorithm)
-
-            async def read() -> None:
-                await wait(self._backend.read(path, hasher.update))
-
-            future = spawn(read())
-            try:
-                future.result()
-            finally:
-                future.cancel()
-            return hasher.hexdigest()
-
-        return self._transfers.policy.call(attempt)
 
 
 _UNPICKLED = frozenset({"token", "on_token"})

@@ -138,20 +138,20 @@ class Config:
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
-        """Make settings that are complete by themselves: no environment is consulted.
+        """Make settings that are complete by themselves: neither the environment nor config.toml is consulted.
 
-        Values may be strings, as connections and command lines give them; None and `''` mean not given. A `profile`
-        gives what the mapping leaves out.
+        Values may be strings, as connections and command lines give them; None and `''` mean not given. A `profile`,
+        one of the built-in ones, gives what the mapping leaves out.
 
         Raises:
             ConfigError: For an unknown setting or profile, or a value that cannot be used.
         """
         given = _known({name: value for name, value in mapping.items() if value is not None and value != ""})
         profile = str(given.get("profile") or DEFAULT_PROFILE)
-        levels = [
-            given,
-            _profile(profile, os.environ) if given.get("profile") else BUILT_IN_PROFILES[DEFAULT_PROFILE],
-        ]
+        if profile not in BUILT_IN_PROFILES:
+            remedy = f"known here are {', '.join(BUILT_IN_PROFILES)}; give the settings themselves"
+            raise ConfigError(f"unknown profile {profile!r}", remedy=remedy)
+        levels = [given, BUILT_IN_PROFILES[profile]]
         return cls(**{**_merge(levels), "profile": profile})
 
     def with_settings(self, **settings: Any) -> Self:

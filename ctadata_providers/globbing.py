@@ -30,7 +30,7 @@ def escape(text: str) -> str:
 
 
 def expand(backend: Backend, pattern: str) -> Iterator[FileInfo]:
-    """Give what matches an absolute pattern, in each folder in the order of the names.
+    """Give what matches an absolute pattern, in each folder in the order of the names; a last `/` means folders only.
 
     Raises:
         NotFoundError: When a folder before the first magic element does not exist.
@@ -39,7 +39,7 @@ def expand(backend: Backend, pattern: str) -> Iterator[FileInfo]:
     given: set[str] = set()
     repeats = segments.count("**") > 1
     for info in _expand(backend, segments):
-        if not repeats or info.path not in given:
+        if (not repeats or info.path not in given) and (info.is_dir or not pattern.endswith("/")):
             yield info
         if repeats:
             given.add(info.path)

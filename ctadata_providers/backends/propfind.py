@@ -19,6 +19,7 @@ BODY = (
 """The properties by name: dCache tells checksums only so, and finds all properties expensive."""
 
 MAX_RESPONSE_CHARACTERS = 256 * 1024
+SLICE = 64 * 1024
 MAX_RESPONSE_BYTES = 1024 * 1024
 _SEPARATOR = "}"
 _RESPONSE, _HREF, _PROPSTAT, _STATUS, _COLLECTION, _RESOURCETYPE, _MULTISTATUS = (
@@ -124,6 +125,11 @@ class _HostileXml(Exception):
     """The answer is not what any WebDAV server sends."""
 
 
+def slices(body: bytes) -> Iterator[bytes]:
+    """Give a body in pieces, so that an endless entry is found early."""
+    return (body[start : start + SLICE] for start in range(0, len(body), SLICE))
+
+
 def parse(chunks: Iterable[bytes], *, path: str) -> Iterator[Entry]:
     """Give the entries of a multistatus answer as its bytes arrive.
 
@@ -141,11 +147,15 @@ def parse(chunks: Iterable[bytes], *, path: str) -> Iterator[Entry]:
             reader.parser.Parse(chunk or b"", final)
             reader.check_progress(len(chunk or b""))
         except _HostileXml as error:
-            raise StorageError(f"the listing of {path} is refused: {error}", path=path) from error
+            raise StorageError(
+                f"the listing of {path} is refused: {error}", path=path, remedy="tell the server's operators"
+            ) from error
         except (expat.ExpatError, ValueError, LookupError) as error:
             yield from reader.entries
             if reader.is_multistatus:
-                raise TransientError(f"the listing of {path} broke off ({error})", path=path) from error
+                raise TransientError(
+                    f"the listing of {path} broke off ({error})", path=path, remedy="try again later"
+                ) from error
             raise _no_multistatus(path) from error
         yield from reader.entries
         reader.entries.clear()

@@ -1,6 +1,7 @@
 """What is known of the servers that users meet, by their `Server` header."""
 
 from dataclasses import dataclass
+from functools import cache
 
 LONG_WAIT = 330.0
 """Seconds that dCache may take to find a pool, and an XRootD redirector to look for a name it has not seen."""
@@ -33,16 +34,17 @@ class Server:
         """Tell whether a MOVE to this path leads to this path.
 
         XRootD cuts a Destination at `?` and trims blanks and bytes above 0x7f from its end (seen on 5.5.3); WsgiDAV
-        decodes it before it cuts query and parameters off (seen on 4.4.0): another file would be overwritten.
+        decodes it before it cuts query and parameters off (seen on 4.4.0): another file would be overwritten. A
+        redirecting XRootD goes on answering 404 for a name with a blank that a MOVE made after a look in vain.
         """
         if self.literal_hrefs:
-            return "?" not in path and 0x21 <= path.encode()[-1] <= 0x7E
-        return is_plain(path) or not self.cuts_destination
+            return not {"?", " "} & set(path) and 0x21 <= path.encode()[-1] <= 0x7E
+        return not self.cuts_destination or not {"?", ";"} & set(path)
 
 
 def is_plain(path: str) -> bool:
     """Tell whether every server that is known renames to this path rightly."""
-    return not {"?", ";"} & set(path) and 0x21 <= path.encode()[-1] <= 0x7E
+    return not {"?", ";", " "} & set(path) and 0x21 <= path.encode()[-1] <= 0x7E
 
 
 OTHER = Server()
@@ -51,6 +53,7 @@ DCACHE = Server(name="dCache", digest_on_transfer=True, redirects_uploads=True, 
 XROOTD = Server(name="XRootD", literal_hrefs=True, cuts_query=True, expect_wait=LONG_WAIT)
 
 
+@cache
 def identify(header: str | None) -> Server:
     """Return what is known of the server that sent this `Server` header.
 

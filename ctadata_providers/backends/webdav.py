@@ -66,7 +66,7 @@ class WebdavBackend:
                 raise
 
         response = self._session.policy.call(once)
-        entry = next(propfind.parse([response.body], path=path), None)
+        entry = next(propfind.parse(propfind.slices(response.body), path=path), None)
         if entry is None:
             raise StorageError(f"the door tells nothing about {path}", path=path)
         return _info(entry, path)
@@ -245,7 +245,7 @@ class WebdavBackend:
                 if name is not None:
                     yield _info(entry, f"{path.rstrip('/')}/{name}")
                 elif not entry.is_dir:
-                    raise NotADirError(f"cannot list {path}: it is a file", path=path)
+                    raise _no_folder(path)
 
     def _entry_name(self, href: str, folder: str) -> str | None:
         """Return the name that an href gives to an entry of a folder, None for the folder itself.
@@ -255,9 +255,13 @@ class WebdavBackend:
         """
         raw = href
         if href.startswith(("http://", "https://")):
-            if origin(href) != origin(self._config.door_url):
+            try:
+                foreign = origin(href) != origin(self._config.door_url)
+                raw = urlsplit(href).path
+            except ValueError as error:
+                raise _hostile(href, folder) from error
+            if foreign:
                 raise _hostile(href, folder)
-            raw = urlsplit(href).path
         literal = raw if self.server.literal_hrefs else unquote(raw, errors="surrogateescape")
         inside = (self._config.base_path.rstrip("/") + folder).rstrip("/")
         if literal.rstrip("/") == inside:
@@ -287,7 +291,7 @@ class WebdavBackend:
             is_file = not self.stat(path).is_dir
         except StorageError:
             return error
-        return NotADirError(f"cannot list {path}: it is a file", path=path) if is_file else error
+        return _no_folder(path) if is_file else error
 
     def _is_below_a_file(self, path: str) -> bool:
         """Tell whether the parent is no folder: XRootD answers 500 then."""
@@ -349,11 +353,11 @@ class WebdavBackend:
 
 def _info(entry: propfind.Entry, path: str) -> FileInfo:
     properties = entry.properties
-    size = properties.get("size", "")
+    size = _number(properties.get("size", ""))
     return FileInfo(
         path=path,
         is_dir=entry.is_dir,
-        size=int(size) if size.isdecimal() and not entry.is_dir else None,
+        size=None if entry.is_dir else size,
         modified=properties.get("modified") or None,
         etag=properties.get("etag") or None,
         checksums=parse_digests([properties["checksums"]]) if "checksums" in properties else {},
@@ -387,7 +391,15 @@ def _total_size(response: Response) -> int | None:
         total = response.headers.get("content-range", "").rpartition("/")[2]
     else:
         total = response.headers.get("content-length", "")
-    return int(total) if total.isdecimal() else None
+    return _number(total)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) < 20 else None
+
+
+def _no_folder(path: str) -> NotADirError:
+    return NotADirError(f"cannot list {path}: it is a file", path=path, remedy="list its folder, or ask stat")
 
 
 def _hostile(href: str, folder: str) -> StorageError:

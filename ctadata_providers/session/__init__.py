@@ -10,11 +10,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from ctadata_providers.config import Config
 from ctadata_providers.credentials import ClientCertificate, Credential, Token, resolve
-from ctadata_providers.credentials.resolve import origin
 from ctadata_providers.errors import CredentialError, StorageError
 from ctadata_providers.retry import RetryPolicy
 from ctadata_providers.session.exchange import Exchange, Wire
@@ -33,8 +31,12 @@ __all__ = ["Request", "Response", "Session", "Sink", "Source"]
 
 DCACHE_REQUESTS_PER_SECOND = 200.0
 """dCache answers 429 above 250 requests a second from one address (dCache PR 8131)."""
+MANY = 64
 REFUSED_TOKEN_PAUSE = 20.0
 """Seconds for which a refused token is not sent again: dCache blocks an address after three 401 in 20 s."""
+
+_refused_until: dict[tuple[tuple[str, str, int], str], float] = {}
+"""When a refused token may be sent to a server again: the same for all sessions of a process."""
 
 
 class Session:
@@ -52,9 +54,9 @@ class Session:
         self._messengers: dict[bool, Messenger] = {}
         self._pid = os.getpid()
         self._proxies: dict[tuple[str, str, int], dict[str, str]] = {}
+        self._wires: dict[tuple[object, ...], Wire] = {}
         self._server_header: str | None = None
         self._announced = ""
-        self._refused: tuple[str, float] = ("", 0.0)
         self._certificate_seen = -1
 
     @property
@@ -90,7 +92,7 @@ class Session:
             if response.ok:
                 return response
             if response.status not in REDIRECTS:
-                if not (response.status == 401 and token and not renewed and self._renewed(token)):
+                if not (response.status == 401 and token and not renewed and self._renewed(token, hop)):
                     raise error_for(response, act=request.act, path=request.path, secret=self._shown(hop, token))
                 renewed = True
             else:
@@ -132,7 +134,7 @@ class Session:
             headers = {"Authorization": f"Bearer {token.value}"} if token else {}
             limits = (self.config.connect_timeout, request.timeout or self.config.timeout)
             sending = self._messenger(hop).send(
-                request, hop, headers=headers, proxies=self._proxies_for(hop.url), timeout=limits
+                request, hop, headers=headers, proxies=self._proxies_for(hop), timeout=limits
             )
             with sending as (head, chunks):
                 self._note(head, hop)
@@ -140,7 +142,7 @@ class Session:
                     yield head, chunks
                     return
                 if head.status not in REDIRECTS:
-                    if head.status == 401 and token and not renewed and self._renewed(token):
+                    if head.status == 401 and token and not renewed and self._renewed(token, hop):
                         renewed = True
                         continue
                     head = Response(head.status, head.reason, head.headers, head.url, excerpt(chunks))
@@ -157,7 +159,8 @@ class Session:
                 messenger.close()
 
     def _first_hop(self, request: Request) -> Hop:
-        return Hop(request.url, with_credential=self.credential.may_see(request.url))
+        hop = Hop(request.url, with_credential=True)
+        return hop if hop.place == self.credential.home else Hop(request.url, self.credential.may_see(request.url))
 
     def _next_hop(self, hop: Hop, response: Response, request: Request) -> Hop:
         return follow(hop, response, config=self.config, credential=self.credential, path=request.path)
@@ -170,7 +173,7 @@ class Session:
 
     def _delay(self, hop: Hop) -> float:
         """Take the next place at the door; the pools are not limited."""
-        return self._limiter.reserve() if origin(hop.url) == self.credential.home else 0.0
+        return self._limiter.reserve() if hop.place == self.credential.home else 0.0
 
     def _token(self, hop: Hop) -> Token | None:
         """Return the token for a hop, None when it must not or cannot carry one."""
@@ -183,23 +186,24 @@ class Session:
             self._announced = token.value
             if self.config.on_token is not None:
                 self.config.on_token(token.value)
-        refused, at = self._refused
-        if refused == _fingerprint(token) and time.monotonic() - at < REFUSED_TOKEN_PAUSE:
+        if time.monotonic() < _refused_until.get((hop.place, _fingerprint(token)), 0.0):
             raise CredentialError(
                 f"{hop.shown}: the door has just refused the token of {token.source}",
                 remedy="get a new token; this one is not sent for 20 s: dCache blocks a site after three",
             )
         return token
 
-    def _renewed(self, token: Token) -> bool:
+    def _renewed(self, token: Token, hop: Hop) -> bool:
         """Remember that a token was refused; tell whether there is another one by now."""
-        self._refused = (_fingerprint(token), time.monotonic())
+        if len(_refused_until) > MANY:
+            _refused_until.clear()
+        _refused_until[hop.place, _fingerprint(token)] = time.monotonic() + REFUSED_TOKEN_PAUSE
         current = self.credential.token()
         return current is not None and current.value != token.value
 
     def _note(self, response: Response, hop: Hop) -> None:
         """Learn from an answer of the door what it is."""
-        if self._server_header is None and "server" in response.headers and origin(hop.url) == self.credential.home:
+        if self._server_header is None and "server" in response.headers and hop.place == self.credential.home:
             self._server_header = response.headers["server"]
             if self.config.max_requests_per_second is None and "dcache" in self._server_header.lower():
                 self._limiter.per_second = DCACHE_REQUESTS_PER_SECOND
@@ -208,14 +212,23 @@ class Session:
         certificate = self.credential.certificate if hop.with_credential else None
         if certificate is not None:
             self._check_certificate(certificate)
-        proxies = self._proxies_for(hop.url)
+        key = (hop.place, token.value if token else None, certificate is not None)
+        wire = self._wires.get(key)
+        if wire is None:
+            if len(self._wires) > MANY:
+                self._wires.clear()
+            wire = self._wires[key] = self._new_wire(hop, token, certificate)
+        return wire
+
+    def _new_wire(self, hop: Hop, token: Token | None, certificate: ClientCertificate | None) -> Wire:
+        proxies = self._proxies_for(hop)
         return Wire(
             bundle=bundle(self.config.ca_path),
             ca_folder=hashed_folder(self.config.ca_path),
             cert_file=certificate.cert_file if certificate else None,
             key_file=certificate.key_file if certificate else None,
             authorization=f"Bearer {token.value}" if token else None,
-            proxy=proxies.get(urlsplit(hop.url).scheme) or proxies.get("all") or "",
+            proxy=proxies.get(hop.place[0]) or proxies.get("all") or "",
             connect_timeout=self.config.connect_timeout,
             timeout=self.config.timeout,
         )
@@ -248,14 +261,13 @@ class Session:
                 self._messengers[key] = Messenger(self.config.ca_path, certificate)
             return self._messengers[key]
 
-    def _proxies_for(self, url: str) -> dict[str, str]:
+    def _proxies_for(self, hop: Hop) -> dict[str, str]:
         """Return the proxies that HTTPS_PROXY, HTTP_PROXY and NO_PROXY give for a URL, the same for both stacks."""
-        place = origin(url)
-        if place not in self._proxies:
+        if hop.place not in self._proxies:
             from requests.utils import get_environ_proxies
 
-            self._proxies[place] = dict(get_environ_proxies(url))
-        return self._proxies[place]
+            self._proxies[hop.place] = dict(get_environ_proxies(hop.url))
+        return self._proxies[hop.place]
 
 
 def _fingerprint(token: Token) -> str:

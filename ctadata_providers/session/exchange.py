@@ -61,6 +61,7 @@ class Exchange:
         self._error: BaseException | None = None
         self._progress_at = time.monotonic()
         self._in_body = False
+        self._sent = 0
         self.handle: Any = _configured(self)
         self.future: CancellableFuture[Response] = CancellableFuture(lambda: loop.cancel(self))
 
@@ -95,7 +96,17 @@ class Exchange:
             self.future.set_result(response)
 
     def stalled(self, now: float) -> bool:
-        """Tell whether there was no progress for too long."""
+        """Tell whether there was no progress for too long.
+
+        libcurl takes 2 MiB of an upload at a time, so what has really been sent is asked for.
+        """
+        if self.request.source is not None:
+            import pycurl
+
+            sent = int(self.handle.getinfo(pycurl.SIZE_UPLOAD_T))
+            if sent != self._sent:
+                self._sent, self._progress_at = sent, now
+            self._in_body = 0 < sent < self.request.size
         patience = self._wire.timeout if self._in_body else self._wire.timeout * FIRST_BYTE_FACTOR
         return now - self._progress_at > patience
 
@@ -139,7 +150,6 @@ class Exchange:
         except BaseException as error:  # noqa: BLE001 (libcurl would swallow it)
             self._error = error
             return int(pycurl.READFUNC_ABORT)
-        self._in_body = bool(data)
         return data
 
     def seek_body(self, offset: int, origin: int) -> int:

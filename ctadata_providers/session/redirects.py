@@ -1,6 +1,7 @@
 """Where a redirect may lead, and whether the credential goes along."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from ctadata_providers.config import Config
@@ -14,7 +15,7 @@ _ASCII = "".join(map(chr, range(0x21, 0x7F)))
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Hop:
     """One step of an exchange.
 
@@ -26,7 +27,12 @@ class Hop:
     url: str = field(repr=False)
     with_credential: bool = False
 
-    @property
+    @cached_property
+    def place(self) -> tuple[str, str, int]:
+        """Scheme, host and port."""
+        return origin(self.url)
+
+    @cached_property
     def shown(self) -> str:
         """The URL for messages, without its query."""
         return shown(self.url)

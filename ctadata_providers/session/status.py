@@ -20,6 +20,7 @@ from ctadata_providers.errors import (
 )
 
 EXCERPT_BYTES = 2048
+LONGEST_REASON = 160
 _TRANSIENT = frozenset({408, 423, 425, 429})
 _NOT_TRANSIENT = frozenset({501, 507})
 _PATIENCE = "try again later; if it stays, tell the server's operators"
@@ -63,9 +64,7 @@ def error_for(response: Response, *, act: str, path: str, secret: str | None, no
         now: Epoch seconds, for a `Retry-After` that is a date.
     """
     status = response.status
-    said = f"{status} {_scrubbed(response.reason) or _excerpt(response)}".strip()
-    if secret:
-        said = said.replace(secret, "<secret>")
+    said = f"{status} {_scrubbed(response.reason, secret) or _excerpt(response, secret)}".strip()
     message = f"cannot {act} {path}: {response.url.partition('?')[0]} answered {said}"
     if status == 401:
         hint = (
@@ -138,12 +137,14 @@ def _retry_after(value: str | None, now: float) -> float | None:
         return None
 
 
-def _excerpt(response: Response) -> str:
+def _excerpt(response: Response, secret: str | None = None) -> str:
     """Return the first words of an error's body, without markup."""
     text = re.sub(r"<[^>]*>", " ", response.body[:EXCERPT_BYTES].decode("utf-8", "replace"))
-    return _scrubbed(" ".join(text.split())[:160])
+    return _scrubbed(" ".join(text.split()), secret)
 
 
-def _scrubbed(text: str) -> str:
+def _scrubbed(text: str, secret: str | None = None) -> str:
     printable = "".join(c if c.isprintable() else " " for c in text).strip()
-    return _SECRET.sub("<secret>", printable)
+    if secret:
+        printable = printable.replace(secret, "<secret>")
+    return _SECRET.sub("<secret>", printable)[:LONGEST_REASON]

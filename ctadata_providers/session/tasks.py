@@ -9,7 +9,8 @@ import os
 import threading
 from collections.abc import Callable, Coroutine, Generator
 from concurrent import futures
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future
+from queue import SimpleQueue
 from types import coroutine
 from typing import Any, TypeVar
 
@@ -99,22 +100,50 @@ def wait(future: Future[T]) -> Generator[Future[T], Any, T]:
     return outcome
 
 
-_threads: ThreadPoolExecutor | None = None
-_threads_lock = threading.Lock()
+class _BlockingThreads:
+    """A pool of daemon threads: one that waits for a silent server must not hold up the end of the process."""
+
+    def __init__(self) -> None:
+        self._work: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+        self._idle = threading.Semaphore(0)
+        self._lock = threading.Lock()
+        self._started = 0
+
+    def submit(self, function: Callable[[], T]) -> Future[T]:
+        future: Future[T] = Future()
+        self._work.put((future, function))
+        if not self._idle.acquire(blocking=False):
+            with self._lock:
+                if self._started < BLOCKING_THREADS:
+                    self._started += 1
+                    threading.Thread(target=self._main, name=f"ctadata-blocking-{self._started}", daemon=True).start()
+        return future
+
+    def _main(self) -> None:
+        while True:
+            future, function = self._work.get()
+            if future.set_running_or_notify_cancel():
+                try:
+                    result = function()
+                except BaseException as error:  # noqa: BLE001 (it belongs to who waits for it)
+                    future.set_exception(error)
+                else:
+                    future.set_result(result)
+            del future, function
+            self._idle.release()
+
+
+_threads = _BlockingThreads()
 
 
 def in_thread(function: Callable[[], T]) -> Future[T]:
     """Run what blocks in a thread of a small shared pool."""
-    global _threads
-    with _threads_lock:
-        if _threads is None:
-            _threads = ThreadPoolExecutor(BLOCKING_THREADS, thread_name_prefix="ctadata-blocking")
-        return _threads.submit(function)
+    return _threads.submit(function)
 
 
 def _forget_threads() -> None:
-    global _threads, _threads_lock
-    _threads, _threads_lock = None, threading.Lock()
+    global _threads
+    _threads = _BlockingThreads()
 
 
 os.register_at_fork(after_in_child=_forget_threads)

@@ -31,6 +31,7 @@ def system_bundle() -> Path:
     return Path(certifi.where())
 
 
+@cache
 def hashed_folder(ca_path: Path | None) -> Path | None:
     """Return the folder of further CAs: the user's, else the grid's where it exists."""
     if ca_path is not None and ca_path.is_dir():

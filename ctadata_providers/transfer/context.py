@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ctadata_providers.backends import Backend
+from ctadata_providers.backends import Backend, open_backend
 from ctadata_providers.config import ChecksumMode, Config
 from ctadata_providers.errors import TransientError
 from ctadata_providers.retry import RetryPolicy, log_retry
@@ -15,6 +15,9 @@ from ctadata_providers.session.tasks import wait
 
 Progress = Callable[[int], Any]
 """Called with the bytes that have just passed; negative when a retry starts again."""
+
+CLEANING_TIMEOUT = 10.0
+"""Seconds that cleaning up after a failure may wait for an answer."""
 
 VERIFY_FROM = 1024 * 1024
 """Bytes from which `auto` spends a request of its own on a checksum."""
@@ -29,6 +32,7 @@ class Context:
         policy: When to try again.
         checksum: How much the verification may cost.
         door: What tells this storage from another, for the names of parts.
+        cleaner: The same place, asked once and briefly, to clean up after a failure: the server may be gone.
         max_parallel: Transfers at once.
         allow_http_pools: Whether bytes may come unencrypted, so that a checksum may be required.
     """
@@ -37,14 +41,17 @@ class Context:
     policy: RetryPolicy
     checksum: ChecksumMode
     door: str
+    cleaner: Backend
     max_parallel: int
     allow_http_pools: bool = False
 
     @classmethod
     def of(cls, backend: Backend, config: Config) -> "Context":
         """Return the context of a backend under some settings."""
+        hasty = config.with_settings(retries=0, timeout=min(config.timeout, CLEANING_TIMEOUT))
         return cls(
             backend=backend,
+            cleaner=open_backend(hasty) if config.backend == "webdav" else backend,
             policy=RetryPolicy(retries=config.retries),
             checksum=config.checksum,
             door=config.door_url + config.base_path if config.backend == "webdav" else config.backend,

@@ -81,8 +81,6 @@ class LocalPart:
         self._hasher: Hasher | None = new_hasher(algorithm) if algorithm else None
         self._progress = progress
         try:
-            if target.is_symlink():
-                self.target = Path(os.path.realpath(target))
             self._mode = self._check_target()
             self._path = self.target.parent / part_name(self.target.name, address)
             try:
@@ -180,7 +178,10 @@ class LocalPart:
     def _check_target(self) -> int | None:
         """Return the permissions of the file to be replaced, None when there is none."""
         try:
-            found = self.target.stat()
+            found = os.lstat(self.target)
+            if stat.S_ISLNK(found.st_mode):
+                self.target = Path(os.path.realpath(self.target))
+                found = os.stat(self.target)  # noqa: PTH116 (as above)
         except FileNotFoundError:
             return None
         if stat.S_ISDIR(found.st_mode):

@@ -3,18 +3,18 @@
 import os
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future
+from contextlib import closing, suppress
 from pathlib import Path
-from queue import SimpleQueue
 
 from ctadata_providers.backends import FileInfo
-from ctadata_providers.errors import NotADirError, NotFoundError, StorageError
-from ctadata_providers.session.tasks import Task, spawn
+from ctadata_providers.errors import AlreadyExistsError, NotADirError, NotFoundError, StorageError
+from ctadata_providers.session.tasks import Task
 from ctadata_providers.transfer.context import Context, Progress, TransferResult, TreeResult
 from ctadata_providers.transfer.download import download
 from ctadata_providers.transfer.folders import make_dirs, walk
 from ctadata_providers.transfer.local import explained
 from ctadata_providers.transfer.names import is_part
+from ctadata_providers.transfer.parallel import as_ended
 from ctadata_providers.transfer.upload import upload
 from ctadata_providers.uri import segment_fault, split
 
@@ -70,7 +70,8 @@ def upload_tree(
         for relative, is_dir in _local_entries(local):
             remote = f"{path.rstrip('/')}/{relative}"
             if is_dir:
-                make_dirs(context.backend, remote)
+                with suppress(AlreadyExistsError):
+                    context.backend.make_dir(remote)
             else:
                 yield upload(context, local / relative, remote, overwrite=overwrite, progress=progress)
 
@@ -96,31 +97,11 @@ def remove_tree(context: Context, path: str) -> None:
 def _run(tasks: Iterator[Task[TransferResult]], limit: int) -> TreeResult:
     """Run transfers, at most some at once; the first error stops the others and is raised."""
     started = time.monotonic()
-    ended: SimpleQueue[Future[TransferResult]] = SimpleQueue()
-    running: set[Future[TransferResult]] = set()
     files = size = retries = 0
-
-    def take_one() -> None:
-        nonlocal files, size, retries
-        future = ended.get()
-        running.discard(future)
-        result = future.result()
-        files, size, retries = files + 1, size + result.size, retries + result.retries
-
-    try:
-        for task in tasks:
-            future = spawn(task)
-            running.add(future)
-            future.add_done_callback(ended.put)
-            while len(running) >= limit or not ended.empty():
-                take_one()
-        while running:
-            take_one()
-    finally:
-        for future in running:
-            future.cancel()
-        while running:
-            running.discard(ended.get())
+    with closing(as_ended(((None, task) for task in tasks), limit)) as outcomes:
+        for _, future in outcomes:
+            result = future.result()
+            files, size, retries = files + 1, size + result.size, retries + result.retries
     return TreeResult(files, size, time.monotonic() - started, retries)
 
 
@@ -145,18 +126,27 @@ class _Root:
         fault = segment_fault(name)
         if fault:
             raise StorageError(f"{path!r} is not written: {fault}", path=path)
-        return self._checked[1] / name
+        target = self._checked[1] / name
+        try:
+            if target.is_symlink():
+                self._refuse_outside(path, target)
+        except OSError as error:
+            raise explained(error, target, "write") from error
+        return target
 
     def _inside(self, folder: str) -> Path:
         segments = (folder.rstrip("/") + "/").removeprefix(self._top).split("/")
         local = self._local.joinpath(*segments)
-        if os.path.commonpath([self._real, os.path.realpath(local)]) != self._real or ".." in segments:
-            raise StorageError(
-                f"{folder} would be written outside {self._local}",
-                path=folder,
-                remedy="remove the symbolic link that leads there",
-            )
+        self._refuse_outside(folder, local)
         return local
+
+    def _refuse_outside(self, path: str, local: Path) -> None:
+        if os.path.commonpath([self._real, os.path.realpath(local)]) != self._real:
+            raise StorageError(
+                f"{path} would be written outside {self._local}",
+                path=path,
+                remedy=f"remove the symbolic link at {local} that leads there",
+            )
 
 
 def _made(folder: Path) -> Path:

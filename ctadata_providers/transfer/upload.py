@@ -64,6 +64,7 @@ class _Upload:
         self._path = path
         self._overwrite = overwrite
         self._attempts = Attempts(context.policy)
+        self._stored = False
 
     async def run(self) -> TransferResult:
         if not self._overwrite:
@@ -93,29 +94,38 @@ class _Upload:
         address = self._context.door + self._path
         temporary = f"{folder.rstrip('/')}/{part_name(name, address)}"
         remembered = remember(self._context.door, self._path, temporary)
-        renamed = False
+        renamed = refused = False
         try:
             await self._store(temporary, overwrite=True)
-            renamed = await wait(in_thread(partial(self._rename, temporary)))
+            renamed = await self._renamed(temporary)
         except CtaError as error:
+            refused = isinstance(error, CredentialError)
             raise _about(self._path, temporary, error) from error
         finally:
             if renamed:
                 remembered.forget()
-            else:
+            elif not refused:  # what was refused once is not sent again: the next upload removes what is there
                 await wait(in_thread(partial(self._discard, remembered)))
         return renamed
+
+    async def _renamed(self, temporary: str) -> bool:
+        while True:
+            try:
+                return await wait(in_thread(partial(self._rename, temporary)))
+            except TransientError as error:
+                await self._attempts.again(error)
 
     async def _under_its_name(self) -> None:
         """Store under the final name; what a failure leaves there is removed, an untouched old file is not."""
         before = await wait(in_thread(self._target_before))
+        self._stored = False
         try:
             self._source.rewind()
             await self._store(self._path, overwrite=self._overwrite)
         except (PermissionDeniedError, CredentialError, AlreadyExistsError):
             raise  # nothing was stored
         except (CtaError, CancelledError) as error:
-            if not await wait(in_thread(partial(self._cleaned, before, error))):
+            if not await wait(in_thread(partial(self._cleaned, before))):
                 raise IntegrityError(
                     f"the upload to {self._path} failed and a partial file may remain there: {error}",
                     path=self._path,
@@ -125,18 +135,20 @@ class _Upload:
 
     async def _store(self, path: str, *, overwrite: bool) -> None:
         """Write the bytes under a name, again after transient faults, and verify what is there."""
-        parents_made = False
+        parents_seen = False
         while True:
             try:
                 result = await wait(
                     self._backend.write(path, self._source, size=self._source.size, overwrite=overwrite)
                 )
+                self._stored = True
                 break
             except (NotFoundError, TransientError) as error:
                 self._source.rewind()
                 # A missing parent is 404, 409, and on nginx 500.
-                if not parents_made and await wait(in_thread(self._make_parents)):
-                    parents_made = True
+                missing = isinstance(error, NotFoundError)
+                if not parents_seen and (await wait(in_thread(self._make_parents)) or missing):
+                    parents_seen = True  # made by us, or meanwhile by another
                 elif isinstance(error, TransientError):
                     await self._attempts.again(error)
                 else:
@@ -192,10 +204,10 @@ class _Upload:
             raise _is_folder(self._path)
         return info
 
-    def _cleaned(self, before: FileInfo | None, error: BaseException) -> bool:
+    def _cleaned(self, before: FileInfo | None) -> bool:
         """Remove a partial file under the final name; return whether there is certainly none."""
         try:
-            now = self._backend.stat(self._path)
+            now = self._context.cleaner.stat(self._path)
         except NotFoundError:
             return True
         except CtaError:
@@ -205,7 +217,7 @@ class _Upload:
             before.modified,
             before.etag,
         )
-        if now.is_dir or (untouched and not isinstance(error, IntegrityError)):
+        if now.is_dir or (untouched and not self._stored):
             return True
         return self._removed(self._path)
 
@@ -232,7 +244,7 @@ class _Upload:
     def _removed(self, path: str) -> bool:
         """Remove what an upload has left; return whether it is certainly gone."""
         try:
-            self._backend.remove(path, is_file=True)
+            self._context.cleaner.remove(path, is_file=True)
         except NotFoundError:
             return True
         except CtaError as error:

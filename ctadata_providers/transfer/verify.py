@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from ctadata_providers.backends import ChecksumBackend
-from ctadata_providers.checksum import common_algorithm
+from ctadata_providers.checksum import common_algorithm, new_hasher
 from ctadata_providers.errors import IntegrityError
-from ctadata_providers.session.tasks import in_thread, wait
+from ctadata_providers.session.tasks import in_thread, run, wait
 from ctadata_providers.transfer.context import VERIFY_FROM, Context
 
 DEFAULT_ALGORITHM = "adler32"
@@ -67,3 +67,22 @@ def compare(path: str, *, computed: Mapping[str, str], offered: Mapping[str, str
                 path=path,
                 remedy="nothing was kept: try again, and tell the server's operators if it comes again",
             )
+
+
+def compute_checksum(context: Context, path: str, algorithm: str) -> str:
+    """Return the checksum of a remote file by reading all of it, nothing kept.
+
+    Raises:
+        TransientError: When the retries are used up.
+    """
+
+    def attempt() -> str:
+        hasher = new_hasher(algorithm)
+
+        async def read() -> None:
+            await wait(context.backend.read(path, hasher.update))
+
+        run(read())
+        return hasher.hexdigest()
+
+    return context.policy.call(attempt)
