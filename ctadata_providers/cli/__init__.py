@@ -1,0 +1,127 @@
+"""The command line `ctadata`."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from ctadata_providers.cli.output import Output, safe
+from ctadata_providers.cli.parser import parse
+from ctadata_providers.errors import ConfigError, CtaError
+
+__all__ = ["main"]
+
+_DONE, _FAILED, _USAGE = 0, 1, 2
+_INTERRUPTED = 128 + signal.SIGINT
+_NO_READER = 128 + signal.SIGPIPE
+_TERMINATED = 128 + signal.SIGTERM
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: to be cleaned up after as after Ctrl-C, so that no part of a file stays behind."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        argv: The arguments; default those of the process.
+
+    Returns:
+        The exit code: 0 done, 1 an error, 2 wrong usage or setting, 130 interrupted, 141 nobody reads the output, 143
+        ended by SIGTERM.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    # Errors of the usage itself are printed as it asks for.
+    output = Output(as_json="--json" in arguments, debug="--debug" in arguments)
+    try:
+        with _end_cleanly_on_sigterm():
+            code = _run(arguments)
+            sys.stdout.flush()
+            return code
+    except SystemExit as end:  # --help, --version
+        return end.code if isinstance(end.code, int) else _DONE
+    except _Terminated:
+        return _TERMINATED
+    except BrokenPipeError:
+        # What is still buffered would raise once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _NO_READER
+    except KeyboardInterrupt as error:
+        output.error(error)
+        return _INTERRUPTED
+    except ConfigError as error:
+        output.error(error)
+        return _USAGE
+    except (CtaError, OSError) as error:
+        output.error(error)
+        return _FAILED
+    except Exception as error:  # noqa: BLE001  # the last resort: one line for the user, the trace with --debug
+        output.error(error)
+        return _FAILED
+
+
+def _run(arguments: Sequence[str]) -> int:
+    args = parse(arguments)
+    from ctadata_providers.cli import commands, copies, trials
+
+    actions = {
+        "list": commands.list_,
+        "get": copies.get,
+        "put": copies.put,
+        "rm": commands.rm,
+        "mv": commands.mv,
+        "mkdir": commands.mkdir,
+        "stat": commands.stat,
+        "sandbox": trials.sandbox,
+        "demo": trials.demo,
+    }
+    output = Output(as_json=args.json, quiet=args.quiet, verbose=args.verbose, debug=args.debug)
+    with _log(output):
+        return actions[args.command](args, output)
+
+
+@contextmanager
+def _end_cleanly_on_sigterm() -> Iterator[None]:
+    """Unwind on SIGTERM as on Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set a handler
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _log(output: Output) -> Iterator[None]:
+    """Show the log of this package on stderr: retries, from `-v` on what is done, from `-vv` on more of it."""
+    silent = output.quiet or output.as_json
+    levels = [logging.CRITICAL if silent else logging.WARNING, logging.INFO, logging.DEBUG]
+    logger = logging.getLogger("ctadata_providers")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_SafeFormatter("ctadata: %(message)s"))
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(levels[min(output.verbose, 2)])
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+        logger.removeHandler(handler)
+
+
+class _SafeFormatter(logging.Formatter):
+    """A formatter whose lines cannot act on a terminal: file names come from a server."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return safe(super().format(record))

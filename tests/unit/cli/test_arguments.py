@@ -1,0 +1,137 @@
+"""What the command line takes."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ctadata_providers import Config
+from ctadata_providers.cli import main
+from ctadata_providers.cli.parser import FLAGS, SETTINGS, parse
+from ctadata_providers.testing import FakeCta
+
+Run = Callable[..., Any]
+"""The fixture `ctadata`: runs a command, gives its `code`, `out`, `err`, `lines`, `records`, `error`, `one_line`."""
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], *([c, "--help"] for c in ["list", "get", "put", "rm", "mv", "mkdir", "stat", "sandbox", "demo"])],
+)
+def test_help_explains_each_command_with_examples(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(arguments)
+    text = capsys.readouterr().out
+
+    assert code == 0
+    assert text.startswith("usage: ctadata")
+    assert "examples:\n  ctadata" in text
+
+
+def test_help_loads_nothing_heavy() -> None:
+    program = (
+        "import sys; from ctadata_providers.cli import main; code = main(['get', '--help'])\n"
+        "heavy = {'requests', 'urllib3', 'pycurl', 'rich', 'aiohttp', 'astropy', 'cryptography', 'asyncio'}\n"
+        "print(code, sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "0 []"
+
+
+def test_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[str]) -> None:
+    from ctadata_providers import __version__
+
+    code = main(["--version"])
+
+    assert (code, capsys.readouterr().out) == (0, f"ctadata {__version__}\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "--json -v get -r a b --retries 3",
+        "get a --json b -r --retries 3 -v",
+        "--retries 9 get --retries 3 -rv a b --json",
+    ],
+)
+def test_options_may_stand_before_between_and_after(text: str) -> None:
+    args = parse(text.split())
+
+    assert (args.command, args.paths, args.recursive) == ("get", ["a", "b"], True)
+    assert (args.json, args.verbose, args.retries, args.quiet) == (True, 1, "3", False)
+
+
+def test_after_two_dashes_everything_is_a_path() -> None:
+    args = parse(["rm", "-r", "--", "-x", "--json"])
+
+    assert (args.paths, args.json) == (["-x", "--json"], False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "required: COMMAND"),
+        (["fetch", "x"], "invalid choice: 'fetch'"),
+        (["get"], "required: REMOTE"),
+        (["mv", "a"], "required: TARGET"),
+        (["sandbox", "--port", "65536"], "65536 is not a port"),
+        (["sandbox", "--port", "x"], "x is not a port"),
+        (["list", "--tokn-file", "x"], "unrecognized arguments: --tokn-file"),
+        (["list", "--token", "secret"], "unrecognized arguments: --token"),
+        (["list", "lst/../x"], "segment '..'"),
+        (["list", "s3://bucket"], "only cta://"),
+        (["list", "--retries", "many"], "setting retries: 'many'"),
+        (["list", "--door-url", "ftp://x"], "setting door_url"),
+        (["list", "--profile", "nowhere"], "unknown profile 'nowhere'"),
+        (["mv", "cta://dev@a", "cta://prod@b"], "one profile, not to dev and prod"),
+        (["list", "--profile", "prod", "cta://dev@lst"], "one profile, not to dev and prod"),
+        (["get", "lst/a", "-"], "'-' for standard output is not supported yet"),
+        (["put", "-", "lst/a"], "'-' for standard input is not supported yet"),
+    ],
+)
+def test_wrong_usage_is_one_line_with_a_remedy_and_code_2(
+    arguments: list[str], said: str, ctadata: Run, fake_cta: FakeCta
+) -> None:
+    ran = ctadata(*arguments)
+
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.one_line
+    assert ran.one_line.startswith("ctadata: ")
+    assert "; " in ran.err
+    assert fake_cta.requests == []
+
+
+def test_wrong_usage_is_json_when_json_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["get", "--json"])
+    error = json.loads(capsys.readouterr().err)
+
+    assert code == 2
+    assert (error["error"], error["path"], error["remedy"]) == ("ConfigError", None, "see 'ctadata get --help'")
+
+
+def test_options_and_their_documentation_are_settings_of_the_core() -> None:
+    names = {spec.name for spec in fields(Config)}
+    options = {name for name, _, _ in SETTINGS} | {name for name, _ in FLAGS}
+    documented = set(
+        re.findall(r"`--([a-z-]+)`", (ROOT / "docs" / "command-line.md").read_text().split("## Settings")[1])
+    )
+
+    assert options < names
+    assert "token" not in options
+    assert {name.replace("_", "-") for name in options} == documented
+
+
+def test_the_profile_of_an_address_is_used(ctadata: Run, night: FakeCta, tmp_path: Path) -> None:
+    config = tmp_path / "config" / "ctadata-providers" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(f'[profiles.site]\ndoor_url = "{night.door_url}"\nbase_path = "/lst"\n')
+
+    assert ctadata("list", "cta://site@DL3/old").lines == ["c.fits"]

@@ -1,0 +1,137 @@
+"""Signals, pipes and terminals."""
+
+import os
+import pty
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ctadata_providers.testing import FakeCta
+
+Run = Callable[..., Any]
+"""The fixture `ctadata`: runs a command, gives its `code`, `out`, `err`, `lines`, `records`, `error`, `one_line`."""
+
+CTADATA = [sys.executable, "-m", "ctadata_providers.cli"]
+
+
+@contextmanager
+def started(*arguments: str, **options: object) -> "Iterator[subprocess.Popen[str]]":
+    """Run a command as a process, which is gone afterwards."""
+    process = subprocess.Popen([*CTADATA, *arguments], text=True, **options)  # type: ignore[call-overload]  # kwargs
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_waiting_command_without_a_trace(number: int, code: int, tmp_path: Path) -> None:
+    with socket.create_server(("localhost", 0)) as silent:
+        door = f"https://localhost:{silent.getsockname()[1]}"
+        silent.settimeout(30)
+        with started("get", "--door-url", door, "lst/a", cwd=tmp_path, stderr=subprocess.PIPE) as process:
+            connection, _ = silent.accept()
+            process.send_signal(number)
+            _, err = process.communicate(timeout=10)
+            connection.close()
+
+    assert process.returncode == code
+    assert err == ("ctadata: interrupted\n" if number == signal.SIGINT else "")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "number", "code"),
+    [
+        (["lst/a.fits", "lst/b.fits", "night"], signal.SIGINT, 130),
+        (["lst/a.fits", "lst/b.fits", "night"], signal.SIGTERM, 143),
+        (["-r", "lst", "night"], signal.SIGINT, 130),
+    ],
+)
+def test_a_signal_stops_all_transfers_and_leaves_nothing(
+    arguments: list[str], number: int, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Large enough to be still on its way, but empty blocks on disk.
+    (tmp_path / "served" / "lst").mkdir(parents=True)
+    for name in ("a.fits", "b.fits"):
+        with (tmp_path / "served" / "lst" / name).open("wb") as file:
+            file.truncate(2**28)
+    with FakeCta(root=tmp_path / "served") as cta:
+        for name, value in cta.environ().items():
+            monkeypatch.setenv(name, value)
+        with started("get", "--checksum", "off", *arguments, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+            while process.poll() is None and not any((tmp_path / "night").glob(".*.ctapart")):
+                time.sleep(0.01)
+            process.send_signal(number)
+            begin = time.monotonic()
+            _, err = process.communicate(timeout=20)
+            seconds = time.monotonic() - begin
+
+    assert process.returncode == code, err
+    assert seconds < 2
+    assert "Traceback" not in err
+    assert list((tmp_path / "night").iterdir()) == []
+
+
+def test_a_reader_that_goes_away_is_no_error(cta_environ: object, fake_cta: FakeCta) -> None:
+    for number in range(800):
+        fake_cta.put(f"/lst/{number:0100}", b"")
+    with started("list", "lst", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.stdout.close()
+        process.stdout = None
+        _, err = process.communicate(timeout=30)
+
+    assert len(first) == 101
+    assert (process.returncode, err) == (141, "")
+
+
+@pytest.mark.parametrize(("options", "shown"), [([], True), (["-q"], False), (["--json"], False), (["-v"], False)])
+def test_a_bar_is_shown_on_a_terminal_only(
+    options: list[str], shown: bool, cta_environ: object, night: FakeCta, tmp_path: Path
+) -> None:
+    ours, terminal = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    with started(
+        "get", "lst/DL3/a.fits", *options, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=terminal
+    ) as process:
+        process.communicate(timeout=30)
+    os.close(terminal)
+    seen = os.read(ours, 65536) if shown or "-v" in options else b""
+    os.close(ours)
+
+    assert process.returncode == 0
+    assert (b"\x1b[" in seen) is shown
+    assert (b"a.fits" in seen) is (shown or "-v" in options)
+
+
+def test_the_sandbox_prints_the_settings_that_reach_it(
+    ctadata: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "served").mkdir()
+    (tmp_path / "served" / "x.fits").write_bytes(b"x")
+    monkeypatch.delenv("BEARER_TOKEN")
+    with started("sandbox", "--root", str(tmp_path / "served"), stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        for line in iter(process.stdout.readline, ""):
+            if not line.startswith("export "):
+                break
+            name, _, value = line.removeprefix("export ").strip().partition("=")
+            monkeypatch.setenv(name, *shlex.split(value))
+        listed = ctadata("list")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
+
+    assert listed.lines == ["x.fits"]
+    assert process.returncode == 0
