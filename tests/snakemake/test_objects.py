@@ -1,0 +1,298 @@
+"""What the objects of the plugin promise Snakemake, each against a data centre on loopback."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from snakemake.io import IOCache
+from snakemake_interface_common.exceptions import WorkflowError
+from snakemake_storage_plugin_cta import StorageObject
+
+from ctadata_providers import CredentialError, NotFoundError, PermissionDeniedError, UnsupportedError
+from ctadata_providers.testing import FakeCta
+from tests.snakemake.conftest import kill_while_it_writes
+
+pytestmark = pytest.mark.usefixtures("cta_environ")
+
+Make = Callable[[str], StorageObject]
+
+
+def local_file(made: StorageObject, content: bytes) -> Path:
+    local: Path = made.local_path()
+    local.parent.mkdir(parents=True, exist_ok=True)
+    local.write_bytes(content)
+    return local
+
+
+def inventory(made: StorageObject, cache: IOCache) -> IOCache:
+    asyncio.run(made.inventory(cache))
+    return cache
+
+
+class TestInventory:
+    def test_one_listing_tells_all_about_a_folder(self, make: Make, fake_cta: FakeCta) -> None:
+        for number in range(20):
+            fake_cta.put(f"/lst/n {number}", b"x" * number)
+        fake_cta.make_dir("/lst/folder")
+        made = [make(f"cta://lst/n {number}") for number in range(20)]
+        cache = IOCache(max_wait_time=10)
+        for one in made:
+            inventory(one, cache)
+
+        assert [request.method for request in fake_cta.requests] == ["PROPFIND"]
+        assert fake_cta.requests[0].headers["depth"] == "1"
+        assert [cache.size[one.cache_key()] for one in made] == list(range(20))
+        assert [cache.mtime[one.cache_key()].storage() for one in made] == [one.mtime() for one in made]
+        assert cache.exists_in_storage[make("cta://lst/folder").cache_key()]
+        assert cache.size[make("cta://lst/folder").cache_key()] == 0
+        assert make("cta://lst/missing").get_inventory_parent() in cache.exists_in_storage.has_inventory
+        assert make("cta://lst/missing").cache_key() not in dict(cache.exists_in_storage)
+
+    def test_files_of_a_profile_and_of_the_root_have_keys_of_their_own(
+        self, make: Make, fake_cta: FakeCta, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("CTA_PROFILE", "prod")
+        fake_cta.put("/top", b"x")
+        cache = inventory(make("cta://top"), IOCache(max_wait_time=10))
+
+        assert cache.exists_in_storage[make("cta://top").cache_key()]
+        assert make("cta://dev@top").cache_key() not in dict(cache.exists_in_storage)
+        assert make("cta://dev@top").get_inventory_parent() not in cache.exists_in_storage.has_inventory
+
+    def test_a_missing_folder_is_known_to_be_empty(self, make: Make, fake_cta: FakeCta) -> None:
+        made = make("cta://lst/none/x")
+        cache = inventory(made, IOCache(max_wait_time=10))
+
+        assert made.get_inventory_parent() in cache.exists_in_storage.has_inventory
+        assert not made.exists()
+        assert [request.path.rstrip("/") for request in fake_cta.requests] == ["/lst/none"]
+
+    def test_a_refused_token_is_one_clear_error(self, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("BEARER_TOKEN", "wrong")
+
+        with pytest.raises(WorkflowError, match=r"(?s)cta://lst/x.*CredentialError"):
+            inventory(make("cta://lst/x"), IOCache(max_wait_time=10))
+
+    def test_a_folder_that_may_not_be_listed_has_no_inventory(
+        self, make: Make, fake_cta: FakeCta, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fake_cta.put("/lst/users/alice/d/x", b"12")
+        monkeypatch.setenv("BEARER_TOKEN", fake_cta.make_token(scope="storage.create:/lst/users/alice"))
+        made = make("cta://lst/users/alice/d/x")
+        cache = inventory(made, IOCache(max_wait_time=10))
+
+        assert made.get_inventory_parent() not in cache.exists_in_storage.has_inventory
+        assert made.size() == 2
+
+
+class TestAnswers:
+    def test_questions_about_a_folder_cost_one_request(self, make: Make, fake_cta: FakeCta) -> None:
+        for number in range(10):
+            fake_cta.put(f"/lst/{number}", b"x")
+        made = [make(f"cta://lst/{number}") for number in range(10)]
+
+        assert all(one.exists() and one.size() == 1 and one.mtime() > 0 for one in made for _ in range(3))
+        assert len(fake_cta.requests) == 1
+
+    def test_what_this_provider_stored_and_removed_is_seen_at_once(self, make: Make, fake_cta: FakeCta) -> None:
+        made, folder = make("cta://lst/new/deep/x"), make("cta://lst/new")
+        assert not made.exists()
+        assert not folder.exists()
+        local_file(made, b"123")
+        made.store_object()
+
+        assert made.exists()
+        assert made.size() == 3
+        assert folder.exists()
+        folder.remove()
+
+        assert not made.exists()
+        assert not folder.exists()
+        assert fake_cta.paths() == []
+
+    def test_a_folder_has_size_0_and_the_footprint_of_all_its_files(self, make: Make, fake_cta: FakeCta) -> None:
+        fake_cta.put("/lst/d/a", b"12")
+        fake_cta.put("/lst/d/e/f/b", b"345")
+
+        assert make("cta://lst/d").size() == 0
+        assert make("cta://lst/d/").local_footprint() == 5
+        assert make("cta://lst/d/a").local_footprint() == 2
+
+    def test_an_output_that_is_not_stored_yet_is_known_by_its_copy(self, make: Make) -> None:
+        made = make("cta://lst/out")
+        local = local_file(made, b"1234")
+
+        assert not made.exists()
+        assert made.size() == 4
+        assert made.mtime() == local.stat().st_mtime
+
+    def test_what_is_nowhere_has_no_size(self, make: Make) -> None:
+        with pytest.raises(NotFoundError, match="cta://lst/out"):
+            make("cta://lst/out").size()
+
+    def test_a_refused_token_is_not_a_missing_file(self, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("BEARER_TOKEN", "wrong")
+
+        with pytest.raises(CredentialError):
+            make("cta://lst/x").exists()
+
+
+class TestTransfers:
+    def test_a_missing_file_is_said_and_the_old_copy_unharmed(self, make: Make) -> None:
+        made = make("cta://lst/missing")
+        local = local_file(made, b"old")
+
+        with pytest.raises(NotFoundError, match="lst/missing"):
+            made.retrieve_object()
+
+        assert local.read_bytes() == b"old"
+
+    def test_a_folder_replaces_its_old_copy(self, make: Make, fake_cta: FakeCta) -> None:
+        fake_cta.put("/lst/d/a b/c#d", b"new")
+        made = make("cta://lst/d")
+        (made.local_path() / "gone").mkdir(parents=True)
+        made.retrieve_object()
+
+        assert [path.name for path in made.local_path().iterdir()] == ["a b"]
+        assert (made.local_path() / "a b" / "c#d").read_bytes() == b"new"
+        assert [path.name for path in made.local_path().parent.iterdir()] == ["d"]
+
+    def test_a_folder_that_fails_leaves_the_old_copy_and_no_part(self, make: Make, fake_cta: FakeCta) -> None:
+        fake_cta.put("/lst/d/a", b"1")
+        made = make("cta://lst/d")
+        made.local_path().mkdir(parents=True)
+        assert made.exists()
+        fake_cta.reset()
+
+        with pytest.raises(NotFoundError):
+            made.retrieve_object()
+
+        assert [path.name for path in made.local_path().parent.iterdir()] == ["d"]
+
+    def test_a_kill_leaves_no_folder_half_full(self, make: Make, fake_root: Path) -> None:
+        (fake_root / "d").mkdir()
+        for number in range(10):
+            with (fake_root / "d" / str(number)).open("wb") as file:
+                file.truncate(20_000_000)
+        made = make("cta://d")
+        made.local_path().parent.mkdir(exist_ok=True)
+        code = (
+            "import sys, pathlib\n"
+            "from ctadata_providers import Config\n"
+            "from snakemake_storage_plugin_cta.storage import Storage\n"
+            "Storage(Config.from_env()).retrieve('/d', pathlib.Path(sys.argv[1]))"
+        )
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, str(made.local_path())], start_new_session=True, text=True
+        )
+        kill_while_it_writes(process, made.local_path().parent)
+
+        assert process.returncode == -signal.SIGKILL
+        assert not made.local_path().exists()
+        made.retrieve_object()
+
+        assert sum(path.stat().st_size for path in made.local_path().iterdir()) == 200_000_000
+
+    def test_a_stored_folder_holds_empty_folders_and_no_note_of_snakemake(self, make: Make, fake_cta: FakeCta) -> None:
+        made = make("cta://lst/none/d")
+        (made.local_path() / "empty").mkdir(parents=True)
+        (made.local_path() / ".snakemake_timestamp").touch()
+        made.store_object()
+
+        assert fake_cta.exists("/lst/none/d/empty")
+        assert fake_cta.paths() == []
+
+    def test_a_removed_file_may_be_gone_already(self, make: Make, fake_cta: FakeCta) -> None:
+        fake_cta.put("/lst/x", b"")
+        made = make("cta://lst/x")
+        assert made.exists()
+        fake_cta.reset()
+        made.remove()
+
+        assert not made.exists()
+
+    def test_a_token_that_may_only_read_cannot_store(
+        self, make: Make, fake_cta: FakeCta, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("BEARER_TOKEN", fake_cta.make_token(scope="storage.read:/"))
+        made = make("cta://lst/x")
+        local_file(made, b"1")
+
+        with pytest.raises(PermissionDeniedError, match="403"):
+            made.store_object()
+
+        assert fake_cta.paths() == []
+
+
+class TestTouch:
+    def test_an_absent_file_becomes_an_empty_one(self, make: Make, fake_cta: FakeCta) -> None:
+        make("cta://lst/new/x").touch()
+
+        assert fake_cta.get("/lst/new/x") == b""
+
+    def test_a_file_keeps_its_content_and_gets_the_present_time(self, make: Make, fake_root: Path) -> None:
+        (fake_root / "x").write_bytes(b"content")
+        os.utime(fake_root / "x", (1000, 1000))
+        made = make("cta://x")
+        assert made.mtime() == 1000
+        made.touch()
+
+        assert made.mtime() > 1000
+        assert (fake_root / "x").read_bytes() == b"content"
+
+    def test_a_folder_keeps_its_content_and_gets_the_present_time(self, make: Make, fake_root: Path) -> None:
+        (fake_root / "d").mkdir()
+        (fake_root / "d" / "x").write_bytes(b"content")
+        os.utime(fake_root / "d", (1000, 1000))
+        made = make("cta://d")
+        assert made.mtime() == 1000
+        made.touch()
+
+        assert made.mtime() > 1000
+        assert [path.name for path in (fake_root / "d").iterdir()] == ["x"]
+
+    def test_a_file_above_1_mib_is_refused_and_unharmed(self, make: Make, fake_cta: FakeCta) -> None:
+        fake_cta.put("/lst/large", bytes((1 << 20) + 1))
+        made = make("cta://lst/large")
+
+        with pytest.raises(UnsupportedError, match="1 MiB"):
+            made.touch()
+
+        assert [request.method for request in fake_cta.requests] == ["PROPFIND"]
+
+
+class TestGlob:
+    def test_matches_are_spelled_as_the_pattern(self, make: Make, fake_cta: FakeCta) -> None:
+        for path in ("/lst/r 1.fits", "/lst/r#2.fits", "/lst/sub/r3.fits", "/lst/ü.txt", "/a@b/r4.fits"):
+            fake_cta.put(path, b"")
+
+        assert sorted(make("cta://lst/r{x}.fits").list_candidate_matches()) == [
+            "cta://lst/r 1.fits",
+            "cta://lst/r#2.fits",
+        ]
+        assert "cta:///lst/sub/r3.fits" in make("cta:///lst/{x}.fits").list_candidate_matches()
+        assert "cta:///a@b/r4.fits" in make("cta:///{x}.fits").list_candidate_matches()
+        assert not [found for found in make("cta://{x}").list_candidate_matches() if "a@b" in found]
+        assert list(make("cta://lst/none/{x}").list_candidate_matches()) == []
+
+    def test_lists_only_folders_that_can_match_and_leaves_the_answers_known(
+        self, make: Make, fake_cta: FakeCta
+    ) -> None:
+        fake_cta.put("/lst/run_1/x", b"12")
+        fake_cta.put("/lst/other/x", b"")
+        found = sorted(make("cta://lst/run_{run}").list_candidate_matches())
+
+        assert found == ["cta://lst/run_1", "cta://lst/run_1/x"]
+        assert make("cta://lst/run_1/x").size() == 2
+        assert [request.path.rstrip("/") for request in fake_cta.requests] == ["/lst", "/lst/run_1"]
+
+    def test_a_refused_token_is_one_clear_error(self, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("BEARER_TOKEN", "wrong")
+
+        with pytest.raises(WorkflowError, match=r"(?s)cta://lst/\{x\}.*CredentialError"):
+            list(make("cta://lst/{x}").list_candidate_matches())

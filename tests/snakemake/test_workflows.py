@@ -1,0 +1,283 @@
+"""Whole workflows, run by the real engine against a data centre on loopback."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from ctadata_providers.testing import FakeCta
+from tests.snakemake.conftest import Workdir, kill_while_it_writes
+
+DEFAULT = ("--default-storage-provider", "cta", "--default-storage-prefix", "cta://lst")
+
+ODD = "a b #1+2%41 [ü]"
+FILES_AND_FOLDERS = f"""
+RUNS = glob_wildcards(storage.cta("cta://lst/DL3/run_{{run}}.txt")).run
+
+rule all:
+    input:
+        storage.cta("cta://lst/users/{ODD}/merged.txt"),
+
+rule one:
+    input: storage.cta("cta://lst/DL3/run_{{run}}.txt")
+    output: storage.cta(temp("cta://lst/users/tmp/h_{{run}}.txt"))
+    shell: "cat {{input:q}} > {{output:q}}"
+
+rule folder:
+    input: storage.cta("cta://lst/DL3/run_1.txt")
+    output: storage.cta(directory("cta://lst/users/folder"))
+    shell: "mkdir -p {{output:q}}/sub; cp {{input:q}} {{output:q}}/sub/'{ODD}'"
+
+rule merge:
+    input:
+        hists=storage.cta(expand("cta://lst/users/tmp/h_{{run}}.txt", run=sorted(RUNS))),
+        folder=storage.cta("cta://lst/users/folder/"),
+    output: storage.cta(ensure("cta://lst/users/{ODD}/merged.txt", non_empty=True))
+    shell: "cat {{input.folder:q}}/sub/* {{input.hists:q}} > {{output:q}}"
+"""
+
+
+def test_files_folders_glob_temp_ensure_and_odd_names(
+    workdir: Workdir, fake_cta: FakeCta, with_runs: Callable[[int], list[str]]
+) -> None:
+    runs = with_runs(3)
+    fake_cta.put("/lst/DL3/index.txt", b"")
+    workdir.write(FILES_AND_FOLDERS)
+    workdir.succeed()
+    merged = f"/lst/users/{ODD}/merged.txt"
+
+    assert fake_cta.get(merged).decode().splitlines() == [runs[0], *runs]
+    assert fake_cta.paths() == sorted([*runs, "/lst/DL3/index.txt", merged, f"/lst/users/folder/sub/{ODD}"])
+    assert sorted(set(workdir.asked("GET")) & set(runs)) == runs
+    assert not [path for path in workdir.copies.rglob("*") if path.is_file()]
+
+    fake_cta.clear_requests()
+
+    assert "Nothing to be done" in workdir.succeed()
+    assert {request.method for request in fake_cta.requests} == {"PROPFIND"}
+
+
+def test_default_provider_takes_all_files_logs_benchmarks_and_checkpoints(
+    workdir: Workdir, fake_cta: FakeCta, with_runs: Callable[[int], list[str]]
+) -> None:
+    with_runs(3)
+    workdir.write("""
+rule all:
+    input: "users/sum.txt"
+
+checkpoint choose:
+    input: "DL3/run_1.txt"
+    output: "users/chosen.txt"
+    shell: "echo 2 > {output}; echo 3 >> {output}"
+
+rule one:
+    input: "DL3/run_{run}.txt"
+    output: "users/one/{run}.txt"
+    log: "users/log/{run}.log"
+    benchmark: "users/benchmark/{run}.tsv"
+    shell: "cat {input} > {output} 2> {log}"
+
+def chosen(wildcards):
+    with checkpoints.choose.get().output[0].open() as file:
+        return [f"users/one/{line.strip()}.txt" for line in file]
+
+rule sum:
+    input: chosen
+    output: "users/sum.txt"
+    shell: "cat {input} > {output}"
+""")
+    workdir.succeed(*DEFAULT)
+    below = {path.removeprefix("/lst/users/") for path in fake_cta.paths() if path.startswith("/lst/users/")}
+
+    assert fake_cta.get("/lst/users/sum.txt") == b"/lst/DL3/run_2.txt\n/lst/DL3/run_3.txt\n"
+    assert below == {"sum.txt", "chosen.txt"} | {
+        name for run in (2, 3) for name in (f"one/{run}.txt", f"log/{run}.log", f"benchmark/{run}.tsv")
+    }
+
+
+COPY = """
+RUNS = glob_wildcards(storage.cta("cta://lst/DL3/run_{run}.txt")).run
+
+rule all:
+    input: storage.cta(expand("cta://lst/users/{run}.txt", run=RUNS))
+
+rule one:
+    input: storage.cta("cta://lst/DL3/run_{run}.txt")
+    output: storage.cta("cta://lst/users/{run}.txt")
+    shell: "cp {input} {output}"
+"""
+MERGE = """
+rule all:
+    input: storage.cta(expand("cta://lst/DL3/run_{run}.txt", run=range(1, 51)))
+    output: "merged.txt"
+    run: shell("cat {input} > {output}")
+"""
+
+
+def test_50_inputs_cost_one_listing_and_50_downloads_and_settings_reach_the_jobs_process(
+    workdir: Workdir, fake_cta: FakeCta, with_runs: Callable[[int], list[str]]
+) -> None:
+    runs = with_runs(50)
+    workdir.write(MERGE)
+    workdir.succeed("--dry-run")
+
+    assert [(request.method, request.headers["depth"]) for request in fake_cta.requests] == [("PROPFIND", "1")]
+
+    fake_cta.clear_requests()
+    (workdir.path / "token").write_text(fake_cta.token)
+    for name in fake_cta.environ():
+        del workdir.environ[name]
+    workdir.succeed(
+        *("--storage-cta-door-url", fake_cta.door_url),
+        *("--storage-cta-token-file", "token"),
+        *("--storage-cta-ca-path", str(fake_cta.ca_file)),
+        *("--storage-cta-allow-http-pools", "false", "--storage-cta-max-parallel", "4"),
+    )
+
+    assert (workdir.path / "merged.txt").read_text().splitlines() == [f"/lst/DL3/run_{n}.txt" for n in range(1, 51)]
+    assert sorted(workdir.asked("GET")) == sorted(runs)
+    # The process of the job, which `run:` starts, looks for itself.
+    assert len(workdir.asked("PROPFIND")) == 2
+    assert workdir.asked("HEAD") == []
+
+
+def test_a_missing_input_is_one_clear_error_that_names_it(workdir: Workdir) -> None:
+    workdir.write('rule all:\n    input: storage.cta("cta://lst/DL3/missing one.txt")\n')
+    text = workdir.fail()
+
+    assert "MissingInputException" in text
+    assert "cta://lst/DL3/missing one.txt" in text
+    assert "Traceback" not in text
+
+
+def test_a_wrong_token_is_one_clear_error_and_asked_once(
+    workdir: Workdir, fake_cta: FakeCta, with_runs: Callable[[int], list[str]]
+) -> None:
+    with_runs(50)
+    workdir.environ["BEARER_TOKEN"] = fake_cta.make_token(lifetime=-600)
+    workdir.write(MERGE)
+    text = workdir.fail()
+
+    assert "CredentialError" in text
+    assert "cta://lst/DL3/run_1.txt" in text
+    assert "Traceback" not in text
+    assert len(fake_cta.requests) <= 1
+
+
+def test_a_dry_run_without_remote_questions_needs_no_credential_and_no_server(workdir: Workdir) -> None:
+    for name in ("BEARER_TOKEN", "CTA_CA_PATH"):
+        del workdir.environ[name]
+    workdir.environ["CTA_DOOR_URL"] = "https://nowhere.invalid:1"
+    workdir.write("""
+rule here:
+    output: "here.txt"
+    shell: "touch {output}"
+
+rule there:
+    input: storage.cta("cta://dev@lst/DL3/run_{run}.txt")
+    output: storage.cta("cta://lst/users/{run}.txt")
+    shell: "cp {input} {output}"
+""")
+
+    assert "rule here" in workdir.succeed("--dry-run")
+
+
+def test_a_failing_job_leaves_its_input_and_no_output(
+    workdir: Workdir, fake_cta: FakeCta, with_runs: Callable[[int], list[str]]
+) -> None:
+    runs = with_runs(1)
+    workdir.write("""
+rule one:
+    input: "DL3/run_1.txt"
+    output: "users/one.txt", directory("users/folder")
+    shell: "cp {input} {output[0]}; mkdir {output[1]}; exit 3"
+""")
+    workdir.fail(*DEFAULT)
+
+    assert fake_cta.paths() == runs
+
+
+def test_touch_renews_outputs_and_keeps_their_content(fake_root: Path, workdir: Workdir) -> None:
+    workdir.follow(os.environ)
+    write(fake_root / "lst/DL3/run_1.txt", "new", at=3000)
+    write(fake_root / "lst/users/1.txt", "kept", at=2000)
+    workdir.write(COPY)
+    workdir.succeed("--touch")
+
+    assert (fake_root / "lst/users/1.txt").read_text() == "kept"
+    assert (fake_root / "lst/users/1.txt").stat().st_mtime > 3000
+
+
+def test_a_changed_input_reruns_its_job_only(fake_root: Path, workdir: Workdir) -> None:
+    workdir.follow(os.environ)
+    for run in (1, 2):
+        write(fake_root / "lst/DL3" / f"run_{run}.txt", f"old {run}", at=1000)
+    workdir.write(COPY)
+    workdir.succeed()
+    for run in (1, 2):
+        os.utime(fake_root / "lst/users" / f"{run}.txt", (2000, 2000))
+    write(fake_root / "lst/DL3/run_2.txt", "new 2", at=3000)
+    text = workdir.succeed()
+
+    assert "Updated input files: cta://lst/DL3/run_2.txt" in text
+    assert text.count("rule one:") == 1
+    assert (fake_root / "lst/users/1.txt").read_text() == "old 1"
+    assert (fake_root / "lst/users/2.txt").read_text() == "new 2"
+
+
+def write(path: Path, text: str, *, at: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    os.utime(path, (at, at))
+
+
+def test_profiles_in_addresses_are_instances_of_their_own(workdir: Workdir, fake_cta: FakeCta) -> None:
+    config = Path(workdir.environ["HOME"]) / ".config" / "ctadata-providers" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(f'[profiles.test]\ndoor_url = "{fake_cta.door_url}"\nbase_path = "/test"\n')
+    fake_cta.put("/lst/x.txt", b"production\n")
+    fake_cta.put("/test/lst/x.txt", b"test\n")
+    expected = b"production\ntest\ncta://lst/x.txt\n"
+    workdir.write(f"""
+storage:
+    provider="cta",
+    max_parallel=2,
+    checksum="require",
+
+rule both:
+    input:
+        storage.cta("cta://lst/x.txt"),
+        storage.cta("cta://test@lst/x.txt"),
+        address=storage.cta("cta://lst/x.txt", retrieve=False),
+    output:
+        storage.cta(ensure("cta://test@lst/users/both.txt", sha256="{hashlib.sha256(expected).hexdigest()}")),
+    shell: "cat {{input[0]}} {{input[1]}} > {{output}}; echo {{input.address}} >> {{output}}"
+""")
+    workdir.succeed()
+
+    assert fake_cta.get("/test/lst/users/both.txt") == expected
+    assert not fake_cta.exists("/lst/users")
+
+
+def test_a_kill_during_a_retrieve_leaves_nothing_partial_and_a_rerun_is_right(
+    workdir: Workdir, fake_root: Path
+) -> None:
+    size = 200_000_000
+    workdir.follow(os.environ)
+    with (fake_root / "large.bin").open("wb") as file:
+        file.truncate(size)
+    workdir.write("""
+rule count:
+    input: storage.cta("cta://large.bin")
+    output: "size.txt"
+    shell: "stat -c %s {input} > {output}"
+""")
+    process = workdir.start()
+    kill_while_it_writes(process, workdir.copies)
+    arrived = [path for path in workdir.copies.rglob("*") if path.is_file()]
+
+    assert 0 < sum(path.stat().st_size for path in arrived if path.suffix == ".ctapart") < size
+    assert not (workdir.copies / "large.bin").exists()
+    workdir.succeed("--nolock", "--rerun-incomplete")
+
+    assert (workdir.path / "size.txt").read_text().strip() == str(size)
