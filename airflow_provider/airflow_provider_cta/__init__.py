@@ -1,0 +1,110 @@
+"""Airflow provider for the data of the Cherenkov Telescope Array.
+
+Airflow imports this module in every process, so it imports neither Airflow nor a transfer library.
+"""
+
+from typing import Any
+
+from ctadata_providers import __version__
+
+__all__ = ["__version__", "get_provider_info"]
+
+_INTEGRATION = "CTA data"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return what Airflow should know of this provider (entry point `apache_airflow_provider`).
+
+    Its shape is `airflow/provider_info.schema.json`; the connection form is made from it alone, the hook is not
+    imported for that (Airflow 3.2 and later).
+    """
+    return {
+        "package-name": "airflow-provider-cta",
+        "name": _INTEGRATION,
+        "description": "Data of the Cherenkov Telescope Array under ``cta://`` addresses.",
+        "versions": [__version__],
+        "integrations": [
+            {
+                "integration-name": _INTEGRATION,
+                "external-doc-url": "https://www.ctao.org/",
+                "tags": ["protocol"],
+            }
+        ],
+        "hooks": [_modules("airflow_provider_cta.hooks.cta")],
+        "operators": [_modules("airflow_provider_cta.operators.cta")],
+        "sensors": [_modules("airflow_provider_cta.sensors.cta")],
+        "connection-types": [
+            {
+                "connection-type": "cta",
+                "hook-class-name": "airflow_provider_cta.hooks.cta.CtaHook",
+                "hook-name": _INTEGRATION,
+                "ui-field-behaviour": _STANDARD_FIELDS,
+                "conn-fields": _EXTRA_FIELDS,
+            }
+        ],
+    }
+
+
+def _modules(*names: str) -> dict[str, Any]:
+    return {"integration-name": _INTEGRATION, "python-modules": list(names)}
+
+
+def _field(label: str, description: str, **schema: Any) -> dict[str, Any]:
+    """Return a field of the connection form; the form stores null for an empty one, so each type allows null."""
+    schema["type"] = [schema.get("type", "string"), "null"]
+    return {"label": label, "description": description, "schema": schema}
+
+
+_STANDARD_FIELDS = {
+    "hidden-fields": ["login"],
+    "relabeling": {
+        "host": "Door host",
+        "port": "Door port",
+        "schema": "http or https",
+        "password": "Bearer token",
+    },
+    "placeholders": {
+        "host": "dcache.cta.cscs.ch (empty: the door of the profile)",
+        # The Test button of Airflow 3.3 answers 400 for a stored connection without a port.
+        "port": "2880",
+        "schema": "https",
+        "password": "empty when a token file or a proxy is given below",
+    },
+}
+
+_EXTRA_FIELDS = {
+    "profile": _field("Profile", "prod (default), dev, or a profile of the worker's config.toml."),
+    "door_url": _field("Door URL", "https://host:port in place of host and port."),
+    "base_path": _field("Base path", "Prefix of all paths at the door."),
+    "token_file": _field("Token file", "File on the worker with a bearer token; read again when it changes."),
+    "proxy_file": _field("Proxy file", "RFC 3820 proxy on the worker: certificate, key and chain in one PEM."),
+    "proxy_pem": _field(
+        "Proxy (PEM)",
+        "The text of a proxy, in place of a proxy file. It never touches the worker's disk (Linux only).",
+        format="multiline",
+    ),
+    "cert_file": _field("Certificate file", "Client certificate on the worker, PEM."),
+    "key_file": _field("Key file", "Private key of the certificate, without passphrase."),
+    "ca_path": _field("CA path", "Trusted CAs beside the system's: a hashed folder or a PEM file on the worker."),
+    "trusted_hosts": _field(
+        "Trusted hosts",
+        "Hosts (*.domain too) to which a redirect may carry the token, one per line.",
+        type="array",
+        items={"type": "string"},
+    ),
+    "allow_http_pools": _field(
+        "Allow http pools",
+        "Follow redirects to plain http, without credential; a checksum is then required.",
+        type="boolean",
+    ),
+    "max_parallel": _field("Transfers at once", "Default 16.", type="integer", minimum=1, maximum=256),
+    "retries": _field("Retries", "Of a transient fault; default 5.", type="integer", minimum=0, maximum=100),
+    "checksum": _field("Checksum", "auto (default), require or off.", type="string", enum=["auto", "require", "off"]),
+    "ambient_credentials": _field(
+        "Ambient credentials",
+        "Also use the environment of the worker (BEARER_TOKEN, X509_USER_PROXY, CTA_DOOR_URL, ...). "
+        "Without it the connection is complete.",
+        type="boolean",
+        default=False,
+    ),
+}

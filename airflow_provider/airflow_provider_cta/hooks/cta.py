@@ -1,0 +1,187 @@
+"""From a connection of type `cta` to a client."""
+
+import json
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
+
+from airflow.sdk import BaseHook, Connection
+from airflow.sdk.log import mask_secret
+
+from ctadata_providers import Config, ConfigError, CtaClient, uri
+
+_FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+
+class CtaHook(BaseHook):
+    """Give clients for the data centre that a connection describes.
+
+    The connection is complete: the environment of the worker is consulted only if its extra says
+    `ambient_credentials: true`. Every token is masked in the logs.
+
+    Args:
+        cta_conn_id: The connection; it is looked up at each `client()`, not here.
+    """
+
+    conn_name_attr = "cta_conn_id"
+    default_conn_name = "cta_default"
+    conn_type = "cta"
+    hook_name = "CTA data"
+
+    def __init__(self, cta_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.cta_conn_id = cta_conn_id
+
+    @classmethod
+    def for_address(cls, address: str, cta_conn_id: str) -> Self:
+        """Return the hook of the connection that `cta://name@...` names, of `cta_conn_id` for an address without.
+
+        Raises:
+            ConfigError: When the address cannot be used.
+        """
+        return cls(uri.parse(address).name or cta_conn_id)
+
+    def client(self) -> CtaClient:
+        """Return a new client; close it, or use it in a `with` statement.
+
+        Raises:
+            ConfigError: When the connection cannot be used.
+            AirflowNotFoundException: When there is no such connection.
+        """
+        return CtaClient(self.config())
+
+    def get_conn(self) -> CtaClient:
+        """Return a new client: Airflow's name for `client`."""
+        return self.client()
+
+    def config(self) -> Config:
+        """Return the settings that the connection describes, the same for its JSON, URI and form.
+
+        Raises:
+            ConfigError: When the connection cannot be used.
+            AirflowNotFoundException: When there is no such connection.
+        """
+        settings = _settings(self.get_connection(self.cta_conn_id))
+        ambient = _flag("ambient_credentials", settings.pop("ambient_credentials", False))
+        settings["on_token"] = mask_secret
+        config = Config.from_env(**settings) if ambient else Config.from_mapping(settings)
+        if config.token:
+            # Airflow masks the password as it was typed, Config has stripped it.
+            mask_secret(config.token)
+        # The name before "@" in an address is the connection, which the client checks against `profile`.
+        return config.with_settings(profile=self.cta_conn_id)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """List the top folder, once and without retries; never raises.
+
+        Returns:
+            Whether that worked, and what was reached or went wrong.
+        """
+        try:
+            config = self.config().with_settings(retries=0)
+            with CtaClient(config) as client:
+                first = next(iter(client.list_dir("/")), None)
+        except Exception as error:  # noqa: BLE001 (Airflow shows the message to the user and expects no exception)
+            return False, f"{type(error).__name__}: {error}"
+        found = f"its first entry is {first.uri}" if first else "it is empty"
+        return True, f"Listed {config.base_path} at {config.door_url} {_credential(config)}; {found}."
+
+
+def _settings(connection: Connection) -> dict[str, Any]:
+    """Return the settings of a connection by their names in `Config`, and `ambient_credentials`."""
+    where = f"connection {connection.conn_id!r}"
+    if connection.login:
+        raise ConfigError(f"{where} has a login", remedy="leave it empty and store the bearer token as the password")
+    settings = _extra(connection, where)
+    standard = {
+        "door_url": _door_url(connection),
+        "token": connection.password,
+        "proxy_file": _proxy(settings.pop("proxy_pem", None)),
+    }
+    for name, value in standard.items():
+        if value and name in settings:
+            raise ConfigError(f"{where} gives {name} twice, in its extra and in another field", remedy="give it once")
+    return {**settings, **{name: value for name, value in standard.items() if value}}
+
+
+def _extra(connection: Connection, where: str) -> dict[str, Any]:
+    """Return what the extra of a connection gives, without nulls and empty texts.
+
+    Not `extra_dejson`: that answers `{}` to broken JSON, which would silently be the default door without a credential.
+    """
+    try:
+        extra = json.loads(connection.extra or "{}")
+    except ValueError:
+        # "from None": the JSON error holds the whole extra.
+        raise ConfigError(f"the extra of {where} is not JSON", remedy='write it as {"name": value, ...}') from None
+    if not isinstance(extra, dict):
+        raise ConfigError(f"the extra of {where} is not an object", remedy='write it as {"name": value, ...}')
+    decoded = {name: _decoded(value) for name, value in extra.items()}
+    return {name: value for name, value in decoded.items() if value not in (None, "", [])}
+
+
+def _decoded(value: Any) -> Any:
+    """Return a value with `null` and lists decoded from the text that they are in a connection URI.
+
+    Core Airflow decodes them, the task SDK leaves the text.
+    """
+    if isinstance(value, str) and (value == "null" or value.startswith("[")):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _door_url(connection: Connection) -> str | None:
+    if not connection.host:
+        return None
+    host = connection.host if "://" in connection.host else f"{connection.schema or 'https'}://{connection.host}"
+    return f"{host.rstrip('/')}:{connection.port}" if connection.port else host
+
+
+def _proxy(pem: Any) -> Path | None:
+    """Return a path to the text of a proxy and mask its lines, None without one."""
+    if pem is None:
+        return None
+    if not isinstance(pem, str) or "-----BEGIN" not in pem:
+        raise ConfigError("proxy_pem is not the text of a PEM file", remedy="paste the whole proxy, line by line")
+    mask_secret([line for line in pem.split() if len(line) > 16])
+    return _memory_file(pem)
+
+
+@cache
+def _memory_file(text: str) -> Path:
+    """Keep a text in a nameless file in memory and return a path that opens it in this process.
+
+    The file lives as long as the process, so a path never comes to mean another text: libcurl reuses a TLS connection
+    when the path of the client certificate is the same.
+
+    Raises:
+        ConfigError: Where there are no such files (they are Linux's memfd).
+    """
+    if not hasattr(os, "memfd_create"):
+        raise ConfigError("proxy_pem can be used on Linux only", remedy="give proxy_file")
+    descriptor = os.memfd_create("proxy_pem")
+    with os.fdopen(descriptor, "w", encoding="utf-8", closefd=False) as file:
+        file.write(text)
+    return Path(f"/proc/self/fd/{descriptor}")
+
+
+def _flag(name: str, value: object) -> bool:
+    text = str(value).strip().lower()
+    if text not in _FLAGS:
+        raise ConfigError(f"setting {name}: {value!r} cannot be used", remedy="give true or false")
+    return _FLAGS[text]
+
+
+def _credential(config: Config) -> str:
+    """Say which kind of credential is used, without its value."""
+    kinds = {
+        "with a bearer token": config.token,
+        "with the token file": config.token_file,
+        "with the proxy": config.proxy_file,
+        "with the client certificate": config.cert_file,
+    }
+    return next((kind for kind, value in kinds.items() if value is not None), "without a credential")

@@ -1,0 +1,1 @@
+"""Operators: move files and folders."""

@@ -1,0 +1,110 @@
+"""A whole DAG in this process: it works, and no secret is in anything it leaves behind."""
+
+import contextlib
+import logging
+import secrets
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DATA = b"SIMPLE  =                    T" * 100
+
+
+def left_behind(airflow_home: Path) -> str:
+    """Return all that a run wrote: the metadata database as SQL, every other file as text."""
+    texts: list[str] = []
+    for path in sorted(airflow_home.rglob("*")):
+        if path.suffix == ".db":
+            with contextlib.closing(sqlite3.connect(path)) as database:
+                texts.extend(database.iterdump())
+        elif path.is_file() and ".db-" not in path.name:
+            texts.append(path.read_text(errors="replace"))
+    return "\n".join(texts)
+
+
+def nightly(folder: Path) -> Any:
+    """Return a DAG that waits, downloads what came, uploads a result, and has three tasks that fail."""
+    from airflow.sdk import DAG, task
+    from airflow_provider_cta.hooks.cta import CtaHook
+    from airflow_provider_cta.operators.cta import CtaDownloadOperator, CtaUploadOperator
+    from airflow_provider_cta.sensors.cta import CtaPathSensor
+
+    with DAG("nightly", schedule=None, params={"night": "20241114"}) as dag:
+        wait = CtaPathSensor(task_id="wait", path="cta://lst/DL3/{{ params.night }}/*.fits", mode="reschedule")
+        get = CtaDownloadOperator.partial(task_id="get", local_path=f"{folder}/in/").expand(remote_path=wait.output)
+
+        @task
+        def summarise(files: Any) -> str:
+            target = folder / "summary.txt"
+            target.write_text("".join(f"{file['uri']} {file['size']}\n" for file in files))
+            return str(target)
+
+        @task
+        def look() -> list[str]:
+            with CtaHook().client() as client:
+                return [info.uri for info in client.list_dir("/lst/users")]
+
+        summary = summarise(get.output)
+        put = CtaUploadOperator(task_id="put", local_path=summary, remote_path="cta://lst/users/alice/")  # type: ignore[arg-type]
+        put >> look()
+        for name, path in {"refused": "cta://cta_refused@lst/a", "unusable": "cta://cta_unusable@lst/a"}.items():
+            CtaDownloadOperator(task_id=name, remote_path=path, local_path=f"{folder}/")
+        CtaDownloadOperator(task_id="missing", remote_path="cta://lst/missing", local_path=f"{folder}/")
+    return dag
+
+
+@pytest.fixture
+def canaries(cta_default: Any, store_connection: Any) -> list[str]:
+    """Return the tokens of three connections: a good one, a refused one, and one beside a setting that cannot be."""
+    # Made here, not written here: the database holds the source of a DAG's file.
+    refused, unusable = secrets.token_hex(32), secrets.token_hex(32)
+    settings = {"door_url": cta_default.door_url, "ca_path": str(cta_default.ca_file), "retries": 0}
+    store_connection("cta_refused", password=refused, extra=settings)
+    store_connection("cta_unusable", password=unusable, extra={**settings, "checksum": "perhaps"})
+    return [cta_default.token, refused, unusable]
+
+
+def test_a_dag_runs_and_leaves_no_secret_anywhere(
+    cta_default: Any,
+    canaries: list[str],
+    run_dag: Any,
+    airflow_home: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for run in ("a", "b"):
+        cta_default.put(f"/lst/DL3/20241114/{run}.fits", DATA)
+    with caplog.at_level(logging.DEBUG):
+        finished = run_dag(nightly(tmp_path))
+    states = {(task.task_id, task.map_index): str(task.state) for task in finished.get_task_instances()}
+    out, err = capfd.readouterr()
+    places = {"output": out + err, "logs": caplog.text, "home": left_behind(airflow_home)}
+
+    assert states == {
+        ("wait", -1): "success",
+        ("get", 0): "success",
+        ("get", 1): "success",
+        ("summarise", -1): "success",
+        ("put", -1): "success",
+        ("look", -1): "success",
+        ("refused", -1): "failed",
+        ("unusable", -1): "failed",
+        ("missing", -1): "failed",
+    }
+    size = len(DATA)
+    expected = f"cta://lst/DL3/20241114/a.fits {size}\ncta://lst/DL3/20241114/b.fits {size}\n"
+    assert cta_default.get("/lst/users/alice/summary.txt").decode() == expected
+    for place, text in places.items():
+        # What is not secret is found there, so the search does see what a run leaves.
+        assert "lst/DL3/20241114/a.fits" in text, place
+        for canary in canaries:
+            signature = canary[-16:]
+
+            assert signature not in text, place
+            assert signature.encode().hex() not in text.lower(), place
+    assert "CredentialError" in places["output"]
+    assert "ConfigError" in places["output"]
+    assert "NotFoundError" in places["output"]
