@@ -1,0 +1,1 @@
+"""Compare with other tools: `python -m benchmarks`. Prints; asserts no time."""

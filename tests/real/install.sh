@@ -1,0 +1,38 @@
+#!/bin/sh
+# Install what packages.txt names and this machine lacks; without the right to, say what is missing and fail.
+# Nothing that gets installed is started, now or at boot: the tests start their own servers.
+set -eu
+
+missing=
+for package in $(sed 's/#.*//' "$(dirname "$0")/packages.txt"); do
+    status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || status=
+    [ "$status" = installed ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null; then
+    echo "make test-real needs servers from Debian packages, and this is no Debian. Missing:$missing" >&2
+    exit 1
+fi
+if [ "$(id -u)" != 0 ]; then
+    echo "make test-real needs Debian packages that are not installed:$missing" >&2
+    echo "Install them as root: apt-get install --no-install-recommends$missing" >&2
+    exit 1
+fi
+
+# 101 is "action forbidden by policy" to invoke-rc.d, which package scripts start services with.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+fi
+
+echo "installing$missing"
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qq update
+# shellcheck disable=SC2086 # a list of names
+apt-get -qq install --yes --no-install-recommends $missing
+case $missing in
+*" nginx"*) update-rc.d nginx disable ;;
+esac

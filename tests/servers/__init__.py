@@ -1,0 +1,1 @@
+"""Real storage servers on loopback, each a context manager that yields a `Server`."""
