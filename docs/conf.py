@@ -1,0 +1,19 @@
+"""Sphinx settings."""
+
+import ctadata_providers
+
+project = "ctadata-providers"
+author = "The ctadata-providers developers"
+project_copyright = "2026, the ctadata-providers developers"
+version = release = ctadata_providers.__version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+source_suffix = {".md": "markdown"}
+exclude_patterns = ["_build"]
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+html_theme = "furo"
+html_title = f"ctadata-providers {version}"
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+add_module_names = False
+nitpicky = False
