@@ -166,7 +166,7 @@ class CtaClient:
             raise IsADirError(
                 f"cannot upload to {remote}: it names a folder", path=path, remedy="give the name of a file in it"
             )
-        return run(transfer.upload(self._transfers, Path(local), path, overwrite=overwrite, progress=progress))
+        return run(transfer.upload(self._transfers, _local(local), path, overwrite=overwrite, progress=progress))
 
     def download_many(
         self, files: Iterable[tuple[FileInfo, Path]], *, overwrite: bool = True, progress: Progress | None = None
@@ -203,7 +203,7 @@ class CtaClient:
             StorageError: When a name would leave the local folder.
         """
         path = self._path(remote)
-        return transfer.download_tree(self._transfers, path, Path(local), overwrite=overwrite, progress=progress)
+        return transfer.download_tree(self._transfers, path, _local(local), overwrite=overwrite, progress=progress)
 
     def upload_tree(
         self, local: Path | str, remote: str, *, overwrite: bool = True, progress: Progress | None = None
@@ -214,7 +214,7 @@ class CtaClient:
             NotADirError: When either is a file.
         """
         path = self._path(remote)
-        return transfer.upload_tree(self._transfers, Path(local), path, overwrite=overwrite, progress=progress)
+        return transfer.upload_tree(self._transfers, _local(local), path, overwrite=overwrite, progress=progress)
 
     def remove(self, path: str, *, recursive: bool = False) -> None:
         """Remove a file or an empty folder; with `recursive` also all that a folder holds, deepest first.
@@ -383,6 +383,12 @@ def _local_file(local: Path | str) -> Path:
         raise IsADirError(
             f"cannot write {local}: it names a folder", path=local, remedy="give the name of a file in it"
         )
+    return _local(local)
+
+
+def _local(local: Path | str) -> Path:
+    if "\0" in str(local):
+        raise ConfigError(f"not a usable local path: {str(local)!r}", path=repr(str(local)), remedy="a NUL is in it")
     return Path(local)
 
 

@@ -1,0 +1,371 @@
+"""A WebDAV server on loopback that keeps its files in memory, and misbehaves exactly as a test tells it to."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import NoReturn, Self
+from urllib.parse import quote, unquote, urlsplit
+from zlib import adler32
+
+from ctadata_providers.testing.pki import make_pki
+
+READ_BYTES = 1 << 18
+LONGEST_STALL = 30.0
+
+
+class Over(Exception):
+    """The connection has ended, one way or another."""
+
+
+@dataclass
+class Asked:
+    """One request, as far as it came.
+
+    Attributes:
+        method: The HTTP method.
+        path: The decoded path.
+        query: The query string.
+        headers: By lower-case name.
+        received: Bytes of the body that arrived.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    received: int = 0
+
+    @property
+    def size(self) -> int:
+        return int(self.headers.get("content-length", "0"))
+
+
+class Exchange:
+    """A request and the server's end of its connection."""
+
+    def __init__(self, door: "Door", connection: socket.socket, asked: Asked, rest: bytes) -> None:
+        self.door = door
+        self.asked = asked
+        self._connection = connection
+        self.rest = rest  # what came behind the head: the body, and behind that the next request
+
+    def send(self, data: bytes) -> None:
+        self._connection.sendall(data)
+
+    def head(self, status: int, *headers: str, reason: str = "Reason") -> None:
+        lines = [f"HTTP/1.1 {status} {reason}", f"Server: {self.door.server}", *headers, "", ""]
+        self.send("\r\n".join(lines).encode("latin-1"))
+
+    def answer(self, status: int, *headers: str, body: bytes = b"", reason: str = "Reason") -> None:
+        self.head(status, f"Content-Length: {len(body)}", *headers, reason=reason)
+        if self.asked.method != "HEAD":
+            self.send(body)
+
+    def invite(self) -> None:
+        """Let the body come, if the client waits for that."""
+        if "100-continue" in self.asked.headers.get("expect", ""):
+            self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def chunks(self) -> Iterator[bytes]:
+        """Give the body as it arrives."""
+        while self.asked.received < self.asked.size:
+            data = self.rest or self._connection.recv(READ_BYTES)
+            if not data:
+                raise Over
+            missing = self.asked.size - self.asked.received
+            data, self.rest = data[:missing], data[missing:]
+            self.asked.received += len(data)
+            yield data
+
+    def end(self) -> NoReturn:
+        """Close the connection in good order."""
+        with suppress(OSError):
+            self._connection.shutdown(socket.SHUT_WR)
+        raise Over
+
+    def reset(self) -> NoReturn:
+        """End the connection as a dying machine does: RST."""
+        self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        raise Over
+
+    def stall(self) -> NoReturn:
+        """Stay silent until the test ends."""
+        self.door.stopping.wait(LONGEST_STALL)
+        raise Over
+
+
+Act = Callable[[Exchange], None]
+
+
+@dataclass
+class Fault:
+    """What happens instead of the right answer, to how many requests."""
+
+    method: str
+    path: str | None
+    act: Act
+    times: int
+
+
+@dataclass
+class Door:
+    """The server; a context manager.
+
+    Attributes:
+        tls: Whether it speaks HTTPS.
+        server: What it says that it is.
+        files: Contents by path.
+        folders: Paths that are folders beside those that hold files.
+        sizes: Sizes told instead of the true ones.
+        checksums: Whether PROPFIND tells adler32, as dCache does, when asked by name.
+        digests: Whether HEAD answers Want-Digest.
+        fixed_port: The port to take, 0 for any free one.
+    """
+
+    tls: bool = True
+    server: str = "scripted"
+    files: dict[str, bytes] = field(default_factory=dict)
+    folders: set[str] = field(default_factory=set)
+    sizes: dict[str, int] = field(default_factory=dict)
+    checksums: bool = False
+    digests: bool = False
+    fixed_port: int = 0
+    asked: list[Asked] = field(default_factory=list)
+    stopping: threading.Event = field(default_factory=threading.Event)
+    _faults: list[Fault] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __enter__(self) -> Self:
+        self._listener = socket.create_server(("127.0.0.1", self.fixed_port), backlog=256)
+        self.port: int = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop to answer; a second call does nothing."""
+        if not self.stopping.is_set():
+            self.stopping.set()
+            self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+            self._thread.join(5)
+
+    @property
+    def url(self) -> str:
+        return self.at("localhost")
+
+    def at(self, host: str) -> str:
+        """Return the URL of this server under another of its names."""
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+
+    def fault(self, method: str, act: Act, *, path: str | None = None, times: int = 1_000_000) -> None:
+        """Answer the next requests of a method so; faults of one method are used up in their order."""
+        self._faults.append(Fault(method, path, act, times))
+
+    def requests(self, method: str) -> list[Asked]:
+        """Return what was asked by a method."""
+        return [asked for asked in self.asked if asked.method == method]
+
+    def is_dir(self, path: str) -> bool:
+        below = path.rstrip("/") + "/"
+        known = {*self.files, *self.folders}
+        return path == "/" or path in self.folders or any(name.startswith(below) for name in known)
+
+    def size(self, path: str) -> int:
+        return self.sizes.get(path, len(self.files[path]))
+
+    def _accept(self) -> None:
+        while not self.stopping.is_set():
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, plain: socket.socket) -> None:
+        # A client that goes away, and a fault that ends the connection, are what is tested here.
+        with suppress(OSError, Over), closing(plain):
+            plain.settimeout(LONGEST_STALL)
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else head and body wait 40 ms for each other
+            connection = (
+                make_pki("localhost").server_context.wrap_socket(plain, server_side=True) if self.tls else plain
+            )
+            with closing(connection):
+                rest = b""
+                while not self.stopping.is_set():
+                    rest = self._exchange(connection, rest)
+
+    def _exchange(self, connection: socket.socket, rest: bytes) -> bytes:
+        while b"\r\n\r\n" not in rest:
+            data = connection.recv(READ_BYTES)
+            if not data:
+                raise Over
+            rest += data
+        head, _, rest = rest.partition(b"\r\n\r\n")
+        lines = head.decode("latin-1").split("\r\n")
+        method, target, _ = lines[0].split(" ")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
+        parts = urlsplit(target)
+        asked = Asked(method, unquote(parts.path), parts.query, headers)
+        exchange = Exchange(self, connection, asked, rest)
+        with self._lock:
+            self.asked.append(asked)
+            act = self._next_act(asked)
+        act(exchange)
+        for _ in exchange.chunks():  # what of the body nobody wanted
+            pass
+        return exchange.rest
+
+    def _next_act(self, asked: Asked) -> Act:
+        for fault in self._faults:
+            if fault.times and fault.method == asked.method and fault.path in (None, asked.path):
+                fault.times -= 1
+                return fault.act
+        return RIGHT.get(asked.method, lambda exchange: exchange.answer(405))
+
+
+def find(exchange: Exchange) -> str | None:
+    """Return the path of the file that is asked for, having answered when there is none."""
+    path = exchange.asked.path
+    if path in exchange.door.files:
+        return path
+    exchange.answer(404)
+    return None
+
+
+def get(exchange: Exchange) -> None:
+    path = find(exchange)
+    if path is not None:
+        exchange.answer(200, body=exchange.door.files[path])
+
+
+def head(exchange: Exchange) -> None:
+    door, path = exchange.door, find(exchange)
+    if path is not None:
+        digest = f"Digest: adler32={adler32(door.files[path]):08x}"
+        wanted = door.digests and "want-digest" in exchange.asked.headers
+        exchange.head(200, f"Content-Length: {door.size(path)}", *([digest] if wanted else []))
+
+
+def put(exchange: Exchange) -> None:
+    exchange.invite()
+    body = b"".join(exchange.chunks())
+    exchange.door.files[exchange.asked.path] = body
+    exchange.answer(201)
+
+
+def swallow(exchange: Exchange) -> None:
+    """Take a body of any size and keep only its length."""
+    exchange.invite()
+    for _ in exchange.chunks():
+        pass
+    exchange.door.files[exchange.asked.path] = b""
+    exchange.door.sizes[exchange.asked.path] = exchange.asked.received
+    exchange.answer(201)
+
+
+def make_folder(exchange: Exchange) -> None:
+    path = exchange.asked.path.rstrip("/")
+    exists = exchange.door.is_dir(path) or path in exchange.door.files
+    exchange.door.folders.add(path)
+    exchange.answer(405 if exists else 201)
+
+
+def move(exchange: Exchange) -> None:
+    """Rename as dCache does: `Overwrite: T` removes whatever stands there, folders too."""
+    door, source = exchange.door, find(exchange)
+    if source is None:
+        return
+    target = unquote(urlsplit(exchange.asked.headers["destination"]).path)
+    exists = target in door.files or door.is_dir(target)
+    if exists and exchange.asked.headers.get("overwrite") != "T":
+        exchange.answer(412)
+        return
+    _delete(door, target)
+    door.files[target] = door.files.pop(source)
+    if source in door.sizes:
+        door.sizes[target] = door.sizes.pop(source)
+    exchange.answer(204 if exists else 201)
+
+
+def delete(exchange: Exchange) -> None:
+    """Remove as dCache does: recursively."""
+    path = exchange.asked.path.rstrip("/")
+    exists = path in exchange.door.files or exchange.door.is_dir(path)
+    _delete(exchange.door, path)
+    exchange.answer(204 if exists else 404)
+
+
+def _delete(door: Door, path: str) -> None:
+    gone = [name for name in (*door.files, *door.folders) if name == path or name.startswith(path + "/")]
+    for name in gone:
+        door.files.pop(name, None)
+        door.sizes.pop(name, None)
+        door.folders.discard(name)
+
+
+def propfind(exchange: Exchange) -> None:
+    door, path = exchange.door, exchange.asked.path.rstrip("/") or "/"
+    if path in door.files:
+        exchange.answer(207, body=listing(entry(door, path)))
+    elif door.is_dir(path):
+        exchange.answer(207, body=listing(*_entries(door, path, exchange.asked.headers.get("depth"))))
+    else:
+        exchange.answer(404)
+
+
+def _entries(door: Door, path: str, depth: str | None) -> list[str]:
+    below = path.rstrip("/") + "/"
+    names = {name[len(below) :].partition("/")[0] for name in (*door.files, *door.folders) if name.startswith(below)}
+    inner = [below + name for name in sorted(names)] if depth == "1" else []
+    return [entry(door, place) for place in (path, *inner)]
+
+
+def entry(door: Door, path: str) -> str:
+    """Return the `response` element of a file or folder."""
+    if path not in door.files:
+        return response(quote(path.rstrip("/") + "/"), "<D:resourcetype><D:collection/></D:resourcetype>")
+    told = f"<D:resourcetype/><D:getcontentlength>{door.size(path)}</D:getcontentlength>"
+    if door.checksums:
+        told += f'<c:Checksums xmlns:c="http://www.dcache.org/2013/webdav">adler32={adler32(door.files[path]):08x}'
+        told += "</c:Checksums>"
+    return response(quote(path), told)
+
+
+def response(href: str, properties: str = "<D:resourcetype/><D:getcontentlength>3</D:getcontentlength>") -> str:
+    """Return a `response` element with an href as it is given."""
+    found = f"<D:propstat><D:prop>{properties}</D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat>"
+    return f"<D:response><D:href>{href}</D:href>{found}</D:response>"
+
+
+def listing(*responses: str) -> bytes:
+    """Return a multistatus body."""
+    inner = "".join(responses)
+    return f'<?xml version="1.0" encoding="utf-8"?><D:multistatus xmlns:D="DAV:">{inner}</D:multistatus>'.encode()
+
+
+RIGHT: dict[str, Act] = {
+    "GET": get,
+    "HEAD": head,
+    "PUT": put,
+    "PROPFIND": propfind,
+    "MKCOL": make_folder,
+    "MOVE": move,
+    "DELETE": delete,
+}
+
+
+def ca_file(folder: Path) -> Path:
+    """Write the certificate authority of the servers and return its place."""
+    place = folder / "ca.pem"
+    place.write_bytes(make_pki("localhost").ca_pem)
+    return place

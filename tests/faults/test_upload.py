@@ -1,0 +1,361 @@
+"""Uploads on a broken wire: the remote target is whole, or as it was; what remains is said."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ctadata_providers import (
+    AlreadyExistsError,
+    CtaClient,
+    CtaError,
+    IntegrityError,
+    IsADirError,
+    PermissionDeniedError,
+    StorageError,
+    TransientError,
+    UnsupportedError,
+)
+from tests.faults import acts
+from tests.faults.cells import failed_upload as failed
+from tests.faults.cells import parts_at
+from tests.faults.scripted import Act, Door, Exchange, move, put
+
+PATH = "/night/events.fits"
+Open = Callable[..., Door]
+Client = Callable[..., CtaClient]
+
+
+def store_less(exchange: Exchange) -> None:
+    exchange.invite()
+    exchange.door.files[exchange.asked.path] = b"".join(exchange.chunks())[:-1]
+    exchange.answer(201)
+
+
+def store_flipped(exchange: Exchange) -> None:
+    exchange.invite()
+    body = b"".join(exchange.chunks())
+    exchange.door.files[exchange.asked.path] = body[:-1] + bytes([body[-1] ^ 1])
+    exchange.answer(201)
+
+
+PASSING: dict[str, Act] = {
+    "reset before the body": lambda exchange: exchange.reset(),
+    "reset in the body": acts.reset_in_body(100_000),
+    "reset after the body": acts.reset_in_body(1 << 30),
+    "no answer": acts.raw(b""),
+    "half an answer": acts.raw(b"HTTP/1."),
+    "silent before the body": lambda exchange: exchange.stall(),
+    "500": acts.status(500),
+    "503": acts.status(503, "Retry-After: 0"),
+    "429": acts.status(429, "Retry-After: 0"),
+    "a part is kept": acts.keep_a_part(lambda exchange: exchange.reset()),
+}
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_a_fault_that_passes_is_survived(
+    fault: str, door: Door, client_of: Client, source: Path, payload: bytes
+) -> None:
+    door.fault("PUT", PASSING[fault], times=1)
+
+    result = client_of(door, timeout=0.5 if "silent" not in fault else 0.2).upload(source, PATH)
+
+    assert result.retries == 1
+    assert door.files == {PATH: payload}
+
+
+@pytest.mark.parametrize("fault", [name for name in PASSING if name != "429"])
+def test_a_fault_that_stays_leaves_the_old_file_and_nothing_else(
+    fault: str, door: Door, client_of: Client, source: Path, clean_environment: Path
+) -> None:
+    door.fault("PUT", PASSING[fault])
+
+    with pytest.raises(TransientError) as caught:
+        client_of(door, timeout=0.2, retries=1 if "silent" not in fault else 0).upload(source, PATH)
+
+    assert "/night/" in str(caught.value)
+    assert door.files == {PATH: b"old one"}
+    assert not list(clean_environment.rglob("*.json"))
+
+
+@pytest.mark.parametrize("fault", ["reset before the body", "reset in the body", "500", "a part is kept"])
+def test_a_failed_upload_names_the_file_that_was_meant(fault: str, door: Door, client_of: Client, source: Path) -> None:
+    door.fault("PUT", PASSING[fault])
+
+    failed(client_of(door, retries=0), source, TransientError)
+
+
+def test_a_body_refused_early_is_a_permission_error_of_which_nothing_was_sent(
+    door: Door, client_of: Client, tmp_path: Path
+) -> None:
+    big = tmp_path / "big"
+    big.write_bytes(bytes(50_000_000))
+    door.fault("PUT", acts.refuse_body(403))
+
+    with pytest.raises(PermissionDeniedError) as caught:
+        client_of(door, timeout=2.0).upload(big, PATH)
+
+    assert caught.value.remedy
+    assert [asked.received for asked in door.requests("PUT")] == [0]
+    assert door.files == {PATH: b"old one"}
+
+
+def test_a_small_body_refused_early_is_a_permission_error(door: Door, client_of: Client, source: Path) -> None:
+    door.fault("PUT", acts.status(403))
+
+    with pytest.raises(PermissionDeniedError):
+        client_of(door).upload(source, PATH)
+
+    assert door.files == {PATH: b"old one"}
+
+
+@pytest.mark.parametrize("renames", [True, False])
+def test_storage_that_keeps_less_is_an_integrity_error_and_leaves_nothing(
+    renames: bool, door: Door, client_of: Client, source: Path
+) -> None:
+    door.fault("PUT", store_less)
+    if not renames:
+        door.fault("MOVE", acts.status(403))
+
+    error = failed(client_of(door), source, IntegrityError)
+
+    assert error.remedy
+    assert door.files == {PATH: b"old one"}
+
+
+def test_storage_that_keeps_other_bytes_is_found_by_the_checksum(
+    open_door: Open, client_of: Client, source: Path
+) -> None:
+    door = open_door(files={PATH: b"old one"}, folders={"/night"}, checksums=True)
+    door.fault("PUT", store_flipped)
+
+    error = failed(client_of(door), source, IntegrityError)
+
+    assert "adler32" in str(error)
+    assert door.files == {PATH: b"old one"}
+
+
+def test_a_checksum_that_the_server_itself_finds_wrong_is_an_integrity_error(
+    door: Door, client_of: Client, source: Path
+) -> None:
+    door.fault("PUT", acts.keep_a_part(acts.status(400, reason="Checksum mismatch (expected=[1:2], actual=[1:3])")))
+
+    with pytest.raises(IntegrityError):
+        client_of(door).upload(source, PATH)
+
+    assert door.files == {PATH: b"old one"}
+
+
+def test_a_success_before_the_body_was_read_is_no_success(door: Door, client_of: Client, tmp_path: Path) -> None:
+    big = tmp_path / "big"
+    big.write_bytes(bytes(8 << 20))
+
+    def too_soon(exchange: Exchange) -> None:
+        exchange.door.files[exchange.asked.path] = b"x"
+        exchange.answer(201, "Connection: close")
+        exchange.end()
+
+    door.fault("PUT", too_soon)
+
+    with pytest.raises((IntegrityError, TransientError)):
+        client_of(door, retries=1, timeout=0.5).upload(big, PATH)
+
+    assert door.files == {PATH: b"old one"}
+
+
+@pytest.mark.parametrize("code", [403, 405, 501])
+def test_a_server_that_does_not_rename_gets_the_file_under_its_name_and_keeps_no_temporary(
+    code: int, door: Door, client_of: Client, source: Path, payload: bytes, clean_environment: Path
+) -> None:
+    door.fault("MOVE", acts.status(code))
+    client = client_of(door)
+
+    client.upload(source, PATH)
+    client.upload(source, "/night/second")
+
+    assert door.files == {PATH: payload, "/night/second": payload}
+    assert len(door.requests("MOVE")) == 1  # once is enough to know
+    assert not list(clean_environment.rglob("*.json"))
+
+
+@pytest.mark.parametrize("fault", ["503", "reset", "reset, but renamed"])
+def test_a_rename_that_fails_in_passing_is_tried_again(
+    fault: str, door: Door, client_of: Client, source: Path, payload: bytes
+) -> None:
+    def renamed_and_reset(exchange: Exchange) -> None:
+        move(exchange)
+        exchange.reset()
+
+    faults = {
+        "503": acts.status(503, "Retry-After: 0"),
+        "reset": lambda exchange: exchange.reset(),
+        "reset, but renamed": renamed_and_reset,
+    }
+    del door.files[PATH]
+    door.fault("MOVE", faults[fault], times=1)
+
+    client_of(door).upload(source, PATH)
+
+    assert door.files == {PATH: payload}
+
+
+def test_a_rename_that_always_fails_leaves_the_old_file(door: Door, client_of: Client, source: Path) -> None:
+    door.fault("MOVE", acts.status(500))
+
+    with pytest.raises(TransientError):
+        client_of(door, retries=1).upload(source, PATH)
+
+    assert door.files == {PATH: b"old one"}
+
+
+def test_overwriting_never_happens_without_leave(door: Door, client_of: Client, source: Path) -> None:
+    with pytest.raises(AlreadyExistsError):
+        client_of(door).upload(source, PATH, overwrite=False)
+
+    assert door.files == {PATH: b"old one"}
+    assert door.requests("PUT") == []
+
+
+@pytest.mark.parametrize("renames", [True, False])
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_file_that_comes_to_be_meanwhile_is_not_replaced_without_leave(
+    overwrite: bool, renames: bool, door: Door, client_of: Client, source: Path, payload: bytes
+) -> None:
+    del door.files[PATH]
+
+    def another_was_faster(exchange: Exchange) -> None:
+        door.files[PATH] = b"theirs"
+        put_if_allowed(exchange)
+
+    door.fault("PUT", another_was_faster)
+    if not renames:
+        door.fault("MOVE", acts.status(403))
+    client = client_of(door)
+
+    if overwrite:
+        client.upload(source, PATH)
+    else:
+        failed_without_leave(client, source)
+
+    assert door.files == {PATH: payload if overwrite else b"theirs"}
+
+
+def failed_without_leave(client: CtaClient, source: Path) -> None:
+    with pytest.raises(AlreadyExistsError):
+        client.upload(source, PATH, overwrite=False)
+
+
+def put_if_allowed(exchange: Exchange) -> None:
+    """Store unless the name exists and the client minds, as dCache and Apache do."""
+    if exchange.asked.headers.get("if-none-match") == "*" and exchange.asked.path in exchange.door.files:
+        return exchange.answer(412)
+    return put(exchange)
+
+
+@pytest.mark.parametrize("renames", [True, False])
+def test_a_folder_is_never_replaced(renames: bool, open_door: Open, client_of: Client, source: Path) -> None:
+    held = {f"{PATH}/precious": b"x", f"{PATH}/more/precious": b"y"}
+    door = open_door(files=dict(held))
+    if not renames:
+        door.fault("MOVE", acts.status(403))
+
+    error = failed(client_of(door), source, IsADirError)
+
+    assert error.remedy
+    assert door.files == held
+
+
+def test_a_folder_that_comes_to_be_meanwhile_is_not_deleted(door: Door, client_of: Client, source: Path) -> None:
+    del door.files[PATH]
+
+    def another_makes_a_folder(exchange: Exchange) -> None:
+        door.files[f"{PATH}/precious"] = b"x"
+        put(exchange)
+
+    door.fault("PUT", another_makes_a_folder)
+
+    with pytest.raises(CtaError):
+        client_of(door).upload(source, PATH)
+
+    assert door.files == {f"{PATH}/precious": b"x"}
+
+
+def test_a_slow_but_steady_server_is_waited_for(door: Door, client_of: Client, tmp_path: Path) -> None:
+    big = tmp_path / "big"
+    big.write_bytes(bytes(3 << 20))
+    pause = threading.Event()
+
+    def slowly(exchange: Exchange) -> None:
+        exchange.invite()
+        body = b""
+        for chunk in exchange.chunks():
+            body += chunk
+            pause.wait(len(chunk) / (1.5 * (1 << 20)))  # 1.5 MiB/s: the wire moves all the time
+        door.files[exchange.asked.path] = body
+        exchange.answer(201)
+
+    door.fault("PUT", slowly)
+
+    result = client_of(door, timeout=0.4, retries=0).upload(big, PATH)
+
+    assert result.retries == 0
+    assert len(door.files[PATH]) == 3 << 20
+
+
+def test_a_server_that_thinks_after_the_body_is_waited_for(
+    door: Door, client_of: Client, source: Path, payload: bytes
+) -> None:
+    pause = threading.Event()
+
+    def thinking(exchange: Exchange) -> None:
+        exchange.invite()
+        door.files[exchange.asked.path] = b"".join(exchange.chunks())
+        pause.wait(1.0)  # a checksum, a flush to disk: as long as a first byte may take
+        exchange.answer(201)
+
+    door.fault("PUT", thinking)
+
+    client_of(door, timeout=0.3, retries=0).upload(source, PATH)
+
+    assert door.files == {PATH: payload}
+
+
+def test_parents_are_made_when_they_are_missing_and_only_then(
+    open_door: Open, client_of: Client, source: Path, payload: bytes
+) -> None:
+    door = open_door()
+
+    def strict(exchange: Exchange) -> None:
+        exchange.invite()
+        for _ in exchange.chunks():
+            pass
+        parent = exchange.asked.path.rpartition("/")[0]
+        if not door.is_dir(parent):
+            return exchange.answer(500)  # nginx; others 404 or 409
+        door.files[exchange.asked.path] = payload
+        return exchange.answer(201)
+
+    door.fault("PUT", strict)
+
+    client_of(door).upload(source, "/a/b/c/events.fits")
+
+    assert door.files == {"/a/b/c/events.fits": payload}
+    assert [asked.path.rstrip("/") for asked in door.requests("MKCOL")] == ["/a", "/a/b", "/a/b/c"]
+    assert parts_at(door) == []
+
+
+def test_move_never_replaces_a_folder_nor_a_file_without_leave(open_door: Open, client_of: Client) -> None:
+    door = open_door(files={"/n/a": b"a", "/n/b": b"b", "/n/folder/x": b"x"})
+    client = client_of(door)
+
+    with pytest.raises(AlreadyExistsError):
+        client.move("/n/a", "/n/b")
+    with pytest.raises(IsADirError):
+        client.move("/n/a", "/n/folder", overwrite=True)
+    door.fault("MOVE", acts.status(501), times=1)
+    with pytest.raises((UnsupportedError, StorageError)):
+        client.move("/n/a", "/n/c")
+
+    assert door.files == {"/n/a": b"a", "/n/b": b"b", "/n/folder/x": b"x"}

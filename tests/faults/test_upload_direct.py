@@ -1,0 +1,106 @@
+"""Uploads to a server that refuses MOVE, so that the bytes go to the name itself."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ctadata_providers import CtaClient, CtaError, IntegrityError, StorageError, TransientError
+from tests.faults import acts
+from tests.faults.cells import failed_upload as failed
+from tests.faults.scripted import Act, Door, Exchange
+
+PATH = "/night/events.fits"
+Open = Callable[..., Door]
+Client = Callable[..., CtaClient]
+BREAKS: dict[str, Act] = {
+    "reset before the body": lambda exchange: exchange.reset(),
+    "reset in the body": acts.reset_in_body(100_000),
+    "500": acts.status(500),
+    "half an answer": acts.raw(b"HTTP/1."),
+}
+
+
+@pytest.fixture
+def door(door: Door) -> Door:
+    door.fault("MOVE", acts.status(403))
+    return door
+
+
+@pytest.fixture
+def client(door: Door, client_of: Client, tmp_path: Path) -> CtaClient:
+    """A client that has learned that there is no rename."""
+    first = tmp_path / "first"
+    first.write_bytes(b"first")
+    client = client_of(door, retries=1, timeout=0.5)
+    client.upload(first, "/night/first")
+    del door.files["/night/first"]
+    return client
+
+
+@pytest.mark.parametrize("fault", BREAKS)
+def test_a_failure_that_did_not_touch_the_old_file_leaves_it(
+    fault: str, door: Door, client: CtaClient, source: Path
+) -> None:
+    door.fault("PUT", BREAKS[fault], path=PATH)
+
+    failed(client, source, TransientError)
+
+    assert door.files == {PATH: b"old one"}
+
+
+@pytest.mark.parametrize("code", [403, 401, 412])
+def test_a_refusal_leaves_the_old_file(code: int, door: Door, client: CtaClient, source: Path) -> None:
+    door.fault("PUT", acts.status(code), path=PATH)
+
+    failed(client, source, CtaError)
+
+    assert door.files == {PATH: b"old one"}
+    assert [asked for asked in door.requests("DELETE") if asked.path == PATH] == []
+
+
+def test_a_local_file_that_shrinks_leaves_the_old_file_of_a_careful_server(
+    door: Door, client: CtaClient, tmp_path: Path
+) -> None:
+    shrinking = tmp_path / "shrinking"
+    shrinking.write_bytes(bytes(6 << 20))
+
+    with pytest.raises(IntegrityError):
+        client.upload(shrinking, PATH, progress=lambda _: shrinking.write_bytes(b"x"))
+
+    assert door.files == {PATH: b"old one"}
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_a_part_that_remains_is_removed(old: bool, door: Door, client: CtaClient, source: Path) -> None:
+    if not old:
+        del door.files[PATH]
+    door.fault("PUT", acts.keep_a_part(lambda exchange: exchange.reset()), path=PATH)
+
+    failed(client, source, TransientError)
+
+    assert door.files == {}
+
+
+def test_a_part_that_cannot_be_removed_is_said(door: Door, client: CtaClient, source: Path) -> None:
+    door.fault("PUT", acts.keep_a_part(lambda exchange: exchange.reset()), path=PATH)
+    door.fault("DELETE", acts.status(403))
+
+    error = failed(client, source, IntegrityError)
+
+    assert "may remain" in str(error)
+    assert "remove it" in (error.remedy or "")
+
+
+def test_a_folder_that_comes_to_be_meanwhile_is_not_deleted(door: Door, client: CtaClient, source: Path) -> None:
+    del door.files[PATH]
+
+    def another_makes_a_folder(exchange: Exchange) -> None:
+        door.files[f"{PATH}/precious"] = b"x"
+        exchange.reset()
+
+    door.fault("PUT", another_makes_a_folder, path=PATH)
+
+    failed(client, source, StorageError)
+
+    assert door.files == {f"{PATH}/precious": b"x"}
