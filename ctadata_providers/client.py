@@ -250,18 +250,19 @@ class CtaClient:
             raise IsADirError(f"cannot move {old} to {target}: it names a folder", path=new, remedy="give the new name")
         if new == old or new.startswith(old + "/") or old == "/":
             raise StorageError(f"cannot move {old} to {new}: that is itself or inside it", path=old)
-        existing = _stat_or_none(backend, new)
+        existing = transfer.stat_or_none(backend, new)
         if existing is not None and existing.is_dir:
             raise IsADirError(f"cannot move {old} to {new}: it is a folder", path=new, remedy="give the new name in it")
         if existing is not None and (not overwrite or info.is_dir):
             raise AlreadyExistsError(
                 f"cannot move {old} to {new}: it exists", path=new, remedy="remove it first, or allow overwriting"
             )
+        transfer.require_folder(self._backend, uri.split(new)[0], f"cannot move {old} to {new}")
         if not isinstance(backend, RenameBackend) or not backend.can_rename(new):
             raise UnsupportedError(
                 f"the server cannot rename {old} to {new}", path=new, remedy="download, upload, and remove the old one"
             )
-        backend.rename(old, new, overwrite=existing is not None)
+        backend.rename(old, new, overwrite=existing is not None, is_dir=info.is_dir)
 
     def make_dir(self, path: str, *, parents: bool = False, exist_ok: bool = False) -> None:
         """Make a folder.
@@ -278,18 +279,12 @@ class CtaClient:
         checked = self._path(path)
         if parents:
             return transfer.make_dirs(self._backend, checked)
-        existing = _stat_or_none(self._backend, checked)  # XRootD makes what exists, and missing parents
+        existing = transfer.stat_or_none(self._backend, checked)  # XRootD makes what exists, and missing parents
         if existing is not None:
             if exist_ok and existing.is_dir:
                 return None
             raise AlreadyExistsError(f"cannot make folder {checked}: it exists", path=checked)
-        parent = _stat_or_none(self._backend, uri.split(checked)[0])
-        if parent is None:
-            raise NotFoundError(
-                f"cannot make folder {checked}: its parent does not exist", path=checked, remedy="make it with parents"
-            )
-        if not parent.is_dir:
-            raise NotADirError(f"cannot make folder {checked}: its parent is a file", path=checked)
+        transfer.require_folder(self._backend, uri.split(checked)[0], f"cannot make folder {checked}")
         return self._backend.make_dir(checked)
 
     def checksum(self, path: str, algorithm: str = "adler32") -> str:
@@ -390,13 +385,6 @@ def _local(local: Path | str) -> Path:
     if "\0" in str(local):
         raise ConfigError(f"not a usable local path: {str(local)!r}", path=repr(str(local)), remedy="a NUL is in it")
     return Path(local)
-
-
-def _stat_or_none(backend: Backend, path: str) -> FileInfo | None:
-    try:
-        return backend.stat(path)
-    except NotFoundError:
-        return None
 
 
 def _guarded(path: str) -> StorageError:

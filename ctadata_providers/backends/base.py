@@ -151,7 +151,7 @@ class RenameBackend(Protocol):
     def can_rename(self, path: str) -> bool:
         """Tell whether this server, with this credential, may rename something to this path."""
 
-    def rename(self, source: str, target: str, *, overwrite: bool) -> None:
+    def rename(self, source: str, target: str, *, overwrite: bool, is_dir: bool = False) -> None:
         """Rename a file or folder; with `overwrite` the caller has made sure that the target is no folder.
 
         Raises:

@@ -106,7 +106,7 @@ class MemoryBackend:
         """Tell that everything can be renamed."""
         return True
 
-    def rename(self, source: str, target: str, *, overwrite: bool) -> None:
+    def rename(self, source: str, target: str, *, overwrite: bool, is_dir: bool = False) -> None:
         """Rename a file or folder."""
         with self._lock:
             self._node(source)

@@ -7,14 +7,14 @@ from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, urlsplit
 
 from ctadata_providers.backends import propfind
 from ctadata_providers.backends.base import FileInfo, ReadResult, WriteResult
+from ctadata_providers.backends.entries import Place, entry_name, file_info, number
 from ctadata_providers.backends.servers import Server, identify, is_plain
 from ctadata_providers.checksum import parse_digests
 from ctadata_providers.config import Config
-from ctadata_providers.credentials.resolve import origin
 from ctadata_providers.errors import (
     AlreadyExistsError,
     CredentialError,
@@ -29,7 +29,7 @@ from ctadata_providers.errors import (
 from ctadata_providers.retry import log_retry
 from ctadata_providers.session import Request, Response, Session, Sink, Source
 from ctadata_providers.session.tasks import spawn
-from ctadata_providers.uri import segment_fault, split
+from ctadata_providers.uri import split
 
 EXPECT_FROM = 1024 * 1024
 """Bytes from which an upload asks first: below, the round trip costs more than a refused body."""
@@ -46,7 +46,7 @@ class WebdavBackend:
         self._session = Session(config)
         self._checksum_slots = threading.BoundedSemaphore(CHECKSUMS_AT_ONCE)
         self._checksums_time_out = False
-        self._rename_refused = False
+        self._no_rename_in: set[str] = set()  # folders to which a rename was refused; the root stands for all
 
     @property
     def server(self) -> Server:
@@ -69,12 +69,13 @@ class WebdavBackend:
         entry = next(propfind.parse(propfind.slices(response.body), path=path), None)
         if entry is None:
             raise StorageError(f"the door tells nothing about {path}", path=path)
-        return _info(entry, path)
+        return file_info(entry, path)
 
     def list_dir(self, path: str) -> Iterator[FileInfo]:
         """Give the entries of a folder as they arrive, by one PROPFIND Depth 1."""
         given = False
         attempt = 0
+        literal = self.server.literal_hrefs
         while True:
             try:
                 with closing(self._list_once(path)) as entries:
@@ -89,9 +90,12 @@ class WebdavBackend:
                 attempt += 1
                 log_retry(error, attempt, delay)
                 time.sleep(delay)
-            except (NotFoundError, StorageError) as error:
+            except StorageError as error:
                 if given:
                     raise
+                if not literal and self.server.literal_hrefs:
+                    literal = True  # it turns out to be XRootD, which says 404 or 500 for a file with a slash
+                    continue
                 raise self._explained(path, error) from error
 
     def read(
@@ -139,7 +143,7 @@ class WebdavBackend:
 
     def can_rename(self, path: str) -> bool:
         """Tell whether this server, with this credential, may rename something to this path."""
-        if self._rename_refused:
+        if {"/", split(path)[0]} & self._no_rename_in:
             return False
         token = self._session.credential.token()
         if token is not None and token.scopes is not None:
@@ -150,16 +154,20 @@ class WebdavBackend:
             self._meet()
         return self.server.can_rename_to(path)
 
-    def rename(self, source: str, target: str, *, overwrite: bool) -> None:
-        """Rename, by MOVE with a full URL as Destination."""
+    def rename(self, source: str, target: str, *, overwrite: bool, is_dir: bool = False) -> None:
+        """Rename, by MOVE with a full URL as Destination; a folder with slashes (nginx wants them)."""
         if not self.can_rename(target):
             raise UnsupportedError(f"this server does not rename rightly to {target}", path=target)
-        headers = {"Destination": self._destination(target), "Overwrite": "T" if overwrite else "F"}
-        request = self._request("MOVE", source, "rename", headers=headers, retried=False)
+        slash = "/" if is_dir and not self.server.literal_hrefs else ""
+        headers = {"Destination": self._destination(target) + slash, "Overwrite": "T" if overwrite else "F"}
+        request = self._request("MOVE", source, "rename", url=self._url(source) + slash, headers=headers, retried=False)
         try:
             self._session.message(request)
-        except (PermissionDeniedError, UnsupportedError):
-            self._rename_refused = True
+        except UnsupportedError:
+            self._no_rename_in = {"/"}  # 405 or 501: not for any path
+            raise
+        except PermissionDeniedError:
+            self._no_rename_in.add(split(target)[0])
             raise
         except TransientError:
             # It may have happened all the same: the source tells.
@@ -239,37 +247,14 @@ class WebdavBackend:
         if not url.endswith("/") and not self.server.literal_hrefs:
             url += "/"  # Apache redirects a folder without it; XRootD answers 500 for a file with it
         request = self._propfind(path, url, depth="1", act="list")
+        place = Place(self._config.door_url, self._config.base_path, literal_hrefs=self.server.literal_hrefs)
         with self._session.stream(request) as (_, chunks):
             for entry in propfind.parse(chunks, path=path):
-                name = self._entry_name(entry.href, path)
+                name = entry_name(entry.href, path, place)
                 if name is not None:
-                    yield _info(entry, f"{path.rstrip('/')}/{name}")
+                    yield file_info(entry, f"{path.rstrip('/')}/{name}")
                 elif not entry.is_dir:
                     raise _no_folder(path)
-
-    def _entry_name(self, href: str, folder: str) -> str | None:
-        """Return the name that an href gives to an entry of a folder, None for the folder itself.
-
-        Raises:
-            StorageError: When the href leads out of the folder: no honest server lists such a thing.
-        """
-        raw = href
-        if href.startswith(("http://", "https://")):
-            try:
-                foreign = origin(href) != origin(self._config.door_url)
-                raw = urlsplit(href).path
-            except ValueError as error:
-                raise _hostile(href, folder) from error
-            if foreign:
-                raise _hostile(href, folder)
-        literal = raw if self.server.literal_hrefs else unquote(raw, errors="surrogateescape")
-        inside = (self._config.base_path.rstrip("/") + folder).rstrip("/")
-        if literal.rstrip("/") == inside:
-            return None
-        parent, _, name = literal.removesuffix("/").rpartition("/")
-        if parent != inside or segment_fault(name):
-            raise _hostile(href, folder)
-        return name
 
     def _is_dir_to_remove(self, path: str) -> bool:
         """Tell whether a path is a folder, and make sure that it is then empty."""
@@ -351,20 +336,6 @@ class WebdavBackend:
         return self._request("PROPFIND", path, act, url=url, headers=headers, body=propfind.BODY)
 
 
-def _info(entry: propfind.Entry, path: str) -> FileInfo:
-    properties = entry.properties
-    size = _number(properties.get("size", ""))
-    return FileInfo(
-        path=path,
-        is_dir=entry.is_dir,
-        size=None if entry.is_dir else size,
-        modified=properties.get("modified") or None,
-        etag=properties.get("etag") or None,
-        checksums=parse_digests([properties["checksums"]]) if "checksums" in properties else {},
-        locality=properties.get("locality") or None,
-    )
-
-
 def _digests(response: Response) -> dict[str, str]:
     return parse_digests(v for name, v in response.headers.items() if name in ("digest", "repr-digest"))
 
@@ -391,20 +362,8 @@ def _total_size(response: Response) -> int | None:
         total = response.headers.get("content-range", "").rpartition("/")[2]
     else:
         total = response.headers.get("content-length", "")
-    return _number(total)
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() and len(text) < 20 else None
+    return number(total)
 
 
 def _no_folder(path: str) -> NotADirError:
     return NotADirError(f"cannot list {path}: it is a file", path=path, remedy="list its folder, or ask stat")
-
-
-def _hostile(href: str, folder: str) -> StorageError:
-    return StorageError(
-        f"the server lists {href!r} in {folder}: a name that leads elsewhere or that no address can hold",
-        path=folder,
-        remedy="nothing was written; have the file renamed, or tell the server's operators",
-    )

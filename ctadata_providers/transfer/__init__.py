@@ -2,7 +2,7 @@
 
 from ctadata_providers.transfer.context import Context, Progress, TransferResult, TreeResult
 from ctadata_providers.transfer.download import download
-from ctadata_providers.transfer.folders import make_dirs, walk
+from ctadata_providers.transfer.folders import make_dirs, require_folder, stat_or_none, walk
 from ctadata_providers.transfer.names import is_part
 from ctadata_providers.transfer.parallel import as_ended
 from ctadata_providers.transfer.trees import download_tree, remove_tree, upload_tree
@@ -21,6 +21,8 @@ __all__ = [
     "is_part",
     "make_dirs",
     "remove_tree",
+    "require_folder",
+    "stat_or_none",
     "upload",
     "upload_tree",
     "walk",

@@ -47,3 +47,25 @@ def walk(backend: Backend, path: str, *, hidden: bool = False) -> Iterator[FileI
                 if info.is_dir:
                     folders.append(info.path)
         todo += sorted(folders, reverse=True)
+
+
+def stat_or_none(backend: Backend, path: str) -> FileInfo | None:
+    """Tell about a file or folder, None when there is none."""
+    try:
+        return backend.stat(path)
+    except NotFoundError:
+        return None
+
+
+def require_folder(backend: Backend, folder: str, attempt: str) -> None:
+    """Make sure that a folder exists: some servers make it silently, others answer with anything.
+
+    Raises:
+        NotFoundError: When it does not; the message begins with the attempt.
+        NotADirError: When it is a file.
+    """
+    info = stat_or_none(backend, folder)
+    if info is None:
+        raise NotFoundError(f"{attempt}: {folder} does not exist", path=folder, remedy="make it with its parents")
+    if not info.is_dir:
+        raise NotADirError(f"{attempt}: {folder} is a file", path=folder, remedy="choose another place")

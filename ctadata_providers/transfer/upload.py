@@ -94,10 +94,13 @@ class _Upload:
         address = self._context.door + self._path
         temporary = f"{folder.rstrip('/')}/{part_name(name, address)}"
         remembered = remember(self._context.door, self._path, temporary)
-        renamed = refused = False
+        renamed = refused = stopped = False
         try:
             await self._store(temporary, overwrite=True)
             renamed = await self._renamed(temporary)
+        except CancelledError:
+            stopped = True
+            raise
         except CtaError as error:
             refused = isinstance(error, CredentialError)
             raise _about(self._path, temporary, error) from error
@@ -105,7 +108,9 @@ class _Upload:
             if renamed:
                 remembered.forget()
             elif not refused:  # what was refused once is not sent again: the next upload removes what is there
-                await wait(in_thread(partial(self._discard, remembered)))
+                # A server may make the file of a stopped upload after it has answered that there is none.
+                await wait(in_thread(partial(self._discard, remembered, certain=not stopped)))
+            remembered.end()
         return renamed
 
     async def _renamed(self, temporary: str) -> bool:
@@ -230,38 +235,46 @@ class _Upload:
             make_dirs(self._backend, folder)
             return True
         if not is_dir:
-            raise NotADirError(f"cannot upload {self._path}: {folder} is a file", path=self._path)
+            raise _below_file(self._path, folder)
         return False
 
     def _remove_abandoned(self) -> None:
         for remembered in abandoned(self._context.door, self._path):
             self._discard(remembered)
 
-    def _discard(self, remembered: Remembered) -> None:
-        if self._removed(remembered.path):
+    def _discard(self, remembered: Remembered, *, certain: bool = True) -> None:
+        if self._removed(remembered.path, missing=certain):
             remembered.forget()
 
-    def _removed(self, path: str) -> bool:
-        """Remove what an upload has left; return whether it is certainly gone."""
+    def _removed(self, path: str, *, missing: bool = True) -> bool:
+        """Remove what an upload has left; return whether it is certainly gone, `missing` if there is nothing."""
         try:
             self._context.cleaner.remove(path, is_file=True)
         except NotFoundError:
-            return True
+            return missing
         except CtaError as error:
             logger.warning("cannot remove the unfinished %s: %s", path, error)
             return False
         return True
 
     def _explained(self, error: CtaError) -> CtaError:
-        """Return a better error where the target is a folder: servers answer with anything then."""
+        """Return a better error where the target is a folder or below a file: servers answer with anything then."""
         gone = isinstance(error, TransientError) and error.status is None
         if gone or isinstance(error, (IsADirError, NotADirError, IntegrityError)):
             return error
-        try:
-            is_dir = self._backend.stat(self._path).is_dir
-        except StorageError:
-            return error
-        return _is_folder(self._path) if is_dir else error
+        folder = self._path
+        while folder != "/":
+            try:
+                is_dir = self._backend.stat(folder).is_dir
+            except NotFoundError:
+                folder = split(folder)[0]
+                continue
+            except CtaError:
+                return error
+            if folder == self._path:
+                return _is_folder(folder) if is_dir else error
+            return error if is_dir else _below_file(self._path, folder)
+        return error
 
 
 def _about(path: str, temporary: str, error: CtaError) -> CtaError:
@@ -271,6 +284,10 @@ def _about(path: str, temporary: str, error: CtaError) -> CtaError:
     named.args = (named.message,)
     named.path = path
     return named
+
+
+def _below_file(path: str, file: str) -> NotADirError:
+    return NotADirError(f"cannot upload {path}: {file} is a file", path=path, remedy="choose another folder")
 
 
 def _is_folder(path: str) -> IsADirError:

@@ -14,6 +14,7 @@ from pathlib import Path
 from ctadata_providers.transfer.names import address_hash
 
 logger = logging.getLogger(__name__)
+_under_way: set[Path] = set()
 
 
 def state_folder() -> Path:
@@ -34,6 +35,11 @@ class Remembered:
     path: str
     note: Path | None
 
+    def end(self) -> None:
+        """Say that its upload has ended: if the name is still remembered, the next one may remove it."""
+        if self.note is not None:
+            _under_way.discard(self.note)
+
     def forget(self) -> None:
         """Forget the name: it is gone."""
         if self.note is not None:
@@ -53,24 +59,28 @@ def remember(door: str, target: str, temporary: str) -> Remembered:
     except OSError as error:
         logger.debug("cannot remember the temporary name %s: %s", temporary, error)
         return Remembered(temporary, None)
+    _under_way.add(note)
     return Remembered(temporary, note)
 
 
 def abandoned(door: str, target: str) -> list[Remembered]:
-    """Return the temporary names of a target whose process has certainly ended."""
+    """Return the temporary names of a target whose upload has certainly ended."""
     found = []
     for note in sorted(state_folder().glob(f"{address_hash(door + target)}.*.json")):
         try:
             fields = json.loads(note.read_text(encoding="utf-8"))
             theirs = fields["door"] == door and fields["target"] == target
-            if theirs and fields["host"] == socket.gethostname() and not _alive(int(fields["pid"])):
+            if theirs and fields["host"] == socket.gethostname() and not _uploads(int(fields["pid"]), note):
                 found.append(Remembered(str(fields["path"]), note))
         except (OSError, ValueError, KeyError, TypeError):
             continue  # being written or removed by another process
     return found
 
 
-def _alive(pid: int) -> bool:
+def _uploads(pid: int, note: Path) -> bool:
+    """Tell whether the process that wrote a note may still be uploading."""
+    if pid == os.getpid():
+        return note in _under_way
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,0 +1,168 @@
+import pickle
+from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ctadata_providers import Config, ConfigError
+from ctadata_providers.config import BUILT_IN_PROFILES, CREDENTIAL_SETTINGS
+
+SECRET = "a-very-secret-token"
+
+
+def config_of(**settings: Any) -> Config:
+    """Return settings made of what mappings and command lines give."""
+    return Config(**settings)
+
+
+# What it is
+
+
+def test_the_defaults_are_those_of_the_design() -> None:
+    config = Config()
+
+    assert (config.profile, config.backend) == ("prod", "webdav")
+    assert (config.door_url, config.base_path) == ("https://dcache.cta.cscs.ch:2880", "/")
+    assert (config.max_parallel, config.retries) == (16, 5)
+    assert (config.connect_timeout, config.timeout) == (20.0, 60.0)
+    assert (config.trusted_hosts, config.allow_http_pools) == ((), False)
+    assert config.checksum == "auto"
+    assert all(getattr(config, name) is None for name in CREDENTIAL_SETTINGS)
+
+
+def test_it_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Config().retries = 1  # type: ignore[misc]  # that is what is tried
+
+
+def test_construction_reads_neither_environment_nor_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BEARER_TOKEN", SECRET)
+    monkeypatch.setenv("CTA_DOOR_URL", "https://elsewhere.example")
+
+    assert config_of(token_file="/does/not/exist") == config_of(token_file=Path("/does/not/exist"))
+    assert Config().token is None
+    assert Config().door_url == BUILT_IN_PROFILES["prod"]["door_url"]
+
+
+def test_no_representation_shows_the_token_or_the_callback() -> None:
+    config = config_of(token=SECRET, on_token=print)
+
+    assert SECRET not in repr(config) + str(config)
+    assert "print" not in repr(config)
+
+
+def test_a_pickle_holds_neither_token_nor_callback() -> None:
+    config = config_of(token=SECRET, on_token=lambda token: None, door_url="https://door.example", retries=2)
+    data = pickle.dumps(config)
+    other = pickle.loads(data)
+
+    assert SECRET.encode() not in data
+    assert (other.token, other.on_token) == (None, None)
+    assert (other.door_url, other.retries) == ("https://door.example", 2)
+
+
+@pytest.mark.parametrize("value", [f"{SECRET} with a blank", f"{SECRET}\nX-Header: 1", f"{SECRET}ü", 17, ""])
+def test_a_malformed_token_is_refused_without_being_shown(value: object) -> None:
+    with pytest.raises(ConfigError, match="token") as caught:
+        config_of(token=value)
+
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", [f"https://alice:{SECRET}@door.example", f"https://door.example?authz={SECRET}", f"htps://x@{SECRET}"]
+)
+def test_a_secret_in_a_refused_url_is_not_shown(url: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config_of(door_url=url)
+
+    assert SECRET not in str(caught.value)
+
+
+# What a value may be
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("door_url", " https://Door.Example:2880/ ", "https://door.example:2880"),
+        ("door_url", "http://[::1]:80", "http://[::1]:80"),
+        ("base_path", "data//x/", "/data/x"),
+        ("base_path", "/", "/"),
+        ("token", f" {SECRET}\n", SECRET),
+        ("token_file", "/a/b", Path("/a/b")),
+        ("ca_path", Path("/a/b"), Path("/a/b")),
+        ("trusted_hosts", "A.example, *.b.example ,", ("a.example", "*.b.example")),
+        ("trusted_hosts", ["a.example"], ("a.example",)),
+        ("allow_http_pools", "TRUE", True),
+        ("allow_http_pools", "0", False),
+        ("allow_http_pools", "off", False),
+        ("allow_http_pools", "yes", True),
+        ("max_parallel", " 8 ", 8),
+        ("retries", "0", 0),
+        ("timeout", "2.5", 2.5),
+        ("max_requests_per_second", 100, 100.0),
+        ("checksum", "require", "require"),
+        ("backend", "memory", "memory"),
+        ("home", "lst/users/alice", "/lst/users/alice"),
+    ],
+)
+def test_a_value_is_parsed(name: str, text: object, value: object) -> None:
+    assert getattr(config_of(**{name: text}), name) == value
+    assert getattr(Config.from_mapping({name: text}), name) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("door_url", "door.example:2880"),
+        ("door_url", "ftp://door.example"),
+        ("door_url", "https://"),
+        ("door_url", "https://door.example/path"),
+        ("door_url", "https://door.example:99999"),
+        ("door_url", "https://door.example:port"),
+        ("door_url", "https://door.example#x"),
+        ("door_url", "https://[::1"),
+        ("door_url", "https://a b.example"),
+        ("door_url", "https://a\nb.example"),
+        ("base_path", "/data/../x"),
+        ("base_path", "/a\nb"),
+        ("base_path", "/a\0b"),
+        ("home", "./x"),
+        ("token_file", ""),
+        ("token_file", 3),
+        ("token_file", "a\0b"),
+        ("token_file", "~no-such-user-here/token"),
+        ("trusted_hosts", "*"),
+        ("trusted_hosts", "*.*.example"),
+        ("trusted_hosts", "https://a.example"),
+        ("trusted_hosts", 7),
+        ("allow_http_pools", "maybe"),
+        ("allow_http_pools", "2"),
+        ("max_parallel", "0"),
+        ("max_parallel", "-1"),
+        ("max_parallel", "many"),
+        ("max_parallel", 1.5),
+        ("retries", "-1"),
+        ("timeout", "0"),
+        ("timeout", "nan"),
+        ("timeout", "inf"),
+        ("timeout", "soon"),
+        ("connect_timeout", -1),
+        ("max_requests_per_second", 0),
+        ("checksum", "AUTO"),
+        ("backend", "ftp"),
+        ("profile", ""),
+        ("on_token", "print"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused_by_name(name: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=name):
+        config_of(**{name: value})
+
+
+@pytest.mark.parametrize("name", sorted(spec.name for spec in fields(Config) if spec.default is not None))
+def test_none_is_no_value_of_a_setting_that_has_a_default(name: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        config_of(**{name: None})

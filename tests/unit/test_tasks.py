@@ -1,0 +1,204 @@
+import signal
+import threading
+from concurrent.futures import CancelledError, Future
+from time import monotonic
+
+import pytest
+
+from ctadata_providers.session.limits import RateLimiter
+from ctadata_providers.session.loop import curl_loop
+from ctadata_providers.session.tasks import CancellableFuture, in_thread, run, spawn, wait
+
+PATIENCE = 10.0
+
+
+def done(value: int) -> Future[int]:
+    """Return a future that is done."""
+    future: Future[int] = Future()
+    future.set_result(value)
+    return future
+
+
+def endless() -> CancellableFuture[int]:
+    """Return a future that ends only when it is cancelled."""
+    future: CancellableFuture[int] = CancellableFuture(lambda: future.set_exception(CancelledError()))
+    return future
+
+
+def test_a_task_gives_its_result() -> None:
+    async def add() -> int:
+        return await wait(done(1)) + await wait(in_thread(lambda: 2))
+
+    assert run(add()) == 3
+
+
+def test_the_error_of_a_future_is_raised_where_it_is_awaited() -> None:
+    async def recover() -> str:
+        try:
+            await wait(in_thread(lambda: 1 // 0))
+        except ZeroDivisionError:
+            return "recovered"
+        return "no error"
+
+    assert run(recover()) == "recovered"
+
+
+def test_the_error_of_a_task_reaches_its_caller() -> None:
+    async def fail() -> None:
+        await wait(done(1))
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        run(fail())
+
+
+def test_many_futures_that_are_done_need_no_deep_stack() -> None:
+    async def add() -> int:
+        return sum([await wait(done(1)) for _ in range(5000)])
+
+    assert run(add()) == 5000
+
+
+def test_a_task_goes_on_in_the_thread_that_ended_its_future() -> None:
+    async def where() -> str:
+        await wait(started)
+        return threading.current_thread().name
+
+    started: Future[None] = Future()
+    future = spawn(where())
+    thread = threading.Thread(target=lambda: started.set_result(None), name="the-one")
+    thread.start()
+    thread.join()
+
+    assert future.result(PATIENCE) == "the-one"
+
+
+def test_a_cancelled_task_cleans_up_and_may_wait_for_that() -> None:
+    events: list[str] = []
+
+    async def work() -> None:
+        try:
+            await wait(endless())
+        finally:
+            events.append(await wait(in_thread(lambda: "cleaned")))
+
+    future = spawn(work())
+
+    assert future.cancel()
+    with pytest.raises(CancelledError):
+        future.result(PATIENCE)
+    assert events == ["cleaned"]
+    assert not future.cancel()
+
+
+def test_a_task_that_is_cancelled_while_a_thread_works_ends_after_it() -> None:
+    started, go_on = threading.Event(), threading.Event()
+    ended: list[str] = []
+
+    def block() -> None:
+        started.set()
+        go_on.wait(PATIENCE)
+        ended.append("thread")
+
+    async def work() -> None:
+        try:
+            await wait(in_thread(block))
+        finally:
+            ended.append("task")
+
+    future = spawn(work())
+    started.wait(PATIENCE)
+    future.cancel()
+
+    assert not future.done()
+    go_on.set()
+    with pytest.raises(CancelledError):
+        future.result(PATIENCE)
+    assert ended == ["thread", "task"]
+
+
+def test_a_task_may_answer_a_cancellation_with_a_result() -> None:
+    async def work() -> str:
+        try:
+            await wait(endless())
+        except CancelledError:
+            return "half"
+        return "whole"
+
+    future = spawn(work())
+    future.cancel()
+
+    assert future.result(PATIENCE) == "half"
+
+
+def test_an_interrupt_stops_the_task_lets_it_clean_up_and_goes_on() -> None:
+    events: list[str] = []
+    main = threading.get_ident()
+
+    async def work() -> None:
+        try:
+            await wait(
+                curl_loop().sleep(0.05)
+            )  # until the main thread waits: CPython may lose a lock to an earlier one
+            await wait(in_thread(lambda: signal.pthread_kill(main, signal.SIGINT)))
+            await wait(endless())
+        finally:
+            events.append(await wait(in_thread(lambda: "cleaned")))
+
+    with pytest.raises(KeyboardInterrupt):
+        run(work())
+
+    assert events == ["cleaned"]
+
+
+def test_the_loop_sleeps_without_blocking_and_can_be_woken() -> None:
+    loop = curl_loop()
+    started = monotonic()
+    long = loop.sleep(60)
+    loop.sleep(0.01).result(PATIENCE)
+    long.cancel()
+    with pytest.raises(CancelledError):
+        long.result(PATIENCE)
+
+    assert monotonic() - started < PATIENCE
+
+
+def test_a_process_has_one_loop() -> None:
+    assert curl_loop() is curl_loop()
+
+
+# The ceiling on requests
+
+
+def test_requests_are_spaced_evenly_after_a_burst() -> None:
+    now = 100.0
+    limiter = RateLimiter(10.0, clock=lambda: now)
+    waits = [limiter.reserve() for _ in range(12)]
+
+    assert waits[:2] == pytest.approx([0.0, 0.1])
+    assert waits[-1] == pytest.approx(1.1)
+
+
+def test_no_more_than_the_limit_passes_in_a_second_but_the_burst() -> None:
+    now = 0.0
+    limiter = RateLimiter(200.0, clock=lambda: now)
+    sent = [limiter.reserve() for _ in range(1000)]
+
+    assert sum(wait <= 1.0 for wait in sent) <= 200 * 1.1 + 1
+    assert sent == sorted(sent)
+
+
+def test_an_idle_time_is_not_saved_up() -> None:
+    now = 0.0
+    limiter = RateLimiter(10.0, clock=lambda: now)
+    limiter.reserve()
+    now = 1000.0
+    waits = [limiter.reserve() for _ in range(5)]
+
+    assert waits == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4])
+
+
+def test_without_a_limit_nothing_waits() -> None:
+    limiter = RateLimiter(None)
+
+    assert {limiter.reserve() for _ in range(100)} == {0.0}
