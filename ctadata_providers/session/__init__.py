@@ -32,6 +32,8 @@ __all__ = ["Request", "Response", "Session", "Sink", "Source"]
 DCACHE_REQUESTS_PER_SECOND = 200.0
 """dCache answers 429 above 250 requests a second from one address (dCache PR 8131)."""
 MANY = 64
+MESSAGE_FACTOR = 10
+"""A whole answer to a message may take this many times the time-out."""
 REFUSED_TOKEN_PAUSE = 20.0
 """Seconds for which a refused token is not sent again: dCache blocks an address after three 401 in 20 s."""
 
@@ -111,7 +113,8 @@ class Session:
 
         def once() -> Response:
             with self.stream(request) as (head, chunks):
-                return Response(head.status, head.reason, head.headers, head.url, read_all(chunks), head.redirected)
+                body = read_all(chunks, request.path, seconds=MESSAGE_FACTOR * (request.timeout or self.config.timeout))
+                return Response(head.status, head.reason, head.headers, head.url, body)
 
         return self.policy.call(once) if request.retried else once()
 
@@ -145,7 +148,7 @@ class Session:
                     if head.status == 401 and token and not renewed and self._renewed(token, hop):
                         renewed = True
                         continue
-                    head = Response(head.status, head.reason, head.headers, head.url, excerpt(chunks))
+                    head = Response(head.status, head.reason, head.headers, head.url, excerpt(chunks, request.path))
                     raise error_for(head, act=request.act, path=request.path, secret=self._shown(hop, token))
                 hop = self._next_hop(hop, head, request)
         raise _endless(request)

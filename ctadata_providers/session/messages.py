@@ -3,6 +3,7 @@
 import logging
 import socket
 import ssl
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.cookiejar import DefaultCookiePolicy
@@ -16,13 +17,15 @@ from requests.adapters import HTTPAdapter
 from requests.utils import select_proxy
 
 from ctadata_providers.credentials import ClientCertificate
-from ctadata_providers.errors import CtaError
+from ctadata_providers.errors import CtaError, TransientError
 from ctadata_providers.session.redirects import Hop
 from ctadata_providers.session.request import Request
 from ctadata_providers.session.status import EXCERPT_BYTES, Response, error_for_curl
 from ctadata_providers.session.tls import ssl_context
 
 POOL_SIZE = 32
+EXCERPT_SECONDS = 10.0
+PIECE = 64 * 1024
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
 
@@ -117,27 +120,38 @@ class Messenger:
         self._session.close()
 
 
-def read_all(chunks: Iterator[bytes], limit: int = MAX_MESSAGE_BYTES) -> bytes:
-    """Return a body, cut at a limit."""
+def read_all(chunks: Iterator[bytes], path: str, *, seconds: float, limit: int = MAX_MESSAGE_BYTES) -> bytes:
+    """Return a body, cut at a limit.
+
+    Raises:
+        TransientError: When it has no end within some seconds: a server may send a byte now and then for ever.
+    """
     body = bytearray()
+    deadline = time.monotonic() + seconds
     for chunk in chunks:
+        if time.monotonic() > deadline:
+            raise TransientError(
+                f"the answer for {path} has no end within {seconds:.0f} s", path=path, remedy="try again later"
+            )
         body += chunk
         if len(body) >= limit:
             break
     return bytes(body[:limit])
 
 
-def excerpt(chunks: Iterator[bytes]) -> bytes:
+def excerpt(chunks: Iterator[bytes], path: str) -> bytes:
     """Return the first bytes of an error's body; a broken one is no further error."""
     try:
-        return read_all(chunks, EXCERPT_BYTES)
+        return read_all(chunks, path, seconds=EXCERPT_SECONDS, limit=EXCERPT_BYTES)
     except CtaError:
         return b""
 
 
 def _chunks(answer: requests.Response, request: Request, hop: Hop) -> Iterator[bytes]:
     try:
-        yield from answer.iter_content(64 * 1024)
+        # What has arrived, not a full buffer: a listing is used as it comes, and a slow answer is noticed.
+        while chunk := answer.raw.read1(PIECE, decode_content=True):
+            yield chunk
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
         raise _translated(error, request, hop) from error
 

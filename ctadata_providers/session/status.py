@@ -37,7 +37,6 @@ class Response:
         headers: Names in lower case.
         url: Where it came from, shown without its query.
         body: The body of a message, or an excerpt of an error's.
-        redirected: Whether it was reached through a redirect to another origin.
     """
 
     status: int
@@ -45,7 +44,6 @@ class Response:
     headers: Mapping[str, str] = field(repr=False)
     url: str
     body: bytes = field(default=b"", repr=False)
-    redirected: bool = False
 
     @property
     def ok(self) -> bool:
