@@ -37,7 +37,7 @@ def dripping_door() -> Iterator[str]:
 def test_an_answer_that_drips_for_ever_is_ended(dripping_door: str) -> None:
     begin = time.monotonic()
 
-    with CtaClient(door_url=dripping_door, timeout=0.1, retries=0) as client:
-        with pytest.raises(TransientError, match="no end"):
-            client.stat("/lst/x")
+    with pytest.raises(TransientError, match="no end"):
+        CtaClient(door_url=dripping_door, timeout=0.1, retries=0).stat("/lst/x")
+
     assert time.monotonic() - begin < 5
