@@ -22,7 +22,7 @@ from ctadata_providers.session.redirects import MAX_REDIRECTS, REDIRECTS, Hop, f
 from ctadata_providers.session.request import Request, Sink, Source
 from ctadata_providers.session.status import Response, error_for
 from ctadata_providers.session.tasks import wait
-from ctadata_providers.session.tls import bundle, check_ca_path, hashed_folder
+from ctadata_providers.session.tls import check_ca_path, trust
 
 if TYPE_CHECKING:
     from ctadata_providers.session.messages import Messenger
@@ -226,8 +226,7 @@ class Session:
     def _new_wire(self, hop: Hop, token: Token | None, certificate: ClientCertificate | None) -> Wire:
         proxies = self._proxies_for(hop)
         return Wire(
-            bundle=bundle(self.config.ca_path),
-            ca_folder=hashed_folder(self.config.ca_path),
+            trust=trust(self.config.ca_path),
             cert_file=certificate.cert_file if certificate else None,
             key_file=certificate.key_file if certificate else None,
             authorization=f"Bearer {token.value}" if token else None,

@@ -12,6 +12,7 @@ from ctadata_providers.session.redirects import Hop
 from ctadata_providers.session.request import Request, Sink
 from ctadata_providers.session.status import EXCERPT_BYTES, Response, error_for_curl
 from ctadata_providers.session.tasks import CancellableFuture
+from ctadata_providers.session.tls import Trust
 
 FIRST_BYTE_FACTOR = 5.5
 """A first byte may take this many times `timeout`: dCache stages and queues for up to 300 s (330 s by default)."""
@@ -25,8 +26,7 @@ class Wire:
     """What a hop needs beside the request.
 
     Attributes:
-        bundle: PEM file of trusted CAs.
-        ca_folder: Hashed folder of further CAs.
+        trust: Trusted CAs.
         cert_file: Client certificate to show.
         key_file: Its key, when in a file of its own.
         authorization: Value of the Authorization header; secret.
@@ -35,8 +35,7 @@ class Wire:
         timeout: Seconds without progress.
     """
 
-    bundle: Path
-    ca_folder: Path | None
+    trust: Trust
     cert_file: Path | None
     key_file: Path | None
     authorization: str | None = field(repr=False)
@@ -178,6 +177,23 @@ class Exchange:
         return replace(head, body=self._excerpt) if self._excerpt else head
 
 
+def _set_trust(handle: Any, trust: Trust) -> None:
+    """Set all of it: the wheel of pycurl has defaults of its own, which lead nowhere."""
+    import pycurl
+
+    if trust.pem is not None:
+        handle.setopt(pycurl.CAINFO_BLOB, trust.pem)
+    elif trust.file is not None:
+        handle.setopt(pycurl.CAINFO, str(trust.file))
+    else:
+        handle.unsetopt(pycurl.CAINFO)
+    if trust.folders:
+        # A list separated by colons is OpenSSL's own form (X509_LOOKUP_add_dir).
+        handle.setopt(pycurl.CAPATH, ":".join(map(str, trust.folders)))
+    else:
+        handle.unsetopt(pycurl.CAPATH)
+
+
 def _configured(exchange: Exchange) -> Any:
     """Return a handle set up for the exchange, an idle one if there is any."""
     import pycurl
@@ -196,9 +212,7 @@ def _configured(exchange: Exchange) -> Any:
     set_option(pycurl.TCP_KEEPALIVE, 1)
     set_option(pycurl.PROXY, wire.proxy)
     set_option(pycurl.NOPROXY, "")
-    set_option(pycurl.CAINFO, str(wire.bundle))
-    if wire.ca_folder is not None:
-        set_option(pycurl.CAPATH, str(wire.ca_folder))
+    _set_trust(handle, wire.trust)
     if wire.cert_file is not None:
         set_option(pycurl.SSLCERT, str(wire.cert_file))
         set_option(pycurl.SSLKEY, str(wire.key_file or wire.cert_file))

@@ -1,9 +1,9 @@
 """Whom we trust: the system's CAs plus the user's, the same for both HTTP stacks."""
 
-import atexit
 import os
+import re
 import ssl
-import tempfile
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +17,23 @@ _BUNDLES = (
     "/etc/ssl/ca-bundle.pem",  # SUSE
     "/etc/ssl/cert.pem",  # Alpine, macOS
 )
+_FOLDERS = ("/etc/ssl/certs", "/etc/pki/ca-trust/extracted/pem/directory-hash")
+_HASHED_NAME = re.compile(r"[0-9a-f]{8}\.\d")
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Trusted CAs as libcurl takes them; what is given adds up.
+
+    Attributes:
+        file: PEM file, read for every connection unless it is all there is.
+        folders: Hashed folders, looked into only for the CA that is wanted.
+        pem: PEM text instead of `file`.
+    """
+
+    file: Path | None
+    folders: tuple[Path, ...] = ()
+    pem: bytes | None = None
 
 
 @cache
@@ -32,11 +49,31 @@ def system_bundle() -> Path:
 
 
 @cache
-def hashed_folder(ca_path: Path | None) -> Path | None:
-    """Return the folder of further CAs: the user's, else the grid's where it exists."""
-    if ca_path is not None and ca_path.is_dir():
-        return ca_path
-    return GRID_CERTIFICATES if ca_path is None and GRID_CERTIFICATES.is_dir() else None
+def system_folder() -> Path | None:
+    """Return the hashed folder with the same CAs as the system's bundle, None without one."""
+    chosen = os.environ.get("SSL_CERT_DIR")
+    if not chosen and os.environ.get("SSL_CERT_FILE"):
+        return None
+    default = chosen or ssl.get_default_verify_paths().capath
+    return next((Path(folder) for folder in (default, *_FOLDERS) if folder and _is_hashed(Path(folder))), None)
+
+
+@cache
+def trust(ca_path: Path | None) -> Trust:
+    """Return whom libcurl is to trust: the system's CAs and the user's, else the grid's where they are installed.
+
+    libcurl takes one file, and parses it for each connection unless it is alone (20 ms for the system's 140); folders
+    cost next to nothing.
+    """
+    extra = ca_path or (GRID_CERTIFICATES if GRID_CERTIFICATES.is_dir() else None)
+    if extra is None:
+        return Trust(system_bundle())
+    system = system_folder()
+    if extra.is_dir():
+        return Trust(None, (system, extra)) if system else Trust(system_bundle(), (extra,))
+    if system:
+        return Trust(extra, (system,))
+    return Trust(None, pem=system_bundle().read_bytes() + b"\n" + extra.read_bytes())
 
 
 def check_ca_path(ca_path: Path | None) -> None:
@@ -51,34 +88,33 @@ def check_ca_path(ca_path: Path | None) -> None:
         )
 
 
-@cache
-def bundle(ca_path: Path | None) -> Path:
-    """Return one PEM file of the system's CAs and, if `ca_path` is a file, the user's.
-
-    libcurl takes a single file, and only a file is parsed once for all connections: a blob or a folder costs every
-    connection 20 ms. The joined file lives until the process ends.
-    """
-    if ca_path is None or ca_path.is_dir():
-        return system_bundle()
-    descriptor, name = tempfile.mkstemp(prefix="ctadata-ca-", suffix=".pem")
-    with os.fdopen(descriptor, "wb") as joined:
-        joined.write(system_bundle().read_bytes() + b"\n" + ca_path.read_bytes())
-    atexit.register(_unlink, Path(name), os.getpid())
-    return Path(name)
-
-
 def ssl_context(ca_path: Path | None, certificate: ClientCertificate | None) -> ssl.SSLContext:
-    """Return the context of the message stack: same trust as libcurl's, optionally with a client certificate."""
+    """Return the context of the message stack: same trust as libcurl's, optionally with a client certificate.
+
+    Raises:
+        ConfigError: When `ca_path` holds no certificate.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # Python 3.13 refuses CAs without an Authority Key Identifier by default; grid CAs may lack it, libcurl takes them.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    folder = hashed_folder(ca_path)
-    context.load_verify_locations(cafile=bundle(ca_path), capath=folder)
+    context.load_verify_locations(cafile=system_bundle())
+    extra = ca_path or (GRID_CERTIFICATES if GRID_CERTIFICATES.is_dir() else None)
+    if extra is not None and extra.is_dir():
+        context.load_verify_locations(capath=extra)
+    elif extra is not None:
+        try:
+            context.load_verify_locations(cafile=extra)
+        except (ssl.SSLError, OSError) as error:
+            raise ConfigError(
+                f"ca_path {extra} holds no certificate", path=extra, remedy="give a PEM file or a hashed folder of CAs"
+            ) from error
     if certificate is not None:
         context.load_cert_chain(certificate.cert_file, certificate.key_file)
     return context
 
 
-def _unlink(path: Path, pid: int) -> None:
-    if os.getpid() == pid:
-        path.unlink(missing_ok=True)
+def _is_hashed(folder: Path) -> bool:
+    try:
+        return any(_HASHED_NAME.fullmatch(name) for name in os.listdir(folder))  # noqa: PTH208 (names are wanted)
+    except OSError:
+        return False

@@ -16,7 +16,7 @@ import ctadata_providers.session
 import ctadata_providers.transfer.context
 from ctadata_providers import CtaClient
 from ctadata_providers.retry import RetryPolicy
-from ctadata_providers.session.tls import bundle, system_bundle
+from ctadata_providers.session.tls import system_bundle, system_folder, trust
 from tests.faults.cells import Told
 from tests.faults.scripted import Door, ca_file
 
@@ -30,14 +30,15 @@ def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     stranger.write_bytes(trustme.CA(organization_name="nobody").cert_pem.bytes())
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SSL_CERT_FILE", str(stranger))
+        patch.delenv("SSL_CERT_DIR", raising=False)
         forget_bundles()
         yield
     forget_bundles()
 
 
 def forget_bundles() -> None:
-    system_bundle.cache_clear()
-    bundle.cache_clear()
+    for cached in (system_bundle, system_folder, trust):
+        cached.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ from ctadata_providers.credentials import Token, resolve
 from ctadata_providers.session import Request, Response
 from ctadata_providers.session.exchange import Wire
 from ctadata_providers.session.redirects import Hop
+from ctadata_providers.session.tls import Trust
 from ctadata_providers.testing import FakeCta
 from tests.faults import acts
 from tests.faults.cells import Told
@@ -186,8 +187,7 @@ def test_no_representation_holds_a_secret() -> None:
         Request(method="GET", url=url, path=PATH, act="download"),
         Response(302, "Found", {"location": url}, "https://door:2880/x"),
         Wire(
-            bundle=Path("b"),
-            ca_folder=None,
+            trust=Trust(Path("b")),
             cert_file=None,
             key_file=None,
             authorization=f"Bearer {TOKEN}",
