@@ -249,7 +249,9 @@ class CtaClient:
         if uri.parse(target).is_folder and not info.is_dir:
             raise IsADirError(f"cannot move {old} to {target}: it names a folder", path=new, remedy="give the new name")
         if new == old or new.startswith(old + "/") or old == "/":
-            raise StorageError(f"cannot move {old} to {new}: that is itself or inside it", path=old)
+            raise StorageError(
+                f"cannot move {old} to {new}: that is itself or inside it", path=old, remedy="name another target"
+            )
         existing = transfer.stat_or_none(backend, new)
         if existing is not None and existing.is_dir:
             raise IsADirError(f"cannot move {old} to {new}: it is a folder", path=new, remedy="give the new name in it")
@@ -283,7 +285,9 @@ class CtaClient:
         if existing is not None:
             if exist_ok and existing.is_dir:
                 return None
-            raise AlreadyExistsError(f"cannot make folder {checked}: it exists", path=checked)
+            raise AlreadyExistsError(
+                f"cannot make folder {checked}: it exists", path=checked, remedy="allow that (exist_ok)"
+            )
         transfer.require_folder(self._backend, uri.split(checked)[0], f"cannot make folder {checked}")
         return self._backend.make_dir(checked)
 
@@ -301,7 +305,9 @@ class CtaClient:
         wanted = canonical_algorithm(algorithm)
         info = self.stat(path)
         if info.is_dir:
-            raise IsADirError(f"{info.path} is a folder: it has no checksum", path=info.path)
+            raise IsADirError(
+                f"{info.path} is a folder: it has no checksum", path=info.path, remedy="name a file in it"
+            )
         if wanted in info.checksums:
             return info.checksums[wanted]
         if isinstance(self._backend, ChecksumBackend):

@@ -251,7 +251,10 @@ def _text(name: str, value: object) -> str:
 def _token(name: str, value: object) -> str:
     token = _text(name, value)
     if not all(33 <= ord(c) <= 126 for c in token):
-        raise ConfigError(f"setting {name} is not a bearer token (blank, newline or odd character inside)")
+        raise ConfigError(
+            f"setting {name} is not a bearer token (blank, newline or odd character inside)",
+            remedy="give the token alone, or its file as token_file",
+        )
     return token
 
 

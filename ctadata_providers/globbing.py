@@ -59,8 +59,10 @@ def _expand(backend: Backend, segments: list[str]) -> Iterator[FileInfo]:
     yield from _matches(backend, start, segments)
 
 
-def _matches(backend: Backend, folder: str, segments: list[str]) -> Iterator[FileInfo]:
-    """Give what matches the segments below a folder."""
+def _matches(
+    backend: Backend, folder: str, segments: list[str], entries: list[FileInfo] | None = None
+) -> Iterator[FileInfo]:
+    """Give what matches the segments below a folder, whose entries may be known already."""
     head, *rest = segments
     if head == "**":
         yield from _any_depth(backend, folder, rest)
@@ -69,7 +71,7 @@ def _matches(backend: Backend, folder: str, segments: list[str]) -> Iterator[Fil
         yield from _literal(backend, folder, head, rest)
         return
     fits = re.compile(translate(head)).fullmatch
-    for info in _entries(backend, folder):
+    for info in _entries(backend, folder) if entries is None else entries:
         if not fits(info.name) or (info.name.startswith(".") and not head.startswith(".")):
             continue
         if not rest:
@@ -82,9 +84,10 @@ def _any_depth(backend: Backend, folder: str, rest: list[str]) -> Iterator[FileI
     """Give what matches the rest in a folder and in every folder below it; a last `**` gives all of it."""
     while rest and rest[0] == "**":
         rest = rest[1:]
+    entries = _entries(backend, folder)
     if rest:
-        yield from _matches(backend, folder, rest)
-    for info in _entries(backend, folder):
+        yield from _matches(backend, folder, rest, entries)
+    for info in entries:
         if info.name.startswith("."):
             continue
         if not rest:

@@ -88,7 +88,7 @@ class MemoryBackend:
         with self._lock:
             self._parent_must_be(path)
             if path in self._nodes:
-                raise AlreadyExistsError(f"cannot make folder {path}: it exists", path=path)
+                raise AlreadyExistsError(f"cannot make folder {path}: it exists", path=path, remedy="use another name")
             self._nodes[path] = _Node(None)
 
     def remove(self, path: str, *, is_file: bool = False) -> None:

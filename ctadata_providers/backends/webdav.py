@@ -116,7 +116,9 @@ class WebdavBackend:
             self._session.message(self._request("MKCOL", path, "make folder", url=self._url(path) + "/"))
         except UnsupportedError as error:
             if error.status == 405:  # RFC 4918: MKCOL on what exists
-                raise AlreadyExistsError(f"cannot make folder {path}: it exists", path=path, status=405) from error
+                raise AlreadyExistsError(
+                    f"cannot make folder {path}: it exists", path=path, status=405, remedy="use another name"
+                ) from error
             raise
 
     def remove(self, path: str, *, is_file: bool = False) -> None:

@@ -24,7 +24,7 @@ LONGEST_REASON = 160
 _TRANSIENT = frozenset({408, 423, 425, 429})
 _NOT_TRANSIENT = frozenset({501, 507})
 _PATIENCE = "try again later; if it stays, tell the server's operators"
-_SECRET = re.compile(r"(?i)(bearer[ +]|%20|authz=|access_token=|token=|uuid=)[\w.~+/%=-]{8,}|eyJ[\w.-]{20,}")
+_SECRET = re.compile(r"(?i)(bearer(?:[ +]|%20)|authz=|access_token=|token=|uuid=)[\w.~+/%=-]{8,}|eyJ[\w.-]{20,}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ class FakeCta:
         """Start the servers; they answer when this returns.
 
         Raises:
-            OSError: When the port is taken.
+            ConfigError: When the port is taken.
             NotADirError: When the folder to serve does not exist.
         """
         if self._running is None:

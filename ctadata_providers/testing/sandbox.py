@@ -43,7 +43,7 @@ def serve(
         stop: Ends the service when set, as a signal does. Signals are left alone outside of the main thread.
 
     Raises:
-        OSError: When the port is taken.
+        ConfigError: When the port is taken.
         NotADirError: When the folder does not exist.
     """
     stop = stop or threading.Event()
@@ -79,7 +79,7 @@ def _announce(cta: FakeCta, scratch: Path, stream: TextIO) -> None:
     descriptor = os.open(token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(environ.pop("BEARER_TOKEN"))
-    environ["BEARER_TOKEN_FILE"] = str(token_file)
+    environ |= {"BEARER_TOKEN_FILE": str(token_file), "BEARER_TOKEN": ""}  # one of the shell would win
     for name, value in environ.items():
         stream.write(f"export {name}={shlex.quote(value)}\n")
     stream.write("# the sandbox runs until Ctrl-C\n")

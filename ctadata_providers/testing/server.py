@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import os
 import socket
 import ssl
 from abc import ABC, abstractmethod
@@ -12,6 +13,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 from aiohttp import web
 
 from ctadata_providers import uri
+from ctadata_providers.errors import ConfigError
 from ctadata_providers.testing.requestlog import LoggedRequest, Record, RequestLog, ServerName, safe_headers, safe_query
 
 # Tokens and percent-encoded paths of non-ASCII names are long.
@@ -299,12 +301,15 @@ def listen(host: str, port: int) -> list[socket.socket]:
                     break  # free on one address, taken on the other: try another port
                 if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                     _close_all(sockets)
-                    raise
+                    raise ConfigError(
+                        f"cannot serve at port {port} of {host}: {os.strerror(error.errno or 0)}",
+                        remedy="choose another port, or 0 for any free one",
+                    ) from error
         else:
             if sockets:
                 return sockets
         _close_all(sockets)
-    raise OSError(errno.EADDRINUSE, f"no port is free on every address of {host}")
+    raise ConfigError(f"no port is free on every address of {host}", remedy="stop some servers")
 
 
 def quote_path(path: str) -> str:

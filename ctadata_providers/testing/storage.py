@@ -86,7 +86,9 @@ class Storage:
         self._temporary = tempfile.TemporaryDirectory(prefix="fakecta-") if root is None else None
         self.root = Path(self._temporary.name if self._temporary else root or "").resolve()
         if not self.root.is_dir():
-            raise NotADirError("the folder to serve does not exist", path=self.root)
+            raise NotADirError(
+                f"cannot serve {self.root}: there is no such folder", path=self.root, remedy="make it, or name another"
+            )
         self._base = "" if self.root == Path("/") else str(self.root)
         self._incoming: str | None = None
         self._serial = itertools.count()

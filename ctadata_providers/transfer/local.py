@@ -164,16 +164,17 @@ class LocalPart:
 
     def discard(self) -> None:
         """Remove what is left of the part, if anything."""
-        self._close()
+        with suppress(OSError):  # it is thrown away
+            self._close()
         if self._published:
             return
         with suppress(FileNotFoundError):
             os.unlink(self._path)  # noqa: PTH108 (per file, in the loop's thread)
 
     def _close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        descriptor, self._fd = self._fd, -1  # first: a full quota may show only here, and nobody closes twice
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def _check_target(self) -> int | None:
         """Return the permissions of the file to be replaced, None when there is none."""
@@ -189,7 +190,9 @@ class LocalPart:
                 f"cannot write {self.target}: it is a folder", path=self.target, remedy="give the name of a file in it"
             )
         if not stat.S_ISREG(found.st_mode):
-            raise StorageError(f"cannot write {self.target}: it is no regular file", path=self.target)
+            raise StorageError(
+                f"cannot write {self.target}: it is no regular file", path=self.target, remedy="name a file"
+            )
         if not self._overwrite:
             raise AlreadyExistsError(
                 f"cannot write {self.target}: it exists",

@@ -32,6 +32,9 @@ from ctadata_providers.uri import split
 
 logger = logging.getLogger(__name__)
 
+LOOKED_FOR_FROM = 16 * 1024 * 1024
+"""Bytes from which the target is looked at before they are sent: it may be a folder, which the rename would tell."""
+
 
 async def upload(
     context: Context, local: Path, path: str, *, overwrite: bool = True, progress: Progress | None = None
@@ -69,6 +72,8 @@ class _Upload:
     async def run(self) -> TransferResult:
         if not self._overwrite:
             await wait(in_thread(self._refuse_existing))
+        elif self._source.size >= LOOKED_FOR_FROM:
+            await wait(in_thread(self._target_before))
         await wait(in_thread(self._remove_abandoned))
         try:
             if not (self._can_rename() and await self._through_temporary_name()):

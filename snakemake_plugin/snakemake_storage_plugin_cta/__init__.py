@@ -78,7 +78,11 @@ class StorageProviderSettings(StorageProviderSettingsBase):  # type: ignore[misc
 
 
 _EVERYWHERE = ("max_parallel", "retries", "checksum", "max_requests_per_second")
-"""Settings that also hold for an instance named in an address; the others would send it somebody else's token."""
+"""Settings that also hold for an instance named in an address; the others, and those of the environment, would send it
+somebody else's token."""
+
+_NOBODYS = ("HOME", "XDG_CONFIG_HOME", "CTA_CA_PATH", "X509_CERT_DIR")
+"""Of the environment, what says where profiles and trusted CAs are: no place and no credential."""
 
 
 class StorageProvider(StorageProviderBase):  # type: ignore[misc]  # the interface is untyped
@@ -151,9 +155,10 @@ class StorageProvider(StorageProviderBase):  # type: ignore[misc]  # the interfa
         from ctadata_providers import Config
 
         given = {spec.name: getattr(self.settings, spec.name, None) for spec in fields(StorageProviderSettings)}
-        if profile not in (None, given["profile"]):
-            given = {"profile": profile} | {name: given[name] for name in _EVERYWHERE}
-        return Config.from_env(**given)
+        if profile in (None, given["profile"] or os.environ.get("CTA_PROFILE")):
+            return Config.from_env(**given)
+        environ = {name: os.environ[name] for name in _NOBODYS if name in os.environ}
+        return Config.from_env(environ, profile=profile, **{name: given[name] for name in _EVERYWHERE})
 
 
 class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, StorageObjectTouch):  # type: ignore[misc]

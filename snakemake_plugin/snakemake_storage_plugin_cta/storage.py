@@ -7,7 +7,16 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ctadata_providers import Config, CtaClient, FileInfo, NotFoundError, UnsupportedError, uri
+from ctadata_providers import (
+    Config,
+    CtaClient,
+    CtaError,
+    FileInfo,
+    NotFoundError,
+    PermissionDeniedError,
+    UnsupportedError,
+    uri,
+)
 from snakemake_storage_plugin_cta.listing import Listing
 
 TOUCH_LIMIT = 1 << 20
@@ -36,9 +45,7 @@ class Storage:
         if info is None or not info.is_dir:
             self._client.download(path, local, info=info)
             return
-        # A folder half full looks complete after a kill: it gets its name when all is in it.
-        start = local.name.encode()[:200].decode(errors="ignore")  # a name has 255 bytes at most
-        part = local.with_name(f".{start}.{uuid.uuid4().hex}.ctapart")
+        part = local.with_name(_part_name(local.name))
         try:
             self._client.download_tree(path, part)
             if local.exists():
@@ -48,14 +55,34 @@ class Storage:
             shutil.rmtree(part, ignore_errors=True)
 
     def store(self, local: Path, path: str) -> None:
-        """Send a file or folder over what was there; missing parents are made."""
+        """Send a file or folder instead of what was there; missing parents are made.
+
+        A folder gets its name when all is in it, where the server can rename folders.
+        """
         if local.is_dir():
             # Snakemake's own note about the local copy; it writes it again after storing.
             (local / DIRECTORY_TIMESTAMP).unlink(missing_ok=True)
-            self._client.upload_tree(local, path)
+            self._store_folder(local, path)
         else:
             self._client.upload(local, path)
         self.listing.refresh(path)
+
+    def _store_folder(self, local: Path, path: str) -> None:
+        parent, name = uri.split(path)
+        part = uri.join(parent, _part_name(name))
+        named = False
+        try:
+            self._client.upload_tree(local, part)
+            if self._client.exists(path):
+                self._client.remove(path, recursive=True)
+            self._client.move(part, path)
+            named = True
+        except (PermissionDeniedError, UnsupportedError):
+            self._client.upload_tree(local, path)  # this server does not rename a folder there
+        finally:
+            if not named:
+                with suppress(CtaError):  # there may be nothing, or no server any more
+                    self._client.remove(part, recursive=True)
 
     def remove(self, path: str) -> None:
         """Remove a file, or a folder with all in it; what is already gone is no error."""
@@ -104,3 +131,9 @@ class Storage:
                 remedy="leave it out of --touch, or store it anew",
             )
         self._client.download(info.path, local, info=info)
+
+
+def _part_name(name: str) -> str:
+    """Return a hidden name for a folder that is being filled: half full, it would look complete after a kill."""
+    start = name.encode()[:200].decode(errors="ignore")  # a name has 255 bytes at most
+    return f".{start}.{uuid.uuid4().hex}.ctapart"

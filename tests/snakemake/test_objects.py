@@ -13,7 +13,7 @@ from snakemake.io import IOCache
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_storage_plugin_cta import StorageObject
 
-from ctadata_providers import CredentialError, NotFoundError, PermissionDeniedError, UnsupportedError
+from ctadata_providers import CredentialError, NotFoundError, PermissionDeniedError, StorageError, UnsupportedError
 from ctadata_providers.testing import FakeCta
 from tests.snakemake.conftest import kill_while_it_writes
 
@@ -215,6 +215,34 @@ class TestTransfers:
         made.remove()
 
         assert not made.exists()
+
+    def test_a_folder_gets_its_name_when_all_is_in_it_and_replaces_the_old_one(
+        self, make: Make, fake_cta: FakeCta
+    ) -> None:
+        fake_cta.put("/lst/users/d/old", b"old")
+        made = make("cta://lst/users/d/")
+        for name in ("a", "deep/b"):
+            file = made.local_path() / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(name.encode())
+        made.store_object()
+
+        sent = [request.path for request in fake_cta.requests if request.method == "PUT"]
+        assert fake_cta.paths() == ["/lst/users/d/a", "/lst/users/d/deep/b"]
+        assert sent
+        assert all(path.startswith("/lst/users/.d.") for path in sent)
+        assert [request.path for request in fake_cta.requests if request.method == "MOVE"][-1].endswith(".ctapart/")
+
+    def test_a_failed_folder_leaves_the_old_one_and_nothing_else(self, make: Make, fake_cta: FakeCta) -> None:
+        fake_cta.put("/lst/users/d/old", b"old")
+        made = make("cta://lst/users/d/")
+        made.local_path().mkdir(parents=True)
+        (made.local_path() / "a").write_bytes(b"a")
+        (made.local_path() / "nowhere").symlink_to("missing")
+
+        with pytest.raises(StorageError, match="nowhere"):
+            made.store_object()
+        assert fake_cta.paths() == ["/lst/users/d/old"]
 
     def test_a_token_that_may_only_read_cannot_store(
         self, make: Make, fake_cta: FakeCta, monkeypatch: pytest.MonkeyPatch

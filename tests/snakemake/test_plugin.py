@@ -15,7 +15,7 @@ from snakemake_interface_storage_plugins.storage_provider import StorageProvider
 from snakemake_interface_storage_plugins.tests import TestStorageBase
 from snakemake_storage_plugin_cta import StorageObject, StorageProvider, StorageProviderSettings, queries
 
-from ctadata_providers import ConfigError
+from ctadata_providers import ConfigError, CredentialError
 from ctadata_providers.testing import FakeCta
 
 pytestmark = pytest.mark.usefixtures("cta_environ")
@@ -179,6 +179,22 @@ class TestSettings:
         assert provider.object("cta://lst/x").size() == 4
         assert provider.object("cta://other@lst/x").size() == 5
         assert len({request.headers["authorization"] for request in fake_cta.requests}) == 2
+
+    def test_a_profile_in_the_address_does_not_get_the_token_of_the_environment(
+        self, new_provider: NewProvider, fake_cta: FakeCta, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        config = Path(os.environ["XDG_CONFIG_HOME"]) / "ctadata-providers" / "config.toml"
+        config.parent.mkdir()
+        config.write_text(f'[profiles.other]\ndoor_url = "{fake_cta.door_url}"\n')
+        monkeypatch.setenv("BEARER_TOKEN", fake_cta.token)
+
+        with pytest.raises(CredentialError):
+            new_provider().object("cta://other@lst/x").exists()
+        assert [request.headers.get("authorization") for request in fake_cta.requests] == [None]
+
+        monkeypatch.setenv("CTA_PROFILE", "other")  # then it is the user's own instance
+
+        assert not new_provider().object("cta://other@lst/x").exists()
 
 
 class TestImport:

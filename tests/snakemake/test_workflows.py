@@ -234,7 +234,11 @@ def write(path: Path, text: str, *, at: int) -> None:
 def test_profiles_in_addresses_are_instances_of_their_own(workdir: Workdir, fake_cta: FakeCta) -> None:
     config = Path(workdir.environ["HOME"]) / ".config" / "ctadata-providers" / "config.toml"
     config.parent.mkdir(parents=True)
-    config.write_text(f'[profiles.test]\ndoor_url = "{fake_cta.door_url}"\nbase_path = "/test"\n')
+    token = config.with_name("token")
+    token.write_text(fake_cta.token)
+    config.write_text(
+        f'[profiles.test]\ndoor_url = "{fake_cta.door_url}"\nbase_path = "/test"\ntoken_file = "{token}"\n'
+    )
     fake_cta.put("/lst/x.txt", b"production\n")
     fake_cta.put("/test/lst/x.txt", b"test\n")
     expected = b"production\ntest\ncta://lst/x.txt\n"

@@ -203,7 +203,7 @@ def test_a_given_folder_is_never_reset(tmp_path: Path) -> None:
 
 def test_a_taken_port_is_an_error_and_leaves_nothing_running(fake_cta: FakeCta) -> None:
     threads = threading.active_count()
-    with pytest.raises(OSError, match="in use"):
+    with pytest.raises(ConfigError, match="in use"):
         FakeCta(door_port=urlsplit(fake_cta.door_url).port or 0).start()
 
     assert threading.active_count() == threads
