@@ -231,7 +231,7 @@ class TestTransfers:
         assert fake_cta.paths() == ["/lst/users/d/a", "/lst/users/d/deep/b"]
         assert sent
         assert all(path.startswith("/lst/users/.d.") for path in sent)
-        assert [request.path for request in fake_cta.requests if request.method == "MOVE"][-1].endswith(".ctapart/")
+        assert [request.path for request in fake_cta.requests if request.method == "MOVE"][-1].endswith(".ctapart")
 
     def test_a_failed_folder_leaves_the_old_one_and_nothing_else(self, make: Make, fake_cta: FakeCta) -> None:
         fake_cta.put("/lst/users/d/old", b"old")
