@@ -34,7 +34,7 @@ bench: $(READY) ## Measure against curl, davix and others; prints a table
 	$(BIN)/python -m benchmarks
 
 docs: $(READY) ## Build the documentation into docs/_build
-	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
+	$(BIN)/sphinx-build -E -W --keep-going -q -b html docs docs/_build
 
 lock: $(READY) ## Resolve the pins of requirements.lock anew
 	$(UV) pip compile -q --upgrade pyproject.toml snakemake_plugin/pyproject.toml airflow_provider/pyproject.toml \

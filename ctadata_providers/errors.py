@@ -1,18 +1,20 @@
 """What can go wrong, by meaning.
 
-CtaError
-├── ConfigError (ValueError)            a setting or an address that cannot be used
-├── CredentialError                     no, a malformed, an expired or a refused credential
-└── StorageError (OSError)
-    ├── NotFoundError (FileNotFoundError)
-    ├── AlreadyExistsError (FileExistsError)
-    ├── IsADirError (IsADirectoryError)  a folder where a file was meant
-    ├── NotADirError (NotADirectoryError)  a file where a folder was meant
-    ├── PermissionDeniedError (PermissionError)
-    ├── UnsupportedError                what this server cannot do
-    ├── IntegrityError                  size or checksum differ
-    ├── QuotaError                      no space left, here or there
-    └── TransientError                  may pass: the only one that is retried
+::
+
+    CtaError
+    ├── ConfigError (ValueError)            a setting or an address that cannot be used
+    ├── CredentialError                     no, a malformed, an expired or a refused credential
+    └── StorageError (OSError)
+        ├── NotFoundError (FileNotFoundError)
+        ├── AlreadyExistsError (FileExistsError)
+        ├── IsADirError (IsADirectoryError)  a folder where a file was meant
+        ├── NotADirError (NotADirectoryError)  a file where a folder was meant
+        ├── PermissionDeniedError (PermissionError)
+        ├── UnsupportedError                what this server cannot do
+        ├── IntegrityError                  size or checksum differ
+        ├── QuotaError                      no space left, here or there
+        └── TransientError                  may pass: the only one that is retried
 """
 
 from pathlib import PurePath

@@ -40,7 +40,7 @@ class FileInfo:
 
     @property
     def uri(self) -> str:
-        """The canonical `cta://` address; that of a folder ends in a slash."""
+        """The canonical address (``cta://…``); that of a folder ends in a slash."""
         return format_uri(self.path, folder=self.is_dir)
 
     @property
