@@ -19,7 +19,8 @@ def heading(settings: str) -> str:
         "",
         f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC, `python -m benchmarks {settings}`",
         "",
-        f"* Machine: {_processor()}, {os.cpu_count()} cores, {_memory_gib():.0f} GiB, {platform.system()} {platform.release().partition('-')[0]}",
+        f"* Machine: {_processor()}, {os.cpu_count()} cores, {_memory_gib():.0f} GiB,"
+        f" {platform.system()} {platform.release().partition('-')[0]}",
         f"* Versions: {'; '.join(_versions())}",
         "* Runs alternate; the figures are medians, in brackets the fastest and the slowest run. A ratio above"
         " 1 is faster than that tool. Client and server share the cores.",
