@@ -62,15 +62,26 @@ class _Pump(Generic[K, T]):
             self._changed.wait_for(lambda: self._places == self._limit, INTERRUPT_PATIENCE)
 
     def _start(self, key: K, task: Task[T]) -> None:
-        future = spawn(task)
-        with self._changed:
-            self._running[future] = key
-            stopped = self._stopped
-        if stopped:
-            future.cancel()
-        future.add_done_callback(self._end)
+        following: tuple[K, Task[T]] | None = (key, task)
+        while following is not None:  # a loop: tasks that end at once must not pile up on the stack
+            future = spawn(following[1])
+            with self._changed:
+                self._running[future] = following[0]
+                stopped = self._stopped
+            if stopped:
+                future.cancel()
+            if not future.done():
+                future.add_done_callback(self._end)
+                return
+            following = self._finish(future)
 
     def _end(self, future: Future[T]) -> None:
+        following = self._finish(future)
+        if following is not None:
+            self._start(*following)
+
+    def _finish(self, future: Future[T]) -> tuple[K, Task[T]] | None:
+        """Hand out an outcome; return the task that takes the place, None if there is none."""
         with self._changed:
             key = self._running.pop(future)
             following = self._waiting.popleft() if self._waiting else None
@@ -78,8 +89,7 @@ class _Pump(Generic[K, T]):
                 self._places += 1
                 self._changed.notify_all()
         self.ended.put((key, future))
-        if following is not None:
-            self._start(*following)
+        return following
 
 
 def as_ended(tasks: Iterable[tuple[K, Task[T]]], limit: int) -> Generator[tuple[K, Future[T]], None, None]:

@@ -43,6 +43,7 @@ class Remembered:
     def forget(self) -> None:
         """Forget the name: it is gone."""
         if self.note is not None:
+            _under_way.discard(self.note)
             with suppress(OSError):
                 self.note.unlink()
 
@@ -53,13 +54,14 @@ def remember(door: str, target: str, temporary: str) -> Remembered:
     text = json.dumps(
         {"door": door, "target": target, "path": temporary, "host": socket.gethostname(), "pid": os.getpid()}
     )
+    _under_way.add(note)  # before it can be seen: another thread must not take it for abandoned
     try:
         note.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         note.write_text(text, encoding="utf-8")
     except OSError as error:
         logger.debug("cannot remember the temporary name %s: %s", temporary, error)
+        _under_way.discard(note)
         return Remembered(temporary, None)
-    _under_way.add(note)
     return Remembered(temporary, note)
 
 
