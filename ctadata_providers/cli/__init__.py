@@ -25,6 +25,14 @@ class _Terminated(KeyboardInterrupt):
     """SIGTERM: to be cleaned up after as after Ctrl-C, so that no part of a file stays behind."""
 
 
+class _Interrupted(KeyboardInterrupt):
+    """Ctrl-C.
+
+    A class of its own: once a plain KeyboardInterrupt has passed an `exec`, as a lazy import may run one, CPython ends
+    the process by SIGINT instead of our exit code, caught or not.
+    """
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
 
@@ -39,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Errors of the usage itself are printed as it asks for.
     output = Output(as_json="--json" in arguments, debug="--debug" in arguments)
     try:
-        with _end_cleanly_on_sigterm():
+        with _end_cleanly_on_signals():
             code = _run(arguments)
             sys.stdout.flush()
             return code
@@ -86,20 +94,24 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 @contextmanager
-def _end_cleanly_on_sigterm() -> Iterator[None]:
-    """Unwind on SIGTERM as on Ctrl-C."""
+def _end_cleanly_on_signals() -> Iterator[None]:
+    """Unwind on SIGTERM as on Ctrl-C; an ignored Ctrl-C (`nohup`) stays ignored."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set a handler
         return
 
     def end(number: int, frame: FrameType | None) -> None:
-        raise _Terminated
+        raise _Interrupted if number == signal.SIGINT else _Terminated
 
-    before = signal.signal(signal.SIGTERM, end)
+    numbers = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        numbers.append(signal.SIGINT)
+    before = {number: signal.signal(number, end) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
