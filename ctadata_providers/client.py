@@ -161,8 +161,8 @@ class CtaClient:
             IntegrityError: When what is stored is not what was sent.
             QuotaError: When the storage is full.
         """
-        address, path = uri.parse(remote), self._path(remote)
-        if address.is_folder:
+        path = self._path(remote)
+        if uri.parse(remote).is_folder:
             raise IsADirError(
                 f"cannot upload to {remote}: it names a folder", path=path, remedy="give the name of a file in it"
             )
@@ -389,12 +389,11 @@ def _local_file(local: Path | str) -> Path:
 
 def _local(local: Path | str) -> Path:
     if "\0" in str(local):
-        raise ConfigError(f"not a usable local path: {str(local)!r}", path=repr(str(local)), remedy="a NUL is in it")
+        raise ConfigError(f"not a usable local path: {str(local)!r}: a NUL is in it", remedy="name a file without it")
     return Path(local)
 
 
-def _guarded(path: str) -> StorageError:
-
+def _guarded(path: str) -> PermissionDeniedError:
     return PermissionDeniedError(
         f"{path} is not removed with all that it holds: it is the root or right below it",
         path=path,

@@ -132,9 +132,10 @@ class _Upload:
         try:
             self._source.rewind()
             await self._store(self._path, overwrite=self._overwrite)
-        except (PermissionDeniedError, CredentialError, AlreadyExistsError):
-            raise  # nothing was stored
         except (CtaError, CancelledError) as error:
+            refused = isinstance(error, (PermissionDeniedError, CredentialError, AlreadyExistsError))
+            if refused and not self._stored:
+                raise  # nothing was stored
             if not await wait(in_thread(partial(self._cleaned, before))):
                 raise IntegrityError(
                     f"the upload to {self._path} failed and a partial file may remain there: {error}",

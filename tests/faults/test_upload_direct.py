@@ -8,7 +8,7 @@ import pytest
 from ctadata_providers import CtaClient, CtaError, IntegrityError, StorageError, TransientError
 from tests.faults import acts
 from tests.faults.cells import failed_upload as failed
-from tests.faults.scripted import Act, Door, Exchange
+from tests.faults.scripted import Act, Door, Exchange, put
 
 PATH = "/night/events.fits"
 Open = Callable[..., Door]
@@ -104,3 +104,18 @@ def test_a_folder_that_comes_to_be_meanwhile_is_not_deleted(door: Door, client: 
     failed(client, source, StorageError)
 
     assert door.files == {f"{PATH}/precious": b"x"}
+
+
+def test_a_file_that_may_not_be_looked_at_afterwards_is_told_as_unverified(
+    door: Door, client: CtaClient, source: Path
+) -> None:
+    def store_and_forbid(exchange: Exchange) -> None:
+        put(exchange)
+        exchange.door.fault("PROPFIND", acts.status(403), path=PATH)
+
+    door.fault("PUT", store_and_forbid, path=PATH)
+
+    error = failed(client, source, IntegrityError)
+
+    assert "partial file may remain" in str(error)
+    assert error.remedy
