@@ -1,9 +1,12 @@
-"""Digest headers as dCache writes them (RFC 3230), from stored checksums."""
+"""Digest and Repr-Digest headers as dCache writes them (RFC 3230, RFC 9530), from stored checksums."""
 
 import base64
 from collections.abc import Mapping
 
 from ctadata_providers.checksum import ALGORITHMS
+
+# dCache 12.
+_REPR_ALGORITHMS = ("sha-256", "sha-512")
 
 
 def digest_value(algorithm: str, checksum: str) -> str:
@@ -41,6 +44,23 @@ def digest_header(want_digest: str | None, checksums: Mapping[str, str]) -> dict
         if name in checksums:
             return {"Digest": digest_value(name, checksums[name])}
     return {}
+
+
+def repr_digest_header(want_repr_digest: str, checksums: Mapping[str, str]) -> dict[str, str]:
+    """Return the Repr-Digest header (RFC 9530) that answers Want-Repr-Digest, of which the weights are integers.
+
+    >>> repr_digest_header("sha-256=1, md5=10", {"md5": "00", "sha-256": "ff" * 32})
+    {'Repr-Digest': 'sha-256=://////////////////////////////////////////8=:'}
+    """
+    weighed = []
+    for item in want_repr_digest.split(","):
+        name, _, weight = item.strip().lower().partition("=")
+        if name in _REPR_ALGORITHMS and name in checksums and weight.isdecimal() and int(weight):
+            weighed.append((-int(weight), name))
+    if not weighed:
+        return {}
+    name = min(weighed)[1]
+    return {"Repr-Digest": f"{name}=:{base64.b64encode(bytes.fromhex(checksums[name])).decode()}:"}
 
 
 def all_digests(checksums: Mapping[str, str]) -> str:

@@ -1,25 +1,24 @@
 """FakeCta: a dCache-like door and its pools, in one thread of this process."""
 
-import asyncio
 import tempfile
-import threading
-from contextlib import ExitStack, closing
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, Unpack, get_args
 
 from ctadata_providers import uri
 from ctadata_providers.errors import ConfigError, IsADirError, NotFoundError
-from ctadata_providers.testing.door import Anonymous, Door
-from ctadata_providers.testing.pki import make_pki
-from ctadata_providers.testing.pool import Pool
-from ctadata_providers.testing.requestlog import LoggedRequest, RequestLog
-from ctadata_providers.testing.storage import Storage
+from ctadata_providers.testing.bans import Bans
+from ctadata_providers.testing.door import Manners
+from ctadata_providers.testing.faults import Fault, FaultName, FaultOptions, Faults
+from ctadata_providers.testing.logins import Logins
+from ctadata_providers.testing.pki import Pki
+from ctadata_providers.testing.requestlog import LoggedRequest, RequestLog, ServerName
+from ctadata_providers.testing.running import Parts, Plan, Running, build
+from ctadata_providers.testing.storage import Entry, Locality
 from ctadata_providers.testing.tokens import FULL_SCOPE, TokenIssuer
-
-_START_SECONDS = 10.0
-_STOP_SECONDS = 10.0
 
 
 class FakeCta:
@@ -29,14 +28,26 @@ class FakeCta:
 
     Args:
         root: The folder to serve; None for a temporary one.
-        tls: Whether door and pools speak HTTPS. Without it bearer tokens are refused, as dCache does.
+        tls: Whether the door speaks HTTPS. Without it bearer tokens are refused, as dCache does.
         pools: How many pools there are.
+        pool_tls: Whether pools speak HTTPS; None for what the door does. Older dCaches send clients of an https door
+            to plain-http pools, named by their bare address (dCache issue 3736).
         host: The name in the URLs, which must lead to this machine.
         door_port: The door's port, 0 for any free one.
-        anonymous: What clients without a token may do: False for nothing, True for reading, "full" for all.
+        anonymous: What clients without a credential may do: False for nothing, True for reading, "full" for all.
+        users: Passwords of users who may log in by HTTP Basic, by name; they may do everything.
         token_lifetime: Seconds for which `token` is valid.
+        issuer_prefix: The folder below which the paths in tokens' scopes lie.
+        login_cache: Seconds for which the result of a login by token is kept, so that an expired one still works
+            and a refused one stays refused; 600 is dCache's default.
         overwrite: Whether a PUT may replace a file (dCache's `webdav.enable.overwrite`).
         quota: Bytes that all files may have together, None for no limit; beyond it uploads get 507.
+        version: The dCache that it claims to be, from 9.2; from 12 on it knows Want-Repr-Digest.
+        patience: Seconds for which the door waits for a pool or a tape before it answers 500, and a pool for the
+            client of an upload before it leaves an empty file.
+        bans: Whether clients get 429 for 15 s after three answers 401 within 20 s, and above 250 requests a second.
+        retry_after: Whether these 429 say how long to wait, as dCache does since June 2026.
+        clock: Gives the time by which bans and patience are measured, in seconds.
     """
 
     def __init__(
@@ -45,28 +56,55 @@ class FakeCta:
         root: Path | None = None,
         tls: bool = True,
         pools: int = 2,
+        pool_tls: bool | None = None,
         host: str = "localhost",
         door_port: int = 0,
         anonymous: bool | Literal["full"] = False,
+        users: Mapping[str, str] | None = None,
         token_lifetime: float = 3600.0,
+        issuer_prefix: str = "/",
+        login_cache: float = 0.0,
         overwrite: bool = True,
         quota: int | None = None,
+        version: str = "10.2.25",
+        patience: float = 300.0,
+        bans: bool = True,
+        retry_after: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if pools < 1:
             raise ConfigError("a door needs at least one pool", remedy="set pools to 1 or more")
-        self._root = root
-        self._tls = tls
-        self._pool_count = pools
-        self._host = host
-        self._door_port = door_port
-        self._anonymous: Anonymous = "full" if anonymous == "full" else "readonly" if anonymous else "none"
+        if pool_tls and not tls:
+            raise ConfigError("https pools behind an http door are not made", remedy="leave pool_tls alone")
         self._token_lifetime = token_lifetime
-        self._overwrite = overwrite
-        self._quota = quota
-        self._issuer = TokenIssuer()
+        self._issuer = TokenIssuer(prefix=issuer_prefix)
         self._log = RequestLog()
-        self._running: _Running | None = None
+        self._faults = Faults()
+        self._plan = Plan(
+            root=root,
+            quota=quota,
+            host=host,
+            port=door_port,
+            tls=tls,
+            pool_tls=tls if pool_tls is None else pool_tls,
+            pools=pools,
+            logins=Logins(
+                self._issuer,
+                users or {},
+                anonymous="full" if anonymous == "full" else "readonly" if anonymous else "none",
+                secure=tls,
+                cache_seconds=login_cache,
+                clock=clock,
+            ),
+            bans=Bans(clock=clock, retry_after=retry_after) if bans else None,
+            manners=Manners(version=version, overwrite=overwrite, patience=patience),
+            log=self._log,
+            faults=self._faults,
+            clock=clock,
+        )
+        self._running: Running | None = None
         self._token = ""
+        self._proxy: Path | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -85,7 +123,7 @@ class FakeCta:
             NotADirError: When the folder to serve does not exist.
         """
         if self._running is None:
-            self._running = _Running(self._build())
+            self._running = Running(build(self._plan))
             self._token = self.make_token(lifetime=self._token_lifetime)
 
     def close(self) -> None:
@@ -93,6 +131,7 @@ class FakeCta:
         if self._running is not None:
             self._running.stop()
             self._running = None
+            self._proxy = None
 
     # How to reach it
 
@@ -126,17 +165,54 @@ class FakeCta:
         """
         return self._issuer.issue(lifetime=lifetime, scope=scope, subject=subject)
 
+    @property
+    def proxy_file(self) -> Path:
+        """An X.509 proxy of a user with every right, a PEM file; the same until `close`.
+
+        Raises:
+            ConfigError: Without TLS.
+        """
+        if self._proxy is None:
+            self._proxy = self.make_proxy()
+        return self._proxy
+
+    def make_proxy(self, subject: str = "alice", *, lifetime: float = 3600.0) -> Path:
+        """Return a new X.509 proxy (RFC 3820) with its key and the certificate behind it, a PEM file until `close`.
+
+        Args:
+            subject: Who it is for; each has every right.
+            lifetime: Seconds from now to its expiry; negative for one that has expired.
+
+        Raises:
+            ConfigError: Without TLS.
+        """
+        return self._write_pem("proxy", lambda pki: pki.issue_proxy(subject, lifetime))
+
+    def make_certificate(self, subject: str = "alice", *, lifetime: float = 3600.0) -> Path:
+        """Return a new user certificate with its key, a PEM file until `close`.
+
+        Args:
+            subject: Who it is for; each has every right.
+            lifetime: Seconds from now to its expiry.
+
+        Raises:
+            ConfigError: Without TLS.
+        """
+        return self._write_pem("certificate", lambda pki: pki.issue_certificate(subject, lifetime))
+
     def settings(self) -> dict[str, str | bool]:
         """Return the settings for `Config(**settings)`, complete for a client of this server."""
-        if not self._tls:
-            return {"door_url": self.door_url, "allow_http_pools": True}
-        return {"door_url": self.door_url, "token": self.token, "ca_path": str(self.ca_file)}
+        settings: dict[str, str | bool] = {"door_url": self.door_url}
+        if self._plan.tls:
+            settings |= {"token": self.token, "ca_path": str(self.ca_file)}
+        return settings if self._plan.pool_tls else settings | {"allow_http_pools": True}
 
     def environ(self) -> dict[str, str]:
         """Return the same settings as environment variables."""
-        if not self._tls:
-            return {"CTA_DOOR_URL": self.door_url, "CTA_ALLOW_HTTP_POOLS": "true"}
-        return {"CTA_DOOR_URL": self.door_url, "BEARER_TOKEN": self.token, "CTA_CA_PATH": str(self.ca_file)}
+        environ = {"CTA_DOOR_URL": self.door_url}
+        if self._plan.tls:
+            environ |= {"BEARER_TOKEN": self.token, "CTA_CA_PATH": str(self.ca_file)}
+        return environ if self._plan.pool_tls else environ | {"CTA_ALLOW_HTTP_POOLS": "true"}
 
     # What is stored, seen and changed without HTTP
 
@@ -155,15 +231,40 @@ class FakeCta:
             NotFoundError: When there is no such file.
             IsADirError: When the path is a folder.
         """
-        path = uri.parse_path(path)
         storage = self._parts.storage
-        entry = storage.stat(path)
-        if entry is None:
-            raise NotFoundError("no such file", path=path)
-        if entry.is_dir:
-            raise IsADirError("a folder, not a file", path=path)
-        with open(storage.open(entry), "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+        with open(storage.open(self._file(path)), "rb") as file:  # noqa: PTH123 - a descriptor, not a path
             return file.read()
+
+    def xattrs(self, path: str) -> dict[str, str]:
+        """Return the extended attributes of a file.
+
+        Raises:
+            NotFoundError: When there is no such file.
+            IsADirError: When the path is a folder.
+        """
+        return dict(self._parts.storage.notes(self._file(path)).xattrs)
+
+    def set_locality(self, path: str, locality: Locality, *, recall: float | None = None) -> None:
+        """Say where a file is, until it is overwritten.
+
+        A GET of a NEARLINE file blocks for `recall` seconds; if that is None or more than the door's patience, it
+        gets 500 at the end of that. UNAVAILABLE blocks and gets 500, LOST gets it at once.
+
+        Args:
+            path: The file.
+            locality: ONLINE, NEARLINE (on tape only), ONLINE_AND_NEARLINE, UNAVAILABLE (its pool is down), LOST or
+                NONE.
+            recall: Seconds that it takes to bring it from tape; then it is ONLINE_AND_NEARLINE.
+
+        Raises:
+            ConfigError: For an unknown locality.
+            NotFoundError: When there is no such file.
+            IsADirError: When the path is a folder.
+        """
+        if locality not in get_args(Locality):
+            raise ConfigError(f"unknown locality {locality!r}", remedy=f"use one of {', '.join(get_args(Locality))}")
+        notes = self._parts.storage.notes_to_change(self._file(path))
+        notes.locality, notes.recall = locality, recall
 
     def exists(self, path: str) -> bool:
         """Tell whether a file or folder exists."""
@@ -181,6 +282,31 @@ class FakeCta:
             if storage.stat(folder) is None:
                 storage.make_dir(folder)
 
+    # What goes wrong
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong on purpose: `faults.add(name, ...)` switches a fault on, `faults.clear()` all of them off."""
+        return self._faults
+
+    def fault(
+        self,
+        name: FaultName,
+        *,
+        path: str = "/**",
+        method: str | None = None,
+        server: ServerName | None = None,
+        times: int | None = None,
+        **options: Unpack[FaultOptions],
+    ) -> AbstractContextManager[Fault]:
+        """Switch a fault on for a `with` block; as `faults.add`, which tells the arguments and errors."""
+        added = self._faults.add(name, path=path, method=method, server=server, times=times, **options)
+        return self._faults.during(added)
+
+    def lift_bans(self) -> None:
+        """Let every client in again that was banned."""
+        self._parts.door.lift_bans()
+
     # What was asked
 
     @property
@@ -193,92 +319,38 @@ class FakeCta:
         self._log.clear()
 
     def reset(self) -> None:
-        """Remove all files and forget all requests, for the next test on the same server.
+        """Remove all files, faults and bans, and forget all requests, for the next test on the same server.
 
         Raises:
             ConfigError: When the folder served was given from outside.
         """
-        if self._root is not None:
-            raise ConfigError("the served folder is not temporary", path=self._root)
+        if self._plan.root is not None:
+            raise ConfigError("the served folder is not temporary", path=self._plan.root)
+        self._faults.clear()
+        self._parts.door.lift_bans()
         self._parts.storage.clear()
         self._log.clear()
 
     @property
-    def _parts(self) -> "_Parts":
+    def _parts(self) -> Parts:
         if self._running is None:
             raise ConfigError("FakeCta is not running", remedy="use it as a context manager, or call start()")
         return self._running.parts
 
-    def _build(self) -> "_Parts":
-        """Make the parts, and undo what was made when one fails."""
-        pki = make_pki(self._host) if self._tls else None
-        context = pki.server_context if pki else None
-        # Pools without TLS are named by their bare address (dCache: HttpTransferService).
-        pool_host = self._host if self._tls else "127.0.0.1"
-        with ExitStack() as stack:
-            ca_file = None
-            if pki:
-                ca_file = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fakecta-ca-"))) / "ca.pem"
-                ca_file.write_bytes(pki.ca_pem)
-            storage = stack.enter_context(closing(Storage(self._root, quota=self._quota)))
-            pools = [
-                stack.enter_context(closing(Pool(storage, host=pool_host, tls=context, log=self._log)))
-                for _ in range(self._pool_count)
-            ]
-            door = Door(
-                storage,
-                pools,
-                issuer=self._issuer,
-                host=self._host,
-                port=self._door_port,
-                tls=context,
-                log=self._log,
-                anonymous=self._anonymous,
-                overwrite=self._overwrite,
-            )
-            stack.enter_context(closing(door))
-            return _Parts(storage, pools, door, ca_file, stack.pop_all())
+    def _file(self, path: str) -> Entry:
+        path = uri.parse_path(path)
+        entry = self._parts.storage.stat(path)
+        if entry is None:
+            raise NotFoundError("no such file", path=path)
+        if entry.is_dir:
+            raise IsADirError("a folder, not a file", path=path)
+        return entry
 
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """Storage and servers of a running FakeCta, and what closes them."""
-
-    storage: Storage
-    pools: list[Pool]
-    door: Door
-    ca_file: Path | None
-    stack: ExitStack
-
-
-class _Running:
-    """The thread with the event loop of all servers."""
-
-    def __init__(self, parts: _Parts) -> None:
-        self.parts = parts
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="FakeCta", daemon=True)
-        self._thread.start()
-        self._ready.wait(_START_SECONDS)
-
-    def stop(self) -> None:
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join(_STOP_SECONDS)
-        self.parts.stack.close()
-
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        finally:
-            self._ready.set()
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
-        servers = [*self.parts.pools, self.parts.door]
-        for server in servers:
-            await server.start()
-        self._ready.set()
-        await self._stop.wait()
-        await asyncio.gather(*(server.stop() for server in servers))
+    def _write_pem(self, name: str, make: Callable[[Pki], bytes]) -> Path:
+        parts = self._parts
+        if parts.pki is None or parts.folder is None:
+            raise ConfigError("there are no certificates without TLS", remedy="leave tls alone")
+        descriptor, file = tempfile.mkstemp(prefix=f"{name}-", suffix=".pem", dir=parts.folder)
+        with open(descriptor, "wb") as opened:  # noqa: PTH123 - a descriptor, not a path
+            opened.write(make(parts.pki))
+        return Path(file)

@@ -1,12 +1,37 @@
-"""A throw-away certificate authority and a host certificate for loopback names."""
+"""A throw-away certificate authority: host certificates for loopback names, user certificates and proxies."""
 
+import datetime
 import functools
+import secrets
 import ssl
 from dataclasses import dataclass
 
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+
+# RFC 3820, 3.8: ProxyCertInfo with the policy "inherit all" and no limit of depth.
+_PROXY_CERT_INFO = x509.UnrecognizedExtension(
+    x509.ObjectIdentifier("1.3.6.1.5.5.7.1.14"), bytes.fromhex("300c300a06082b06010505071501")
+)
+_SIGNING_ONLY = x509.KeyUsage(
+    digital_signature=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=False,
+    crl_sign=False,
+    encipher_only=False,
+    decipher_only=False,
+)
+_SKEW = datetime.timedelta(minutes=5)
+
+Key = ec.EllipticCurvePrivateKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +41,56 @@ class Pki:
     Attributes:
         ca_pem: The authority's certificate, PEM.
         server_context: What a server needs to present the host certificate.
+        door_context: The same for one that asks for client certificates, and takes RFC 3820 proxies.
+        ca_key_pem: The authority's key, PEM.
     """
 
     ca_pem: bytes
     server_context: ssl.SSLContext
+    door_context: ssl.SSLContext
+    ca_key_pem: bytes
+
+    def issue_certificate(self, subject: str, lifetime: float) -> bytes:
+        """Return a user's certificate and key, PEM."""
+        certificate, key = self._user(subject, max(lifetime, 1.0))
+        return _pem(certificate) + _key_pem(key)
+
+    def issue_proxy(self, subject: str, lifetime: float) -> bytes:
+        """Return a proxy, its key and the user's certificate behind it, PEM, in the order that Grid tools write."""
+        certificate, key = self._user(subject, max(lifetime, 1.0))
+        proxy_key = ec.generate_private_key(ec.SECP256R1())
+        serial = secrets.randbits(31)
+        number = x509.NameAttribute(NameOID.COMMON_NAME, str(serial))
+        name = x509.Name([*certificate.subject.rdns, x509.RelativeDistinguishedName([number])])
+        proxy = (
+            _builder(name, certificate.subject, proxy_key, lifetime)
+            .serial_number(serial)
+            .add_extension(_PROXY_CERT_INFO, critical=True)
+            .sign(key, hashes.SHA256())
+        )
+        return _pem(proxy) + _key_pem(proxy_key) + _pem(certificate)
+
+    def _user(self, subject: str, lifetime: float) -> tuple[x509.Certificate, Key]:
+        authority = x509.load_pem_x509_certificate(self.ca_pem)
+        authority_key = serialization.load_pem_private_key(self.ca_key_pem, None)
+        assert isinstance(authority_key, Key)  # noqa: S101 - trustme makes this kind
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name(
+            [
+                x509.NameAttribute(NameOID.ORGANIZATION_NAME, "CTA sandbox"),
+                x509.NameAttribute(NameOID.COMMON_NAME, subject),
+            ]
+        )
+        builder = (
+            _builder(name, authority.subject, key, lifetime)
+            .serial_number(x509.random_serial_number())
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False
+            )
+        )
+        return builder.sign(authority_key, hashes.SHA256()), key
 
 
 @functools.cache
@@ -31,7 +102,45 @@ def make_pki(*names: str) -> Pki:
     """
     authority = trustme.CA(organization_name="CTA sandbox", organization_unit_name="not for production")
     certificate = authority.issue_cert(*dict.fromkeys((*LOOPBACK_NAMES, *names)))
+    server, door = _server_context(certificate), _server_context(certificate)
+    door.verify_mode = ssl.CERT_OPTIONAL
+    door.verify_flags |= ssl.VERIFY_ALLOW_PROXY_CERTS
+    door.load_verify_locations(cadata=authority.cert_pem.bytes().decode())
+    return Pki(
+        ca_pem=authority.cert_pem.bytes(),
+        server_context=server,
+        door_context=door,
+        ca_key_pem=authority.private_key_pem.bytes(),
+    )
+
+
+def _server_context(certificate: trustme.LeafCert) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["http/1.1"])
     certificate.configure_cert(context)
-    return Pki(ca_pem=authority.cert_pem.bytes(), server_context=context)
+    return context
+
+
+def _builder(name: x509.Name, issuer: x509.Name, key: Key, lifetime: float) -> x509.CertificateBuilder:
+    """Begin a certificate that ends after some seconds; below 0 for one that has expired."""
+    now = datetime.datetime.now(datetime.UTC)
+    end = now + datetime.timedelta(seconds=lifetime)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .not_valid_before(min(now, end) - _SKEW)
+        .not_valid_after(end)
+        .add_extension(_SIGNING_ONLY, critical=True)
+    )
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _key_pem(key: Key) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )

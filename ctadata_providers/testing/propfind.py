@@ -1,22 +1,20 @@
-"""PROPFIND: what is asked, and the multistatus answer in Milton's manner (RFC 4918, 9.1)."""
+"""Multistatus answers in Milton's manner (RFC 4918, 9.1 and 9.2)."""
 
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from email.utils import formatdate
-from typing import Literal
-from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
 from ctadata_providers.testing.digests import all_digests
-from ctadata_providers.testing.server import quote_path
+from ctadata_providers.testing.exchange import quote_path
+from ctadata_providers.testing.facts import Facts
+from ctadata_providers.testing.questions import DAV, Name, Question
 from ctadata_providers.testing.storage import Entry
 
-DAV = "DAV:"
 SRM = "http://srm.lbl.gov/StorageResourceManager"
 DCACHE = "http://www.dcache.org/2013/webdav"
-CHECKSUMS = (DCACHE, "Checksums")
+XATTR = "http://www.dcache.org/2020/xattr"
 _PREFIXES = {DAV: "D", SRM: "ns1", DCACHE: "ns2"}
 
 HEAD = (
@@ -24,97 +22,48 @@ HEAD = (
 )
 TAIL = "</D:multistatus>\n"
 
+_OK, _NOT_FOUND = "200 OK", "404 Not Found"
 # XML 1.0, 2.2.
 _NOT_IN_XML = dict.fromkeys([*range(9), 11, 12, *range(14, 32)], "\ufffd")
 
-Name = tuple[str, str]
-"""Namespace and local name of a property."""
-
-Checksums = Callable[[Entry], Mapping[str, str]]
-"""Gives the stored checksums of a file."""
+Property = Callable[[Entry, Facts], str | None]
+"""Gives the XML of a property, None when the entry has none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a PROPFIND asks for.
-
-    Attributes:
-        kind: All properties, their names only, or those named.
-        names: The properties to answer.
-    """
-
-    kind: Literal["allprop", "propname", "prop"]
-    names: tuple[Name, ...]
-
-    @property
-    def wants_checksums(self) -> bool:
-        """Whether checksums are asked for by name."""
-        return self.kind == "prop" and CHECKSUMS in self.names
-
-
-class BadQuestionError(ValueError):
-    """The body of a PROPFIND cannot be understood."""
-
-
-def parse_question(body: bytes) -> Question:
-    """Read the body of a PROPFIND; an empty one asks for everything (RFC 4918, 9.1).
-
-    Raises:
-        BadQuestionError: When it is no well-formed `propfind` element, or carries a DOCTYPE.
-    """
-    if not body.strip():
-        return Question("allprop", _ALL_NAMES)
-    opened: list[Name] = []
-    found: list[tuple[Name, ...]] = []
-
-    def start(name: str, _: object) -> None:
-        space, _, local = name.rpartition("\n")
-        opened.append((space, local))
-        found.append(tuple(opened))
-
-    def refuse(*_: object) -> None:
-        raise BadQuestionError("a DOCTYPE is not allowed")
-
-    parser = expat.ParserCreate(namespace_separator="\n")
-    parser.StartElementHandler = start
-    parser.EndElementHandler = lambda _: opened.pop() and None
-    parser.StartDoctypeDeclHandler = refuse
-    try:
-        parser.Parse(body, True)
-    except expat.ExpatError as error:
-        raise BadQuestionError(f"not well-formed: {error}") from error
-    if found[0] != ((DAV, "propfind"),):
-        raise BadQuestionError("not a propfind element")
-    if any(path[1:] == ((DAV, "propname"),) for path in found):
-        return Question("propname", _ALL_NAMES)
-    named = tuple(dict.fromkeys(path[2] for path in found if len(path) == 3 and path[1] == (DAV, "prop")))
-    if any(path[1:] == ((DAV, "prop"),) for path in found):
-        return Question("prop", named)
-    return Question("allprop", _ALL_NAMES)
-
-
-def responses(question: Question, entries: Iterable[Entry], checksums: Checksums) -> Iterator[str]:
+def responses(question: Question, entries: Iterable[Entry], facts: Facts) -> Iterator[str]:
     """Yield the `response` element of each entry."""
-    tags = {name: _tag(name) for name in question.names}
+    plan = [(_tags(name), _property(name)) for name in (question.names if question.kind == "prop" else _ALL_NAMES)]
+    names_only = question.kind == "propname"
     for entry in entries:
         present, absent = [], []
-        for name, (tag, declaration) in tags.items():
-            value = _value(name, entry, checksums)
+        for (empty, begin, end), make in plan:
+            value = make(entry, facts)
             if value is None:
-                absent.append(f"<{tag}{declaration}/>")
-            elif question.kind == "propname" or not value:
-                present.append(f"<{tag}{declaration}/>")
+                absent.append(empty)
             else:
-                present.append(f"<{tag}{declaration}>{value}</{tag}>")
-        href = quote_path(entry.path)
-        if entry.is_dir and not href.endswith("/"):
-            href += "/"
-        parts = [f"<D:response><D:href>{href}</D:href>"]
-        if present or not absent:
-            parts.append(_propstat(present, "200 OK"))
-        if absent and question.kind == "prop":
-            parts.append(_propstat(absent, "404 Not Found"))
-        yield "".join([*parts, "</D:response>\n"])
+                present.append(empty if names_only or not value else f"{begin}{value}{end}")
+        if question.kind != "prop":
+            absent = []
+            present += [_xattr(name, "" if names_only else value) for name, value in facts.xattrs(entry).items()]
+        yield _response(entry, {_OK: present, _NOT_FOUND: absent})
+
+
+def changed(entry: Entry, statuses: Iterable[tuple[Name, str]]) -> str:
+    """Return the answer to a PROPPATCH: each property with its status, like `200 OK`."""
+    by_status: dict[str, list[str]] = {}
+    for name, status in statuses:
+        by_status.setdefault(status, []).append(_tags(name)[0])
+    return HEAD + _response(entry, by_status) + TAIL
+
+
+def lock_answer(token: str) -> str:
+    """Return the answer to a LOCK: one that ends at once."""
+    return (
+        f'<?xml version="1.0" encoding="utf-8" ?>\n<D:prop xmlns:D="{DAV}"><D:lockdiscovery><D:activelock>'
+        "<D:locktype><D:write/></D:locktype><D:lockscope><D:exclusive/></D:lockscope><D:depth>0</D:depth>"
+        f"<D:timeout>Second-0</D:timeout><D:locktoken><D:href>{token}</D:href></D:locktoken>"
+        "</D:activelock></D:lockdiscovery></D:prop>\n"
+    )
 
 
 def http_date(mtime_ns: int) -> str:
@@ -128,52 +77,89 @@ def _http_date(seconds: int) -> str:
     return formatdate(seconds, usegmt=True)
 
 
-def _iso_date(mtime_ns: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(mtime_ns // 1_000_000_000))
+@functools.lru_cache(maxsize=1024)
+def _iso_date(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
-def _text(name: str) -> str:
-    """Return a file name as XML text; what XML cannot hold is replaced."""
-    return escape(name.encode(errors="replace").decode().translate(_NOT_IN_XML))
+def _text(text: str) -> str:
+    """Return XML text; what XML cannot hold is replaced."""
+    return escape(text.encode(errors="replace").decode().translate(_NOT_IN_XML))
 
 
-def _locality(entry: Entry) -> str:
-    """Return where a file is: an upload under way is nowhere yet."""
-    return "ONLINE" if entry.size is not None else "NONE"
+def _size(entry: Entry, facts: Facts) -> str | None:
+    size = facts.entry(entry).size
+    return None if size is None else str(size)
 
 
-def _value(name: Name, entry: Entry, checksums: Checksums) -> str | None:
-    """Return the XML of a property, None when the entry has none."""
-    if name == CHECKSUMS:
-        return None if entry.is_dir else all_digests(checksums(entry)) or None
-    make = _OF_BOTH.get(name) or (None if entry.is_dir else _OF_FILES.get(name))
-    return make(entry) if make else None
+def _checksums(entry: Entry, facts: Facts) -> str | None:
+    return None if entry.is_dir else all_digests(facts.quick_checksums(entry)) or None
 
 
-_OF_BOTH: dict[Name, Callable[[Entry], str | None]] = {
-    (DAV, "creationdate"): lambda entry: _iso_date(entry.mtime_ns),
-    (DAV, "displayname"): lambda entry: _text(entry.name),
-    (DAV, "getetag"): lambda entry: entry.etag,
-    (DAV, "getlastmodified"): lambda entry: http_date(entry.mtime_ns),
-    (DAV, "resourcetype"): lambda entry: "<D:collection/>" if entry.is_dir else "",
+def _quota(index: int) -> Property:
+    def make(entry: Entry, facts: Facts) -> str | None:
+        quota = facts.quota() if entry.is_dir else None
+        return None if quota is None else str(quota[index])
+
+    return make
+
+
+def _of_files(make: Property) -> Property:
+    return lambda entry, facts: None if entry.is_dir else make(entry, facts)
+
+
+_OF_ALL: dict[Name, Property] = {
+    (DAV, "creationdate"): lambda entry, _: _iso_date(entry.mtime_ns // 1_000_000_000),
+    (DAV, "displayname"): lambda entry, _: _text(entry.name),
+    (DAV, "getetag"): lambda entry, _: entry.etag,
+    (DAV, "getlastmodified"): lambda entry, _: http_date(entry.mtime_ns),
+    (DAV, "resourcetype"): lambda entry, _: "<D:collection/>" if entry.is_dir else "",
+    (DAV, "getcontentlength"): _size,
+    (DAV, "getcontenttype"): lambda entry, facts: _text(facts.xattrs(entry).get("mime_type", "")) or None,
+    (SRM, "AccessLatency"): _of_files(lambda entry, _: "ONLINE"),
+    (SRM, "RetentionPolicy"): _of_files(lambda entry, _: "REPLICA"),
+    (SRM, "FileLocality"): _of_files(lambda entry, facts: facts.locality(entry)),
 }
-_OF_FILES: dict[Name, Callable[[Entry], str | None]] = {
-    (DAV, "getcontentlength"): lambda entry: None if entry.size is None else str(entry.size),
-    (SRM, "AccessLatency"): lambda _: "ONLINE",
-    (SRM, "RetentionPolicy"): lambda _: "REPLICA",
-    (SRM, "FileLocality"): _locality,
+_ALL_NAMES = tuple(_OF_ALL)
+_BY_NAME_ONLY: dict[Name, Property] = {
+    (DCACHE, "Checksums"): _checksums,
+    # RFC 4331, and only where space is managed.
+    (DAV, "quota-available-bytes"): _quota(0),
+    (DAV, "quota-used-bytes"): _quota(1),
 }
-# The checksums come only when asked for by name.
-_ALL_NAMES = (*_OF_BOTH, *_OF_FILES)
 
 
-def _tag(name: Name) -> tuple[str, str]:
-    """Return the tag of a property and the namespace declaration that it needs."""
+def _property(name: Name) -> Property:
+    """Return what makes a property."""
+    space, local = name
+    if space == XATTR:
+        return lambda entry, facts: None if local not in (held := facts.xattrs(entry)) else _text(held[local])
+    return _OF_ALL.get(name) or _BY_NAME_ONLY.get(name) or (lambda entry, facts: None)
+
+
+def _xattr(local: str, value: str) -> str:
+    empty, begin, end = _tags((XATTR, local))
+    return f"{begin}{_text(value)}{end}" if value else empty
+
+
+def _tags(name: Name) -> tuple[str, str, str]:
+    """Return the empty element of a property, its start tag and its end tag."""
     space, local = name
     if prefix := _PREFIXES.get(space):
-        return f"{prefix}:{local}", ""
-    return (f"x:{local}", f" xmlns:x={quoteattr(space)}") if space else (local, "")
+        tag, declaration = f"{prefix}:{local}", ""
+    else:
+        tag, declaration = (f"x:{local}", f" xmlns:x={quoteattr(space)}") if space else (local, "")
+    return f"<{tag}{declaration}/>", f"<{tag}{declaration}>", f"</{tag}>"
 
 
-def _propstat(elements: list[str], status: str) -> str:
+def _response(entry: Entry, by_status: dict[str, list[str]]) -> str:
+    """Return a `response` element; without any property it has an empty propstat."""
+    href = quote_path(entry.path)
+    if entry.is_dir and not href.endswith("/"):
+        href += "/"
+    stated = {status: found for status, found in by_status.items() if found} or {_OK: []}
+    return f"<D:response><D:href>{href}</D:href>{''.join(_propstat(*item) for item in stated.items())}</D:response>\n"
+
+
+def _propstat(status: str, elements: list[str]) -> str:
     return f"<D:propstat><D:prop>{''.join(elements)}</D:prop><D:status>HTTP/1.1 {status}</D:status></D:propstat>"

@@ -7,7 +7,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -26,6 +26,7 @@ def serve(
     *,
     port: int = 0,
     data: Callable[[Path], object] | Path | None = None,
+    faults: Iterable[str] = (),
     stream: TextIO | None = None,
     stop: threading.Event | None = None,
 ) -> None:
@@ -39,11 +40,12 @@ def serve(
         port: The door's port, 0 for any free one.
         data: The sample data: a folder to copy, or what writes it into a given folder; a simulated night of
             event lists by default.
+        faults: What goes wrong there, as `Faults.add_text` understands it.
         stream: Where the settings go, standard output by default.
         stop: Ends the service when set, as a signal does. Signals are left alone outside of the main thread.
 
     Raises:
-        ConfigError: When the port is taken.
+        ConfigError: When the port is taken, or a fault is not known.
         NotADirError: When the folder does not exist.
     """
     stop = stop or threading.Event()
@@ -53,6 +55,8 @@ def serve(
             root = scratch / "data"
             _fill(root / NIGHT, data)
         cta = stack.enter_context(FakeCta(root=root, door_port=port, token_lifetime=_LIFETIME))
+        for fault in faults:
+            cta.faults.add_text(fault)
         stack.enter_context(_signals(stop))
         _announce(cta, scratch, stream or sys.stdout)
         stop.wait()

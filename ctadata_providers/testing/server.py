@@ -1,4 +1,4 @@
-"""What door and pools have in common: listening, requests, bodies, refusals, the log."""
+"""What door and pools have in common: listening, requests, refusals."""
 
 import asyncio
 import contextlib
@@ -7,152 +7,21 @@ import os
 import socket
 import ssl
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
-from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from aiohttp import web
 
-from ctadata_providers import uri
 from ctadata_providers.errors import ConfigError
-from ctadata_providers.testing.requestlog import LoggedRequest, Record, RequestLog, ServerName, safe_headers, safe_query
+from ctadata_providers.testing import fault_acts
+from ctadata_providers.testing.exchange import ClientGoneError, Exchange, Refusal
+from ctadata_providers.testing.faults import Faults
+from ctadata_providers.testing.requestlog import RequestLog, ServerName
+from ctadata_providers.testing.storage import Storage
 
 # Tokens and percent-encoded paths of non-ASCII names are long.
 _MAX_LINE = 1 << 16
 _READ_BUFFER = 1 << 18
-# How long a body that nobody wants is read, so that its sender can see the answer before the connection ends.
-_DRAIN_SECONDS = 0.5
 _CLOSE_SECONDS = 0.5
 _ACCEPT_PAUSE = 0.05
-
-Headers = Mapping[str, str]
-
-
-class Refusal(Exception):
-    """A request is answered with an error.
-
-    Args:
-        status: The HTTP status.
-        text: One line about the reason.
-        headers: More headers of the answer.
-    """
-
-    def __init__(self, status: int, text: str, headers: Headers | None = None) -> None:
-        super().__init__(text)
-        self.status = status
-        self.text = text
-        self.headers = dict(headers or {})
-
-
-class ClientGoneError(Exception):
-    """The client left before its body was complete."""
-
-
-class Exchange:
-    """One request: what it asks, its body, and its place in the log.
-
-    Attributes:
-        method: The HTTP method.
-        path: The decoded path, normalised: no double slashes, none at the end.
-        query: The last value of each query parameter.
-        headers: The request's headers, by any case.
-    """
-
-    def __init__(self, request: web.BaseRequest, server: ServerName, log: RequestLog) -> None:
-        self.request = request
-        self.method = request.method
-        self.headers = request.headers
-        self._server: ServerName = server
-        self._log = log
-        self._record: Record | None = None
-        self._may_send = not self.expects_continue
-        target = request.raw_path
-        # RFC 9112, 3.2.2: a server accepts the absolute form too.
-        raw_path, _, self._raw_query = target.partition("?") if target.startswith("/") else _split_url(target)
-        self.query = {k: v[-1] for k, v in parse_qs(self._raw_query, keep_blank_values=True).items()}
-        self.ends_in_slash = raw_path.endswith("/")
-        self.path, self.fault = _normalise(raw_path)
-
-    @property
-    def expects_continue(self) -> bool:
-        """Whether the client waits for `100 Continue` before it sends the body."""
-        return self.headers.get("Expect", "").lower() == "100-continue"
-
-    @property
-    def received(self) -> int:
-        """Bytes of the body that arrived so far."""
-        return self.request.content.total_bytes
-
-    @property
-    def body_is_complete(self) -> bool:
-        """Whether the whole body arrived and was read, or there is none."""
-        return self.request.content.at_eof() or not self.request.body_exists
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it arrives, inviting it first if the client waits for that.
-
-        Raises:
-            ClientGoneError: When the connection ends first.
-        """
-        self._invite_body()
-        content = self.request.content
-        try:
-            while chunk := await content.readany():
-                yield chunk
-        except (ConnectionError, web.RequestPayloadError) as error:
-            raise ClientGoneError from error
-
-    async def body(self, limit: int = 1 << 20) -> bytes:
-        """Return a small body whole.
-
-        Raises:
-            Refusal: 413 when it is longer than the limit.
-            ClientGoneError: When the connection ends first.
-        """
-        parts = []
-        size = 0
-        async for chunk in self.chunks():
-            size += len(chunk)
-            if size > limit:
-                raise Refusal(413, "Request body is too long")
-            parts.append(chunk)
-        return b"".join(parts)
-
-    def log(self, status: int) -> None:
-        """Enter the request into the log: before its answer leaves, so that a client finds it there."""
-        if self._record is None:
-            self._record = self._log.add(
-                LoggedRequest(
-                    server=self._server,
-                    method=self.method,
-                    path=self.path,
-                    query=safe_query(self._raw_query),
-                    status=status,
-                    headers=safe_headers(self.headers.items()),
-                    sent=self.received,
-                )
-            )
-
-    async def finish(self, response: web.StreamResponse) -> None:
-        """Send an answer although the body was not read, then see what of it still comes."""
-        if not self._may_send:
-            # The client may or may not send the body now: only a new connection is sure to be in step.
-            response.force_close()
-        with contextlib.suppress(ConnectionError, web.RequestPayloadError, TimeoutError):
-            await response.prepare(self.request)
-            await response.write_eof()
-            async with asyncio.timeout(_DRAIN_SECONDS):
-                while await self.request.content.readany():
-                    pass
-        if self._record:
-            self._record.set_sent(self.received)
-
-    def _invite_body(self) -> None:
-        """Send `100 Continue`, once, if the client waits for it and has not lost patience."""
-        if not self._may_send:
-            self._may_send = True
-            transport = self.request.transport
-            if transport is not None and not self.received:
-                transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 class Server(ABC):
@@ -160,16 +29,30 @@ class Server(ABC):
 
     Args:
         name: What it is called in the log.
+        storage: The namespace and the bytes.
         host: The name in its URL, which is also bound.
         port: The port, 0 for any free one.
         tls: The host certificate's context, None for plain HTTP.
         log: Where requests are entered.
+        faults: What is switched on.
     """
 
-    def __init__(self, name: ServerName, *, host: str, port: int, tls: ssl.SSLContext | None, log: RequestLog) -> None:
+    def __init__(
+        self,
+        name: ServerName,
+        storage: Storage,
+        *,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None,
+        log: RequestLog,
+        faults: Faults,
+    ) -> None:
         self.name: ServerName = name
+        self._storage = storage
         self._tls = tls
         self._log = log
+        self._faults = faults
         self._sockets = listen(host, port)
         self.port = self._sockets[0].getsockname()[1]
         self.url = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{self.port}"
@@ -188,6 +71,21 @@ class Server(ABC):
     @abstractmethod
     def refuse(self, exchange: Exchange, refusal: Refusal) -> web.Response:
         """Return the answer of a refused request."""
+
+    def admit(self, exchange: Exchange) -> None:  # noqa: B027 - pools admit everybody
+        """Look at a request before anything else does.
+
+        Raises:
+            Refusal: When it is not even looked at.
+        """
+
+    def drop_transfer(self, exchange: Exchange) -> None:  # noqa: B027 - the door has none
+        """Forget the transfer that a request names; only pools have any."""
+
+    def was_uploaded_since(self, path: str, since: float) -> bool:
+        """Tell whether an upload to a path has ended since a time on the monotonic clock."""
+        entry = self._storage.stat(path)
+        return entry is not None and self._storage.notes(entry).uploaded > since
 
     async def start(self) -> None:
         """Begin to accept connections."""
@@ -261,21 +159,31 @@ class Server(ABC):
         exchange = Exchange(request, self.name, self._log)
         try:
             response = await self._handle_or_refuse(exchange)
+            if exchange.faults:
+                fault_acts.part(exchange, response, self)
+                if isinstance(response, web.Response):
+                    response = await exchange.bend_small(response)
         except (ClientGoneError, ConnectionError):
             exchange.log(0)
-            if request.transport is not None:
-                request.transport.abort()
+            await exchange.reset()
             # Nobody reads it: aiohttp wants an answer, and is silent about one that cannot be sent.
             return web.Response(status=400)
         exchange.log(response.status)
+        if exchange.ends_connection and not response.prepared:
+            response.force_close()
         if not exchange.body_is_complete:
             await exchange.finish(response)
         return response
 
     async def _handle_or_refuse(self, exchange: Exchange) -> web.StreamResponse:
+        """The one place where faults are looked up, and errors become answers."""
         try:
-            if exchange.fault:
-                raise Refusal(400, exchange.fault)
+            self.admit(exchange)
+            if exchange.path_fault:
+                raise Refusal(400, exchange.path_fault)
+            if self._faults:
+                exchange.faults = self._faults.meeting(self.name, exchange.method, exchange.path)
+                await fault_acts.meet(exchange, self)
             return await self.handle(exchange)
         except Refusal as refusal:
             return self.refuse(exchange, refusal)
@@ -312,11 +220,6 @@ def listen(host: str, port: int) -> list[socket.socket]:
     raise ConfigError(f"no port is free on every address of {host}", remedy="stop some servers")
 
 
-def quote_path(path: str) -> str:
-    """Percent-encode a path; more than needed, as Milton does."""
-    return quote(path, safe="/", errors="surrogateescape")
-
-
 def _listening_socket(address: str, port: int, family: socket.AddressFamily) -> socket.socket:
     listener = socket.create_server((address, port), family=family, backlog=1024)
     listener.setblocking(False)
@@ -326,19 +229,3 @@ def _listening_socket(address: str, port: int, family: socket.AddressFamily) -> 
 def _close_all(sockets: list[socket.socket]) -> None:
     for opened in sockets:
         opened.close()
-
-
-def _split_url(url: str) -> tuple[str, str, str]:
-    parts = urlsplit(url)
-    return parts.path or "/", "", parts.query
-
-
-def _normalise(raw_path: str) -> tuple[str, str | None]:
-    """Return a decoded path without double or trailing slashes, and why it cannot be used, if so."""
-    try:
-        path = unquote(raw_path, errors="strict")
-    except UnicodeDecodeError:
-        return raw_path, "Bad request URI: not UTF-8"
-    segments = [segment for segment in path.split("/") if segment]
-    fault = next(filter(None, map(uri.segment_fault, segments)), None)
-    return "/" + "/".join(segments), fault and f"Bad request URI: {fault}"

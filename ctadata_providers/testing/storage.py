@@ -1,9 +1,8 @@
 """The namespace of the fake data centre: real files below a folder, seen whole or as an upload under way."""
 
 # Paths are text here: a Path for each entry would double the time of a listing.
-# ruff: noqa: PTH102, PTH104, PTH105, PTH108, PTH116, PTH123
+# ruff: noqa: PTH102, PTH104, PTH105, PTH108, PTH116
 
-import base64
 import contextlib
 import itertools
 import os
@@ -13,23 +12,44 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from ctadata_providers import uri
 from ctadata_providers.checksum import new_hasher
-from ctadata_providers.errors import (
-    AlreadyExistsError,
-    IntegrityError,
-    IsADirError,
-    NotADirError,
-    NotFoundError,
-    QuotaError,
-)
+from ctadata_providers.errors import AlreadyExistsError, IsADirError, NotADirError, NotFoundError
+from ctadata_providers.testing.upload import NO_WISHES, Upload, Wishes
 
 # Uploads are collected beside the served files and moved into place: a rename needs one file system.
 _INCOMING_PREFIX = ".fakecta-"
 _BLOCK = 1 << 20
+_SECOND = 1_000_000_000
+# What was not uploaded here is read for its checksum at once only up to this size.
+QUICK_SIZE = 64 << 20
+
+Locality = Literal["ONLINE", "NEARLINE", "ONLINE_AND_NEARLINE", "UNAVAILABLE", "LOST", "NONE"]
+"""Where a file is, in dCache's words: on disk, on tape, on both; its pool is down, it is gone, it is nowhere yet."""
+
+
+@dataclass(slots=True)
+class Notes:
+    """What is known of one version of a file, or of a folder, beside its bytes.
+
+    Attributes:
+        locality: Where it is; None for where its bytes are, on disk.
+        recall: Seconds that it takes to bring it from tape, None for more than anybody waits.
+        xattrs: Extended attributes.
+        uploaded: When its upload ended, on the monotonic clock; 0 if it was not uploaded.
+    """
+
+    locality: Locality | None = None
+    recall: float | None = None
+    xattrs: dict[str, str] = field(default_factory=dict)
+    uploaded: float = 0.0
+
+
+_NOTHING_KNOWN = Notes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +79,11 @@ class Entry:
     def id(self) -> str:
         """The identifier, in the form of a dCache pnfsid; another one after each overwrite."""
         return f"0000{self.inode & 0xFFFFFFFFFFFF:012X}{self.mtime_ns:020X}"
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """What tells one version of a file, or a folder, from all others."""
+        return self.inode, 0 if self.is_dir else self.mtime_ns
 
     @property
     def etag(self) -> str:
@@ -94,9 +119,10 @@ class Storage:
         self._serial = itertools.count()
         self._lock = threading.Lock()
         self._last_mtime = 0
-        # Deadlines of uploads under way, and known checksums; both by inode and time of change.
+        # Deadlines of uploads under way, known checksums, and what else is known; all by `Entry.key`.
         self._uploading: dict[tuple[int, int], float] = {}
         self._checksums: dict[tuple[int, int], dict[str, str]] = {}
+        self._notes: dict[tuple[int, int], Notes] = {}
 
     def close(self) -> None:
         """Remove what is temporary."""
@@ -109,8 +135,8 @@ class Storage:
         """Remove every file and folder."""
         for entry in list(self.children("/")):
             self.remove(entry.path)
-        self._uploading.clear()
-        self._checksums.clear()
+        for known in (self._uploading, self._checksums, self._notes):
+            known.clear()
 
     # Looking
 
@@ -125,10 +151,13 @@ class Storage:
         return self._entry(path, status)
 
     def children(self, path: str) -> Iterator[Entry]:
-        """Yield the entries of a folder, in an order that is fixed but means nothing."""
+        """Yield the entries of a folder, in an order that is fixed but means nothing; none of one that is closed."""
         prefix = "/" if path == "/" else f"{path}/"
-        with os.scandir(self._local(path)) as found:
-            names = sorted(found, key=lambda item: zlib.crc32(os.fsencode(item.name)))
+        try:
+            with os.scandir(self._local(path)) as found:
+                names = sorted(found, key=lambda item: zlib.crc32(os.fsencode(item.name)))
+        except PermissionError:
+            return
         for item in names:
             # A file that went away meanwhile and a dangling link are not there.
             if not (path == "/" and item.name.startswith(_INCOMING_PREFIX)):
@@ -176,28 +205,41 @@ class Storage:
         except FileNotFoundError as error:
             raise NotFoundError("no such file", path=entry.path) from error
         status = os.fstat(descriptor)
-        if (status.st_ino, status.st_mtime_ns) != (entry.inode, entry.mtime_ns):
+        if (status.st_ino, status.st_mtime_ns) != entry.key:
             os.close(descriptor)
             raise NotFoundError("the file was replaced", path=entry.path)
         return descriptor
 
     def has_checksums(self, entry: Entry) -> bool:
         """Tell whether `checksums` answers at once."""
-        return entry.size is None or (entry.inode, entry.mtime_ns) in self._checksums
+        return entry.size is None or entry.key in self._checksums
+
+    def quick_checksums(self, entry: Entry) -> Mapping[str, str]:
+        """Return what `checksums` does, but none for a large file that would have to be read first."""
+        if (entry.size or 0) > QUICK_SIZE and not self.has_checksums(entry):
+            return {}
+        return self.checksums(entry)
 
     def checksums(self, entry: Entry) -> Mapping[str, str]:
         """Return the stored checksums (hexadecimal) of a file; adler32 is read from files not uploaded here."""
         if entry.size is None:
             return {}
-        key = (entry.inode, entry.mtime_ns)
-        if key not in self._checksums:
+        if entry.key not in self._checksums:
             hasher = new_hasher("adler32")
             descriptor = self.open(entry)
             with os.fdopen(descriptor, "rb") as file:
                 while block := file.read(_BLOCK):
                     hasher.update(block)
-            self._checksums[key] = {"adler32": hasher.hexdigest()}
-        return self._checksums[key]
+            self._checksums[entry.key] = {"adler32": hasher.hexdigest()}
+        return self._checksums[entry.key]
+
+    def notes(self, entry: Entry) -> Notes:
+        """Return what is known beside the bytes, not to be changed."""
+        return self._notes.get(entry.key, _NOTHING_KNOWN)
+
+    def notes_to_change(self, entry: Entry) -> Notes:
+        """Return what is known beside the bytes, to be changed."""
+        return self._notes.setdefault(entry.key, Notes())
 
     # Changing
 
@@ -232,15 +274,15 @@ class Storage:
         os.close(os.open(local, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
         stamp = self._stamp(local)
         entry = self._entry(path, os.stat(local))
-        self._uploading[entry.inode, stamp] = self._clock() + patience
+        self._uploading[entry.key] = self._clock() + patience
         return Entry(path, is_dir=False, size=None, mtime_ns=stamp, inode=entry.inode)
 
-    def upload(self, entry: Entry, algorithms: frozenset[str] = frozenset()) -> "Upload":
-        """Begin to receive the bytes of an entry; adler32 and the given algorithms will be stored."""
+    def upload(self, entry: Entry, wishes: Wishes = NO_WISHES) -> Upload:
+        """Begin to receive the bytes of an entry; adler32 and the checksums that are wished for will be stored."""
         if self._incoming is None:
             self._incoming = tempfile.mkdtemp(prefix=_INCOMING_PREFIX, dir=self.root)
-        self._uploading[entry.inode, entry.mtime_ns] = float("inf")
-        return Upload(self, entry, f"{self._incoming}/{next(self._serial)}", algorithms | {"adler32"})
+        self._uploading[entry.key] = float("inf")
+        return Upload(self, entry, f"{self._incoming}/{next(self._serial)}", wishes)
 
     def put(self, path: str, data: bytes) -> None:
         """Store a whole file at once, with missing parents.
@@ -255,32 +297,33 @@ class Storage:
             upload.write(data)
             upload.commit()
 
-    def commit(self, entry: Entry, received: str, checksums: dict[str, str]) -> Entry:
+    def commit(self, entry: Entry, received: str, checksums: dict[str, str], wishes: Wishes) -> Entry:
         """Move received bytes to the place of their entry and return the file.
 
         Raises:
             NotFoundError: When the entry was removed or replaced during the upload.
         """
         local = self._local(entry.path)
-        stamp = self._stamp(received)
+        self._stamp(received, wishes.mtime)
         placeholder = self.stat(entry.path)
         if placeholder is None or placeholder.inode != entry.inode:
             raise NotFoundError("the file was removed during the upload", path=entry.path)
         os.replace(received, local)
-        status = os.stat(local)
-        self._checksums[status.st_ino, stamp] = checksums
-        return self._entry(entry.path, status)
+        stored = self._entry(entry.path, os.stat(local))
+        self._checksums[stored.key] = checksums
+        self._notes[stored.key] = Notes(xattrs=dict(wishes.xattrs), uploaded=time.monotonic())
+        return stored
 
     def discard(self, entry: Entry) -> None:
         """Remove the empty entry of an upload that failed, unless something else stands there now."""
         self.forget(entry)
         found = self.stat(entry.path)
-        if found and (found.inode, found.mtime_ns) == (entry.inode, entry.mtime_ns):
+        if found and found.key == entry.key:
             self.remove(entry.path)
 
     def forget(self, entry: Entry) -> None:
         """End an upload: from now on its entry is an ordinary file."""
-        self._uploading.pop((entry.inode, entry.mtime_ns), None)
+        self._uploading.pop(entry.key, None)
 
     def _entry(self, path: str, status: os.stat_result) -> Entry:
         is_dir = (status.st_mode & 0o170000) == 0o040000
@@ -291,79 +334,19 @@ class Storage:
         deadline = self._uploading.get(key)
         return deadline is not None and self._clock() < deadline
 
-    def _stamp(self, local: str) -> int:
-        """Give a file a time of change that no other one has: file systems' own clocks tick too slowly for that."""
+    def _stamp(self, local: str, mtime: int | None = None) -> int:
+        """Give a file a time of change that no other one has: file systems' own clocks tick too slowly for that.
+
+        Args:
+            local: The file.
+            mtime: The whole second, since the epoch, None for now.
+        """
         with self._lock:
-            self._last_mtime = max(time.time_ns(), self._last_mtime + 1)
-            stamp = self._last_mtime
+            self._last_mtime = stamp = max(time.time_ns(), self._last_mtime + 1)
+        if mtime is not None:
+            stamp = mtime * _SECOND + stamp % _SECOND
         os.utime(local, ns=(stamp, stamp))
         return stamp
 
     def _local(self, path: str) -> str:
         return self._base + path
-
-
-class Upload:
-    """Bytes on their way into a file; a context manager that leaves an empty entry unless committed."""
-
-    def __init__(self, storage: Storage, entry: Entry, received: str, algorithms: frozenset[str]) -> None:
-        self.entry = entry
-        self.size = 0
-        self._storage = storage
-        self._received = received
-        self._hashers = {name: new_hasher(name) for name in algorithms}
-        free = storage.free()
-        self._limit = float("inf") if free is None else free
-        self._file = open(received, "wb", buffering=0)  # noqa: SIM115 - closed by __exit__
-
-    def __enter__(self) -> "Upload":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-        self._storage.forget(self.entry)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._received)
-
-    def write(self, data: bytes) -> None:
-        """Take the next bytes.
-
-        Raises:
-            QuotaError: When they do not fit.
-        """
-        self.size += len(data)
-        if self.size > self._limit:
-            raise QuotaError("no space left", path=self.entry.path)
-        rest = memoryview(data)
-        while rest:
-            rest = rest[self._file.write(rest) :]
-        for hasher in self._hashers.values():
-            hasher.update(data)
-
-    def commit(self, *, md5: str | None = None, keep_corrupt: bool = False) -> Entry:
-        """Make the file visible, whole, and return it.
-
-        Args:
-            md5: The checksum that the client declared, as in Content-MD5 (base64).
-            keep_corrupt: Whether a file with another checksum is stored all the same.
-
-        Raises:
-            IntegrityError: When the bytes do not have the checksum.
-            NotFoundError: When the entry was removed or replaced during the upload.
-        """
-        self._file.close()
-        checksums = {name: hasher.hexdigest() for name, hasher in self._hashers.items()}
-        good = md5 is None or md5 == base64.b64encode(bytes.fromhex(checksums["md5"])).decode()
-        if good or keep_corrupt:
-            stored = self._storage.commit(self.entry, self._received, checksums)
-            if good:
-                return stored
-        actual, expected = checksums["md5"], _hex_of_base64(md5 or "")
-        raise IntegrityError(f"Checksum mismatch (expected=[2:{expected}], actual=[2:{actual}])", path=self.entry.path)
-
-
-def _hex_of_base64(text: str) -> str:
-    try:
-        return base64.b64decode(text).hex()
-    except ValueError:
-        return text

@@ -63,6 +63,11 @@ class Login:
     subject: str | None
     grants: tuple[tuple[Activity, str], ...]
 
+    @property
+    def home(self) -> str:
+        """The folder to which a user is led who may not list the root."""
+        return f"/users/{self.subject}"
+
     def may(self, activity: Activity, path: str) -> bool:
         """Tell whether an activity is permitted on a path."""
         for activities, top in self.grants:
@@ -78,11 +83,13 @@ class TokenIssuer:
 
     Args:
         clock: Gives the time, seconds since the epoch.
+        prefix: The folder below which the paths of scopes lie (dCache: `-prefix` of an issuer).
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time, *, prefix: str = "/") -> None:
         self._key = secrets.token_bytes(32)
         self._clock = clock
+        self._prefix = prefix.rstrip("/")
 
     def issue(
         self,
@@ -132,7 +139,7 @@ class TokenIssuer:
         if body.get("aud") != ANY_AUDIENCE:
             raise LoginError("token is intended for another audience")
         self._check_time(body)
-        return Login(subject=str(body.get("sub")), grants=_grants(str(body.get("scope", ""))))
+        return Login(subject=str(body.get("sub")), grants=_grants(str(body.get("scope", "")), self._prefix))
 
     def _check_time(self, claims: dict[str, Any]) -> None:
         """Refuse a token outside its time."""
@@ -147,7 +154,7 @@ class TokenIssuer:
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-def _grants(scope: str) -> tuple[tuple[Activity, str], ...]:
+def _grants(scope: str, prefix: str = "") -> tuple[tuple[Activity, str], ...]:
     """Return the activities of a scope claim, one grant for each storage scope with a path.
 
     >>> [(a.name, p) for a, p in _grants("openid storage.poll:/lst/")]
@@ -157,7 +164,7 @@ def _grants(scope: str) -> tuple[tuple[Activity, str], ...]:
     for item in scope.split():
         name, colon, path = item.partition(":")
         if colon and path.startswith("/") and name in _ACTIVITIES:
-            grants.append((_ACTIVITIES[name], path.rstrip("/") or "/"))
+            grants.append((_ACTIVITIES[name], (prefix + path).rstrip("/") or "/"))
     return tuple(grants)
 
 

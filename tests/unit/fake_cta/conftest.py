@@ -87,14 +87,14 @@ class Wire:
         head = "\r\n".join([lines[0], f"Host: {self.host}", *lines[1:], "", ""])
         self.socket.sendall(head.encode() + body)
 
-    def receive(self) -> tuple[str, dict[str, str], bytes]:
-        """Return status line, headers by lower-case name, and body of the next answer."""
+    def receive(self, length: int | None = None) -> tuple[str, dict[str, str], bytes]:
+        """Return status line, headers by lower-case name, and body of the next answer, or the begin of it."""
         status = self.file.readline().decode().strip()
         headers = {}
         while line := self.file.readline().decode().strip():
             name, _, value = line.partition(": ")
             headers[name.lower()] = value
-        return status, headers, self.file.read(int(headers.get("content-length", "0")))
+        return status, headers, self.file.read(int(headers.get("content-length", "0")) if length is None else length)
 
     def is_closed(self) -> bool:
         """Wait for the server's end of the connection, or for more from it."""

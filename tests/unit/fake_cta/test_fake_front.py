@@ -162,6 +162,7 @@ def test_the_log_can_be_read_while_it_grows(fake_cta: FakeCta) -> None:
     counts = []
     while any(thread.is_alive() for thread in threads):
         counts.append(len(fake_cta.requests))
+        time.sleep(0.001)  # lets the other threads run
     for thread in threads:
         thread.join()
 

@@ -124,6 +124,8 @@ def test_allprop_gives_what_exists_but_no_checksums(fake_cta: FakeCta, ask: Aske
     assert CHECKSUMS not in found
     assert found[f"{D}getcontentlength"].text == "5"
     assert found[f"{D}displayname"].text == "x"
+    assert found["{http://srm.lbl.gov/StorageResourceManager}AccessLatency"].text == "ONLINE"
+    assert found["{http://srm.lbl.gov/StorageResourceManager}RetentionPolicy"].text == "REPLICA"
     assert (found[f"{D}creationdate"].text or "").endswith("Z")
 
 

@@ -169,6 +169,27 @@ def test_a_put_without_any_length_makes_an_empty_file(fake_cta: FakeCta) -> None
     assert fake_cta.get("/x") == b""
 
 
+def test_a_put_without_any_length_to_a_pool_makes_an_empty_file_too(fake_cta: FakeCta, ask: Asker) -> None:
+    location = ask.redirected("PUT", "/x")
+    with Wire(fake_cta, location) as wire:
+        wire.send(f"PUT /{location.split('/', 3)[3]} HTTP/1.1")
+        status, _, body = wire.receive()
+
+    assert (status, body) == ("HTTP/1.1 201 Created", b"0 bytes uploaded\r\n")
+    assert fake_cta.get("/x") == b""
+
+
+def test_an_error_of_a_pools_disk_is_500(tmp_path: Path) -> None:
+    with FakeCta(root=tmp_path) as cta, asking(cta) as ask:
+        cta.put("/first", b"1")
+        location = ask.redirected("PUT", "/x")
+        (incoming,) = tmp_path.glob(".fakecta-*")
+        incoming.rmdir()
+        answer = ask.at("PUT", location, data=b"hello")
+
+    assert (answer.status_code, answer.reason) == (500, "No such file or directory")
+
+
 def test_if_none_match_star_refuses_an_existing_name_and_keeps_it(fake_cta: FakeCta, ask: Asker) -> None:
     statuses = [ask("PUT", "/x", {"If-None-Match": "*"}, data=data).status_code for data in (b"1", b"2")]
 

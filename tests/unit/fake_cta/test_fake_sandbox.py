@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import requests
 
+from ctadata_providers.errors import ConfigError
 from ctadata_providers.testing import sandbox
 
 
@@ -70,6 +71,21 @@ def test_the_settings_are_shell_lines_and_the_token_is_in_a_private_file(tmp_pat
     assert announced.token.count(".") == 2
     assert announced.token not in announced.getvalue()
     assert not Path(announced.exports["BEARER_TOKEN_FILE"]).exists()
+
+
+def test_faults_are_switched_on_from_text(tmp_path: Path) -> None:
+    (tmp_path / sandbox.NIGHT).mkdir(parents=True)
+    announced = run(tmp_path, faults=["broken-listing:after=20", "forbidden:method=PUT"])
+
+    assert announced.listing == '<?xml version="1.0" '
+
+
+def test_an_unknown_fault_is_refused_before_anything_is_served(tmp_path: Path) -> None:
+    stream = io.StringIO()
+
+    with pytest.raises(ConfigError, match="unknown fault"):
+        sandbox.serve(tmp_path, faults=["rest"], stream=stream)
+    assert stream.getvalue() == ""
 
 
 @pytest.mark.parametrize("as_folder", [True, False])

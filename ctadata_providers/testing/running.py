@@ -1,0 +1,157 @@
+"""The servers of a data centre: how they are made, and the thread in which they run."""
+
+import asyncio
+import tempfile
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from ctadata_providers.testing.bans import Bans
+from ctadata_providers.testing.door import Door, Manners
+from ctadata_providers.testing.faults import Faults
+from ctadata_providers.testing.logins import Logins
+from ctadata_providers.testing.pki import Pki, make_pki
+from ctadata_providers.testing.pool import Pool
+from ctadata_providers.testing.requestlog import RequestLog
+from ctadata_providers.testing.storage import Storage
+
+_START_SECONDS = 10.0
+_STOP_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a data centre is made of.
+
+    Attributes:
+        root: The folder to serve; None for a temporary one.
+        quota: Bytes that all files may have together, None for no limit.
+        host: The name in the URLs.
+        port: The door's port, 0 for any free one.
+        tls: Whether the door speaks HTTPS.
+        pool_tls: Whether the pools do.
+        pools: How many there are.
+        logins: Who tells who asks.
+        bans: Who is blocked; None for nobody ever.
+        manners: How the door behaves.
+        log: Where requests are entered.
+        faults: What goes wrong.
+        clock: Gives the time in seconds.
+    """
+
+    root: Path | None
+    quota: int | None
+    host: str
+    port: int
+    tls: bool
+    pool_tls: bool
+    pools: int
+    logins: Logins
+    bans: Bans | None
+    manners: Manners
+    log: RequestLog
+    faults: Faults
+    clock: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Storage and servers of a data centre, and what closes them.
+
+    Attributes:
+        storage: The namespace and the bytes.
+        pools: The pools.
+        door: The door.
+        pki: The certificate authority; None without TLS.
+        folder: A temporary folder for certificates; None without TLS.
+        stack: What closes all of it.
+    """
+
+    storage: Storage
+    pools: list[Pool]
+    door: Door
+    pki: Pki | None
+    folder: Path | None
+    stack: ExitStack
+
+    @property
+    def ca_file(self) -> Path | None:
+        """The certificate authority to trust, a PEM file; None without TLS."""
+        return self.folder and self.folder / "ca.pem"
+
+
+def build(plan: Plan) -> Parts:
+    """Make the parts of a data centre, and undo what was made when one fails."""
+    pki = make_pki(plan.host) if plan.tls else None
+    with ExitStack() as stack:
+        folder = None
+        if pki:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fakecta-ca-")))
+            (folder / "ca.pem").write_bytes(pki.ca_pem)
+        storage = stack.enter_context(closing(Storage(plan.root, quota=plan.quota, clock=plan.clock)))
+        pools = [stack.enter_context(closing(_pool(plan, storage, pki))) for _ in range(plan.pools)]
+        door = Door(
+            storage,
+            pools,
+            logins=plan.logins,
+            bans=plan.bans,
+            manners=plan.manners,
+            host=plan.host,
+            port=plan.port,
+            tls=pki.door_context if pki else None,
+            log=plan.log,
+            faults=plan.faults,
+        )
+        stack.enter_context(closing(door))
+        door.lift_bans()
+        return Parts(storage, pools, door, pki, folder, stack.pop_all())
+
+
+def _pool(plan: Plan, storage: Storage, pki: Pki | None) -> Pool:
+    return Pool(
+        storage,
+        # Pools without TLS are named by their bare address (dCache: HttpTransferService).
+        host=plan.host if plan.pool_tls else "127.0.0.1",
+        tls=pki.server_context if pki and plan.pool_tls else None,
+        log=plan.log,
+        faults=plan.faults,
+        version=plan.manners.major,
+        patience=plan.manners.patience,
+        clock=plan.clock,
+    )
+
+
+class Running:
+    """The thread with the event loop of all servers."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="FakeCta", daemon=True)
+        self._thread.start()
+        self._ready.wait(_START_SECONDS)
+
+    def stop(self) -> None:
+        """Stop the servers and remove what is temporary."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(_STOP_SECONDS)
+        self.parts.stack.close()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        finally:
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        servers = [*self.parts.pools, self.parts.door]
+        for server in servers:
+            await server.start()
+        self._ready.set()
+        await self._stop.wait()
+        await asyncio.gather(*(server.stop() for server in servers))
