@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 READY := $(VENV)/.ready
 
 
-.PHONY: help demo test test-real lint format bench docs lock clean
+.PHONY: help demo test test-real fuzz soak lint format bench docs lock clean
 help: ## Tell what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -14,11 +14,19 @@ demo: $(READY) ## Run the example analysis in both engines on a data centre in o
 	$(BIN)/ctadata demo
 
 test: $(READY) ## Run the tests that need no system packages
-	$(BIN)/python -m pytest -m "not real"
+	$(BIN)/python -m pytest -m "not real and not soak"
 
 test-real: $(READY) ## Run the tests on real servers and engines (Debian packages)
 	sh tests/real/install.sh
 	$(BIN)/python -m pytest -m real tests/real
+
+fuzz: $(READY) ## Throw made-up answers at the parsers for a minute
+	$(BIN)/python -m tests.fuzz --seconds 60
+
+FUZZ_SECONDS ?= 1800
+soak: $(READY) ## Full sizes, minutes to hours: fuzz for FUZZ_SECONDS, and the tests marked soak
+	$(BIN)/python -m pytest -m soak --timeout 3600
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 lint: $(READY) ## Check style, types and layers
 	$(BIN)/ruff format --check .

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ctadata_providers.client import CtaClient, FileInfo, TransferResult, TreeResult
+    from ctadata_providers.client import CtaClient, Failure, FileInfo, TransferResult, TreeResult
     from ctadata_providers.config import Config
     from ctadata_providers.errors import (
         AlreadyExistsError,
@@ -38,6 +38,7 @@ __all__ = [
     "CredentialError",
     "CtaClient",
     "CtaError",
+    "Failure",
     "FileInfo",
     "IntegrityError",
     "IsADirError",
@@ -56,6 +57,7 @@ __all__ = [
 _HOMES = {
     "Config": "config",
     "CtaClient": "client",
+    "Failure": "client",
     "FileInfo": "client",
     "TransferResult": "client",
     "TreeResult": "client",

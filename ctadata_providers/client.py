@@ -1,17 +1,13 @@
 """The front: what a user, a workflow engine or a notebook calls."""
 
 import os
-import threading
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
 
 from ctadata_providers import transfer, uri
-from ctadata_providers.backends import Backend, ChecksumBackend, FileInfo, RenameBackend, open_backend
+from ctadata_providers.backends import ChecksumBackend, FileInfo
 from ctadata_providers.checksum import canonical_algorithm
-from ctadata_providers.config import Config
 from ctadata_providers.errors import (
     AlreadyExistsError,
     ConfigError,
@@ -19,17 +15,17 @@ from ctadata_providers.errors import (
     NotADirError,
     NotFoundError,
     PermissionDeniedError,
-    StorageError,
-    UnsupportedError,
 )
-from ctadata_providers.globbing import expand
+from ctadata_providers.globbing import find
+from ctadata_providers.mirroring import Mirroring, local_path
+from ctadata_providers.patterns import Selection
 from ctadata_providers.session.tasks import run
-from ctadata_providers.transfer import Context, Progress, TransferResult, TreeResult
+from ctadata_providers.transfer import Failure, OnError, OnUnlisted, Progress, TransferResult, TreeResult
 
-__all__ = ["CtaClient", "FileInfo", "TransferResult", "TreeResult"]
+__all__ = ["CtaClient", "Failure", "FileInfo", "TransferResult", "TreeResult"]
 
 
-class CtaClient:
+class CtaClient(Mirroring):
     """A CTA storage: listings, transfers, and what else one does with files.
 
     A path is a plain one (`lst/DL3`, `/lst/DL3`) or an address (`cta://lst/DL3`); what cannot be one is a
@@ -42,23 +38,6 @@ class CtaClient:
     Every method raises the errors of `ctadata_providers.errors` by meaning.
     """
 
-    def __init__(self, config: Config | None = None, **settings: Any) -> None:
-        self._given = config
-        self._settings = settings
-        self._lock = threading.Lock()
-        self._context: Context | None = None
-        self._config: Config | None = None
-
-    @property
-    def config(self) -> Config:
-        """The settings, resolved at the first use."""
-        if self._config is None:
-            with self._lock:
-                if self._config is None:
-                    given, settings = self._given, self._settings
-                    self._config = given.with_settings(**settings) if given else Config.from_env(**settings)
-        return self._config
-
     def list_dir(self, path: str) -> Iterator[FileInfo]:
         """Give the entries of a folder as they arrive, in the server's order, from one listing.
 
@@ -70,25 +49,50 @@ class CtaClient:
         folder = self._path(path)
         return (info for info in self._backend.list_dir(folder) if not transfer.is_part(info.name))
 
-    def walk(self, path: str) -> Iterator[FileInfo]:
+    def walk(
+        self,
+        path: str,
+        *,
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        on_error: OnUnlisted | None = None,
+    ) -> Iterator[FileInfo]:
         """Give everything below a folder as listings arrive, a folder before what is in it.
 
-        Raises:
-            NotFoundError: When it does not exist.
-            NotADirError: When it is a file.
-        """
-        return transfer.walk(self._backend, self._path(path))
+        Several folders are listed at once; the order does not depend on that.
 
-    def glob(self, pattern: str) -> Iterator[FileInfo]:
+        Args:
+            path: The folder.
+            include: Patterns of what is taken, with the folders on the way; none takes all. A pattern without `/`
+                matches a name at any depth, one with `/` the path from the folder, one that ends in `/` folders only;
+                what matches a folder covers all below it (`ctadata_providers.patterns`).
+            exclude: Patterns of what is left out, also of what is included; an excluded folder is not listed.
+            on_error: Called with the path and the error of each folder that cannot be listed, which is passed over.
+
+        Raises:
+            NotFoundError: When it does not exist, without `on_error`.
+            NotADirError: When it is a file, without `on_error`.
+            ConfigError: When a pattern cannot be used.
+        """
+        selection = Selection.of(include, exclude)
+        return transfer.walk(self._backend, self._path(path), selection=selection, on_error=on_error)
+
+    def glob(self, pattern: str, *, exclude: Iterable[str] = ()) -> Iterator[FileInfo]:
         """Give what matches a pattern: `*`, `?` and `[..]` within a name, `**` for any number of folders.
 
-        Names that begin with a dot match only a pattern that does. In a folder, matches come in the order of their
-        names. A literal `*`, `?` or `[` is written `[*]`, `[?]`, `[[]`.
+        Names that begin with a dot match only a pattern that does. In a folder matches come in the order of their
+        names. A path that exists as it is written is no pattern; to be sure, write a literal `*`, `?` or `[` as `[*]`,
+        `[?]`, `[[]`.
+
+        Args:
+            pattern: The pattern; one that ends in `/` matches folders only.
+            exclude: Patterns, as for `walk`, of what is left out below the last folder before the first magic element.
 
         Raises:
             NotFoundError: When a folder before the first magic element does not exist.
         """
-        return expand(self._backend, self._path(pattern) + ("/" if uri.parse(pattern).is_folder else ""))
+        path, selection = self._path(pattern), Selection.of(exclude=exclude)
+        return find(self._backend, path + ("/" if uri.parse(pattern).is_folder else ""), selection=selection)
 
     def stat(self, path: str) -> FileInfo:
         """Tell about one file or folder.
@@ -166,7 +170,7 @@ class CtaClient:
             raise IsADirError(
                 f"cannot upload to {remote}: it names a folder", path=path, remedy="give the name of a file in it"
             )
-        return run(transfer.upload(self._transfers, _local(local), path, overwrite=overwrite, progress=progress))
+        return run(transfer.upload(self._transfers, local_path(local), path, overwrite=overwrite, progress=progress))
 
     def download_many(
         self, files: Iterable[tuple[FileInfo, Path]], *, overwrite: bool = True, progress: Progress | None = None
@@ -194,27 +198,78 @@ class CtaClient:
         return transfer.as_ended(tasks, context.max_parallel)
 
     def download_tree(
-        self, remote: str, local: Path | str, *, overwrite: bool = True, progress: Progress | None = None
+        self,
+        remote: str,
+        local: Path | str,
+        *,
+        overwrite: bool = True,
+        progress: Progress | None = None,
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        on_error: OnError = "stop",
     ) -> TreeResult:
-        """Download everything below a folder into a local folder, which is made; the first error stops it.
+        """Download everything below a folder into a local folder, which is made; several files at once.
+
+        Args:
+            remote: The folder.
+            local: The local folder.
+            overwrite: Whether local files may be replaced.
+            progress: As for `download`, over all files.
+            include: As for `walk`.
+            exclude: As for `walk`.
+            on_error: `stop`: the first error, in the order of the tree, ends it and is raised; what is whole stays.
+                `continue`: the others go on, and `failures` of the result tells all, by path; only what no other file
+                would survive is raised (a wrong setting, a refused credential, no space left).
 
         Raises:
             NotADirError: When either is a file.
             StorageError: When a name would leave the local folder.
         """
-        path = self._path(remote)
-        return transfer.download_tree(self._transfers, path, _local(local), overwrite=overwrite, progress=progress)
+        return transfer.download_tree(
+            self._transfers,
+            self._path(remote),
+            local_path(local),
+            overwrite=overwrite,
+            progress=progress,
+            selection=Selection.of(include, exclude),
+            on_error=on_error,
+        )
 
     def upload_tree(
-        self, local: Path | str, remote: str, *, overwrite: bool = True, progress: Progress | None = None
+        self,
+        local: Path | str,
+        remote: str,
+        *,
+        overwrite: bool = True,
+        progress: Progress | None = None,
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        on_error: OnError = "stop",
     ) -> TreeResult:
-        """Upload everything below a local folder into a folder, which is made; the first error stops it.
+        """Upload everything below a local folder into a folder, which is made; several files and folders at once.
+
+        Args:
+            local: The local folder; symbolic links are followed.
+            remote: The folder.
+            overwrite: Whether remote files may be replaced.
+            progress: As for `upload`, over all files.
+            include: As for `walk`; with it only folders are made in which something is taken.
+            exclude: As for `walk`.
+            on_error: As for `download_tree`.
 
         Raises:
+            NotFoundError: When there is no such local folder.
             NotADirError: When either is a file.
         """
-        path = self._path(remote)
-        return transfer.upload_tree(self._transfers, _local(local), path, overwrite=overwrite, progress=progress)
+        return transfer.upload_tree(
+            self._transfers,
+            local_path(local),
+            self._path(remote),
+            overwrite=overwrite,
+            progress=progress,
+            selection=Selection.of(include, exclude),
+            on_error=on_error,
+        )
 
     def remove(self, path: str, *, recursive: bool = False) -> None:
         """Remove a file or an empty folder; with `recursive` also all that a folder holds, deepest first.
@@ -244,27 +299,10 @@ class CtaClient:
             UnsupportedError: When the server cannot rename to that name.
         """
         old, new = self._path(source), self._path(target)
-        backend = self._backend
         info = self.stat(source)
         if uri.parse(target).is_folder and not info.is_dir:
             raise IsADirError(f"cannot move {old} to {target}: it names a folder", path=new, remedy="give the new name")
-        if new == old or new.startswith(old + "/") or old == "/":
-            raise StorageError(
-                f"cannot move {old} to {new}: that is itself or inside it", path=old, remedy="name another target"
-            )
-        existing = transfer.stat_or_none(backend, new)
-        if existing is not None and existing.is_dir:
-            raise IsADirError(f"cannot move {old} to {new}: it is a folder", path=new, remedy="give the new name in it")
-        if existing is not None and (not overwrite or info.is_dir):
-            raise AlreadyExistsError(
-                f"cannot move {old} to {new}: it exists", path=new, remedy="remove it first, or allow overwriting"
-            )
-        transfer.require_folder(self._backend, uri.split(new)[0], f"cannot move {old} to {new}")
-        if not isinstance(backend, RenameBackend) or not backend.can_rename(new):
-            raise UnsupportedError(
-                f"the server cannot rename {old} to {new}", path=new, remedy="download, upload, and remove the old one"
-            )
-        backend.rename(old, new, overwrite=existing is not None, is_dir=info.is_dir)
+        transfer.move(self._backend, info, new, overwrite=overwrite)
 
     def make_dir(self, path: str, *, parents: bool = False, exist_ok: bool = False) -> None:
         """Make a folder.
@@ -326,71 +364,13 @@ class CtaClient:
             raise ConfigError("your own folder is not known", remedy="set home (CTA_HOME), e.g. /lst/users/alice")
         return self.config.home
 
-    def close(self) -> None:
-        """Close idle connections; the client can still be used."""
-        if self._context is not None:
-            self._context.backend.close()
-            self._context.cleaner.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Connections and secrets stay here: the other process resolves its own.
-        return {"given": self._given, "settings": {k: v for k, v in self._settings.items() if k not in _UNPICKLED}}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        CtaClient.__init__(self, state["given"], **state["settings"])
-
-    @property
-    def _transfers(self) -> Context:
-        if self._context is None:
-            config = self.config
-            with self._lock:
-                if self._context is None:
-                    self._context = Context.of(open_backend(config), config)
-        return self._context
-
-    @property
-    def _backend(self) -> Backend:
-        return self._transfers.backend
-
-    def _path(self, text: str) -> str:
-        """Return the path of an address that belongs to this client.
-
-        Raises:
-            ConfigError: When it is not usable, or names another profile.
-        """
-        address = uri.parse(text)
-        if address.name is not None and address.name != self.config.profile:
-            raise ConfigError(
-                f"{text} names the profile '{address.name}', this client has '{self.config.profile}'",
-                path=text,
-                remedy=f"make a client with profile='{address.name}'",
-            )
-        return address.path
-
-
-_UNPICKLED = frozenset({"token", "on_token"})
-
 
 def _local_file(local: Path | str) -> Path:
     if str(local).endswith(os.sep):
         raise IsADirError(
             f"cannot write {local}: it names a folder", path=local, remedy="give the name of a file in it"
         )
-    return _local(local)
-
-
-def _local(local: Path | str) -> Path:
-    if "\0" in str(local):
-        raise ConfigError(f"not a usable local path: {str(local)!r}: a NUL is in it", remedy="name a file without it")
-    return Path(local)
+    return local_path(local)
 
 
 def _guarded(path: str) -> PermissionDeniedError:

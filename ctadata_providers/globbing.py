@@ -1,112 +1,85 @@
-"""Patterns for remote paths."""
+"""Remote paths that match a pattern."""
 
-import re
-from collections.abc import Iterator
-from fnmatch import translate
+from collections.abc import Iterable, Iterator
+from contextlib import closing, suppress
+from functools import partial
+from itertools import takewhile
 
 from ctadata_providers.backends import Backend, FileInfo
-from ctadata_providers.errors import NotADirError, NotFoundError
-from ctadata_providers.transfer import is_part
-
-_MAGIC = re.compile(r"[*?\[]")
-
-
-def has_magic(text: str) -> bool:
-    """Tell whether a path is a pattern.
-
-    >>> has_magic("lst/*.fits"), has_magic("lst/a.fits")
-    (True, False)
-    """
-    return _MAGIC.search(text) is not None
+from ctadata_providers.errors import NotADirError, NotFoundError, UnsupportedError
+from ctadata_providers.patterns import EVERYTHING, PathPattern, Places, Selection, has_magic
+from ctadata_providers.transfer import Listings, is_part
 
 
-def escape(text: str) -> str:
-    """Return a pattern that matches a path literally.
+def find(backend: Backend, pattern: str, *, selection: Selection = EVERYTHING) -> Iterator[FileInfo]:
+    """Give what matches as `expand` does, but a path that exists as it is written is no pattern."""
+    literal = None
+    if has_magic(pattern):
+        with suppress(NotFoundError, NotADirError, UnsupportedError):  # XRootD looks for no name with '?'
+            literal = backend.stat(pattern.rstrip("/"))
+    if literal is None:
+        yield from expand(backend, pattern, selection=selection)
+    elif literal.is_dir or not pattern.endswith("/"):
+        yield literal
 
-    >>> escape("run[1].fits")
-    'run[[]1].fits'
-    """
-    return _MAGIC.sub(lambda match: f"[{match.group()}]", text)
 
+def expand(backend: Backend, pattern: str, *, selection: Selection = EVERYTHING) -> Iterator[FileInfo]:
+    """Give what matches an absolute pattern, each once; a last `/` means folders only.
 
-def expand(backend: Backend, pattern: str) -> Iterator[FileInfo]:
-    """Give what matches an absolute pattern, in each folder in the order of the names; a last `/` means folders only.
+    In a folder matches come by their names, then those below each of its folders. Several folders are looked into at
+    once, each at most once; where only names without magic can follow, they are asked for, and the folder not listed.
+
+    Args:
+        backend: Where.
+        pattern: Names that begin with a dot match only an element that does.
+        selection: What is taken, by the path from the last folder before the first magic element.
 
     Raises:
         NotFoundError: When a folder before the first magic element does not exist.
     """
-    segments = [s for s in pattern.split("/") if s]
-    given: set[str] = set()
-    repeats = segments.count("**") > 1
-    for info in _expand(backend, segments):
-        if (not repeats or info.path not in given) and (info.is_dir or not pattern.endswith("/")):
-            yield info
-        if repeats:
-            given.add(info.path)
-
-
-def _expand(backend: Backend, segments: list[str]) -> Iterator[FileInfo]:
-    literal: list[str] = []
-    while segments and not has_magic(segments[0]):
-        literal.append(segments.pop(0))
+    elements = [element for element in pattern.split("/") if element]
+    literal = list(takewhile(lambda element: not has_magic(element), elements))
     start = "/" + "/".join(literal)
-    if not segments:
-        try:
-            yield backend.stat(start)
-        except NotFoundError:
-            return
+    only_folders = pattern.endswith("/")
+    if len(literal) == len(elements):
+        yield from (info for info in _looked_up(backend, [start]) if info.is_dir or not only_folders)
         return
-    yield from _matches(backend, start, segments)
+    rest = PathPattern(elements[len(literal) :], hidden=False)
+    top = start.rstrip("/") + "/"
+    with closing(Listings()) as listings:
+        todo = [(rest.start, listing) for listing in listings.announce([partial(backend.list_dir, start)])]
+        while todo:
+            places, listing = todo.pop()
+            below: list[tuple[str, Places]] = []
+            for info, after in _fitting(listing.entries(), rest, places):
+                relative = info.path.removeprefix(top)
+                matched = after.matched and (info.is_dir or not only_folders)
+                if matched and selection.takes(relative, is_dir=info.is_dir):
+                    yield info
+                if info.is_dir and after.following and selection.enters(relative):
+                    below.append((info.path, after))
+            begun = listings.announce(partial(_entries, backend, folder, rest, after) for folder, after in below)
+            todo += reversed([(after, inner) for (_, after), inner in zip(below, begun, strict=True)])
+            listings.finish(listing)
 
 
-def _matches(
-    backend: Backend, folder: str, segments: list[str], entries: list[FileInfo] | None = None
-) -> Iterator[FileInfo]:
-    """Give what matches the segments below a folder, whose entries may be known already."""
-    head, *rest = segments
-    if head == "**":
-        yield from _any_depth(backend, folder, rest)
-        return
-    if not has_magic(head):
-        yield from _literal(backend, folder, head, rest)
-        return
-    fits = re.compile(translate(head)).fullmatch
-    for info in _entries(backend, folder) if entries is None else entries:
-        if not fits(info.name) or (info.name.startswith(".") and not head.startswith(".")):
-            continue
-        if not rest:
+def _fitting(entries: Iterable[FileInfo], pattern: PathPattern, places: Places) -> list[tuple[FileInfo, Places]]:
+    """Return, by their names, the entries of a folder that match or may have something below that does."""
+    stepped = ((info, pattern.step(places, info.name)) for info in entries if not is_part(info.name))
+    fitting = [(info, after) for info, after in stepped if after.matched or (info.is_dir and after.following)]
+    return sorted(fitting, key=lambda pair: pair[0].path)
+
+
+def _entries(backend: Backend, folder: str, pattern: PathPattern, places: Places) -> Iterator[FileInfo]:
+    """Give the entries of a folder, as far as they can matter."""
+    names = pattern.literals(places)
+    if names is None:
+        return backend.list_dir(folder)
+    return _looked_up(backend, [f"{folder.rstrip('/')}/{name}" for name in names])
+
+
+def _looked_up(backend: Backend, paths: Iterable[str]) -> Iterator[FileInfo]:
+    for path in paths:
+        with suppress(NotFoundError, NotADirError):
+            info = backend.stat(path)
             yield info
-        elif info.is_dir:
-            yield from _matches(backend, info.path, rest)
-
-
-def _any_depth(backend: Backend, folder: str, rest: list[str]) -> Iterator[FileInfo]:
-    """Give what matches the rest in a folder and in every folder below it; a last `**` gives all of it."""
-    while rest and rest[0] == "**":
-        rest = rest[1:]
-    entries = _entries(backend, folder)
-    if rest:
-        yield from _matches(backend, folder, rest, entries)
-    for info in entries:
-        if info.name.startswith("."):
-            continue
-        if not rest:
-            yield info
-        if info.is_dir:
-            yield from _any_depth(backend, info.path, rest)
-
-
-def _literal(backend: Backend, folder: str, name: str, rest: list[str]) -> Iterator[FileInfo]:
-    try:
-        info = backend.stat(f"{folder.rstrip('/')}/{name}")
-    except (NotFoundError, NotADirError):
-        return
-    if not rest:
-        yield info
-    elif info.is_dir:
-        yield from _matches(backend, info.path, rest)
-
-
-def _entries(backend: Backend, folder: str) -> list[FileInfo]:
-    entries = (info for info in backend.list_dir(folder) if not is_part(info.name))
-    return sorted(entries, key=lambda info: info.path)

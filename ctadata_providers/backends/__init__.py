@@ -3,6 +3,7 @@
 from ctadata_providers.backends.base import (
     Backend,
     ChecksumBackend,
+    ClockBackend,
     FileInfo,
     ReadResult,
     RenameBackend,
@@ -10,7 +11,16 @@ from ctadata_providers.backends.base import (
 )
 from ctadata_providers.config import Config
 
-__all__ = ["Backend", "ChecksumBackend", "FileInfo", "ReadResult", "RenameBackend", "WriteResult", "open_backend"]
+__all__ = [
+    "Backend",
+    "ChecksumBackend",
+    "ClockBackend",
+    "FileInfo",
+    "ReadResult",
+    "RenameBackend",
+    "WriteResult",
+    "open_backend",
+]
 
 
 def open_backend(config: Config) -> Backend:

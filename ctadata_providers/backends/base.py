@@ -165,3 +165,11 @@ class ChecksumBackend(Protocol):
 
     def checksum(self, path: str, algorithm: str) -> Mapping[str, str]:
         """Ask for a checksum; the answer may hold another algorithm, or nothing when the server offers none."""
+
+
+@runtime_checkable
+class ClockBackend(Protocol):
+    """A backend whose server tells the time."""
+
+    def clock_ahead(self) -> float | None:
+        """Tell how many seconds the server's clock was ahead of ours at its last answer; None when it never told."""

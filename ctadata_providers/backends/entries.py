@@ -1,7 +1,7 @@
 """What an entry of a listing means: its name within the folder, and what is told of it."""
 
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from ctadata_providers.backends.base import FileInfo
 from ctadata_providers.backends.propfind import Entry
@@ -36,19 +36,23 @@ def entry_name(href: str, folder: str, place: Place) -> str | None:
     if href.startswith(("http://", "https://")):
         try:
             foreign = origin(href) != origin(place.door_url)
-            raw = urlsplit(href).path
         except ValueError as error:
             raise _hostile(href, folder) from error
         if foreign:
             raise _hostile(href, folder)
-    literal = raw if place.literal_hrefs else unquote(raw, errors="surrogateescape")
+        raw = "/" + href.split("/", 3)[-1]  # as it stands: urlsplit would drop line ends
     inside = (place.base_path.rstrip("/") + folder).rstrip("/")
-    if literal.rstrip("/") == inside:
+    if _decoded(raw.rstrip("/"), place) == inside:
         return None
-    parent, _, name = literal.removesuffix("/").rpartition("/")
-    if parent != inside or segment_fault(name):
+    parent, _, last = raw.removesuffix("/").rpartition("/")
+    name = _decoded(last, place)  # after the cut: an encoded slash is no separator
+    if _decoded(parent, place) != inside or segment_fault(name):
         raise _hostile(href, folder)
     return name
+
+
+def _decoded(text: str, place: Place) -> str:
+    return text if place.literal_hrefs else unquote(text, errors="surrogateescape")
 
 
 def file_info(entry: Entry, path: str) -> FileInfo:
@@ -71,7 +75,7 @@ def number(text: str) -> int | None:
     >>> number("42"), number("-1")
     (42, None)
     """
-    return int(text) if text.isdecimal() and len(text) < 20 else None
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
 
 
 def _hostile(href: str, folder: str) -> StorageError:

@@ -19,12 +19,14 @@ BODY = (
 """The properties by name: dCache tells checksums only so, and finds all properties expensive."""
 
 MAX_RESPONSE_CHARACTERS = 256 * 1024
-SLICE = 64 * 1024
 MAX_RESPONSE_BYTES = 1024 * 1024
+MAX_DEPTH = 64
+MAX_NAMES = 1000
+"""Most names and prefixes that the elements of an answer may have: servers use some dozen, and expat keeps each."""
 _SEPARATOR = "}"
-_RESPONSE, _HREF, _PROPSTAT, _STATUS, _COLLECTION, _RESOURCETYPE, _MULTISTATUS = (
+_RESPONSE, _HREF, _PROPSTAT, _PROP, _STATUS, _COLLECTION, _RESOURCETYPE, _MULTISTATUS = (
     f"{DAV}{_SEPARATOR}{name}"
-    for name in ("response", "href", "propstat", "status", "collection", "resourcetype", "multistatus")
+    for name in ("response", "href", "propstat", "prop", "status", "collection", "resourcetype", "multistatus")
 )
 _KEPT = {
     f"{DAV}{_SEPARATOR}getcontentlength": "size",
@@ -34,6 +36,16 @@ _KEPT = {
     f"{DCACHE}{_SEPARATOR}Checksums": "checksums",
     f"{SRM}{_SEPARATOR}FileLocality": "locality",
 }
+_NOTHING: frozenset[str] = frozenset()
+_INSIDE = {
+    _MULTISTATUS: frozenset({_RESPONSE}),
+    _RESPONSE: frozenset({_HREF, _PROPSTAT}),
+    _PROPSTAT: frozenset({_STATUS, _PROP}),
+    _PROP: frozenset({*_KEPT, _RESOURCETYPE}),
+    _RESOURCETYPE: frozenset({_COLLECTION}),
+}
+"""What means something within what (RFC 4918): elsewhere the same name is another thing, as the href of a lock."""
+_TEXTS = frozenset({*_KEPT, _HREF, _STATUS})
 
 
 @dataclass(slots=True)
@@ -57,19 +69,22 @@ class _Reader:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.is_multistatus = False
-        self._entry: Entry | None = None
+        self._entry = Entry()
         self._found: dict[str, str] = {}
         self._collection = False
-        self._in_resourcetype = False
         self._status = ""
         self._text: list[str] | None = None
         self._characters = 0
         self._fed_since_entry = 0
-        self.parser = expat.ParserCreate(namespace_separator=_SEPARATOR)
+        self._open = [frozenset({_MULTISTATUS})]  # what may stand within each open element
+        self._names: dict[str, str] = {}
+        self._prefixes: set[str | None] = set()
+        self.parser = expat.ParserCreate(namespace_separator=_SEPARATOR, intern=self._names)
         self.parser.buffer_text = True
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
         self.parser.CharacterDataHandler = self._take_text
+        self.parser.StartNamespaceDeclHandler = self._take_prefix
         self.parser.StartDoctypeDeclHandler = self._refuse
         self.parser.EntityDeclHandler = self._refuse
 
@@ -82,36 +97,49 @@ class _Reader:
     def _refuse(self, *_: object) -> None:
         raise _HostileXml("it declares a document type or entities")
 
+    def _take_prefix(self, prefix: str | None, _: object) -> None:
+        self._prefixes.add(prefix)
+        if len(self._prefixes) > MAX_NAMES:
+            raise _HostileXml("its elements have ever new prefixes")
+
     def _start(self, name: str, _: object) -> None:
-        if name == _RESPONSE:
-            self._entry, self._characters = Entry(), 0
+        if len(self._open) > MAX_DEPTH:
+            raise _HostileXml("its elements are within each other without end")
+        if len(self._names) > MAX_NAMES:
+            raise _HostileXml("its elements have ever new names")
+        if name not in self._open[-1]:
+            self._open.append(_NOTHING)
+            return
+        self._open.append(_INSIDE.get(name, _NOTHING))
+        if name in _TEXTS:
+            self._text = []
         elif name == _PROPSTAT:
             self._found, self._collection, self._status = {}, False, ""
         elif name == _COLLECTION:
-            self._collection = self._collection or self._in_resourcetype
-        elif name == _RESOURCETYPE:
-            self._in_resourcetype = True
+            self._collection = True
+        elif name == _RESPONSE:
+            self._entry, self._characters = Entry(), 0
         elif name == _MULTISTATUS:
             self.is_multistatus = True
-        elif name in _KEPT or name in (_HREF, _STATUS):
-            self._text = []
 
     def _end(self, name: str) -> None:
-        text, self._text = self._text, None
-        if name in _KEPT:
-            self._found[_KEPT[name]] = "".join(text or ()).strip()
-        elif name == _HREF and self._entry is not None:
-            self._entry.href = self._entry.href or "".join(text or ())
-        elif name == _STATUS:
-            self._status = "".join(text or ())
-        elif name == _RESOURCETYPE:
-            self._in_resourcetype = False
-        elif name == _PROPSTAT and self._entry is not None and " 200" in self._status:
-            self._entry.properties |= self._found
-            self._entry.is_dir = self._entry.is_dir or self._collection or self._found.get("iscollection") == "1"
-        elif name == _RESPONSE and self._entry is not None:
-            self.entries.append(self._entry)
-            self._entry = None
+        self._open.pop()
+        if name not in self._open[-1]:
+            return
+        entry = self._entry
+        if name in _TEXTS:
+            text, self._text = "".join(self._text or ()), None
+            if name in _KEPT:
+                self._found[_KEPT[name]] = text.strip()
+            elif name == _STATUS:
+                self._status = text
+            else:
+                entry.href = entry.href or text
+        elif name == _PROPSTAT and self._status.split()[1:2] == ["200"]:
+            entry.properties |= self._found
+            entry.is_dir = entry.is_dir or self._collection or self._found.get("iscollection") == "1"
+        elif name == _RESPONSE:
+            self.entries.append(entry)
 
     def _take_text(self, data: str) -> None:
         self._characters += len(data)
@@ -123,11 +151,6 @@ class _Reader:
 
 class _HostileXml(Exception):
     """The answer is not what any WebDAV server sends."""
-
-
-def slices(body: bytes) -> Iterator[bytes]:
-    """Give a body in pieces, so that an endless entry is found early."""
-    return (body[start : start + SLICE] for start in range(0, len(body), SLICE))
 
 
 def parse(chunks: Iterable[bytes], *, path: str) -> Iterator[Entry]:
@@ -147,6 +170,7 @@ def parse(chunks: Iterable[bytes], *, path: str) -> Iterator[Entry]:
             reader.parser.Parse(chunk or b"", final)
             reader.check_progress(len(chunk or b""))
         except _HostileXml as error:
+            yield from reader.entries
             raise StorageError(
                 f"the listing of {path} is refused: {error}", path=path, remedy="tell the server's operators"
             ) from error

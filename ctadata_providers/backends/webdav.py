@@ -5,15 +5,15 @@ import time
 from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import closing
-from dataclasses import replace
+from itertools import islice
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ctadata_providers.backends import propfind
 from ctadata_providers.backends.base import FileInfo, ReadResult, WriteResult
-from ctadata_providers.backends.entries import Place, entry_name, file_info, number
+from ctadata_providers.backends.entries import Place, entry_name, file_info
+from ctadata_providers.backends.reading import Span, check_range, digests, total_size
 from ctadata_providers.backends.servers import Server, identify, is_plain
-from ctadata_providers.checksum import parse_digests
 from ctadata_providers.config import Config
 from ctadata_providers.errors import (
     AlreadyExistsError,
@@ -31,11 +31,11 @@ from ctadata_providers.session import Request, Response, Session, Sink, Source
 from ctadata_providers.session.tasks import spawn
 from ctadata_providers.uri import split
 
-EXPECT_FROM = 1024 * 1024
-"""Bytes from which an upload asks first: below, the round trip costs more than a refused body."""
 CHECKSUM_TIMEOUT = 2.0
 CHECKSUMS_AT_ONCE = 2
 TRANSFER_DIGEST = "adler32"
+DRAINED = 16
+"""Pieces of an answer that are read behind the entry that was wanted; there is nothing from an honest server."""
 
 
 class WebdavBackend:
@@ -55,21 +55,14 @@ class WebdavBackend:
 
     def stat(self, path: str) -> FileInfo:
         """Tell about one file or folder, by PROPFIND Depth 0."""
-        request = replace(self._propfind(path, self._url(path), depth="0", act="look up"), retried=False)
 
-        def once() -> Response:
+        def once() -> FileInfo:
             try:
-                return self._session.message(request)
-            except TransientError as error:
-                if error.status == 500 and self.server.literal_hrefs and self._is_below_a_file(path):
-                    raise NotFoundError(f"cannot look up {path}: its parent is a file", path=path) from error
-                raise
+                return self._look(path)
+            except StorageError as error:
+                raise self._below_a_file(path, error) from error
 
-        response = self._session.policy.call(once)
-        entry = next(propfind.parse(propfind.slices(response.body), path=path), None)
-        if entry is None:
-            raise StorageError(f"the door tells nothing about {path}", path=path)
-        return file_info(entry, path)
+        return self._session.policy.call(once)
 
     def list_dir(self, path: str) -> Iterator[FileInfo]:
         """Give the entries of a folder as they arrive, by one PROPFIND Depth 1."""
@@ -83,20 +76,21 @@ class WebdavBackend:
                         given = True
                         yield info
                 return
-            except TransientError as error:
-                delay = None if given else self._session.policy.delay(attempt, error)
-                if delay is None:
-                    raise self._explained(path, error) from error
-                attempt += 1
-                log_retry(error, attempt, delay)
-                time.sleep(delay)
             except StorageError as error:
                 if given:
                     raise
                 if not literal and self.server.literal_hrefs:
                     literal = True  # it turns out to be XRootD, which says 404 or 500 for a file with a slash
                     continue
-                raise self._explained(path, error) from error
+                explained = self._explained(path, error)
+                if not isinstance(explained, TransientError):
+                    raise explained from error
+                delay = self._session.policy.delay(attempt, explained)
+                if delay is None:
+                    raise
+                attempt += 1
+                log_retry(explained, attempt, delay)
+                time.sleep(delay)
 
     def read(
         self, path: str, sink: Sink, *, start: int = 0, end: int | None = None, if_match: str | None = None
@@ -190,10 +184,14 @@ class WebdavBackend:
         )
         with self._checksum_slots:
             try:
-                return _digests(self._session.message(request))
+                return digests(self._session.message(request))
             except TransientError:
                 self._checksums_time_out = True
                 return {}
+
+    def clock_ahead(self) -> float | None:
+        """Tell how far the server's clock is ahead of ours, None when it has not told."""
+        return self._session.clock_ahead
 
     def close(self) -> None:
         """Close idle connections."""
@@ -209,19 +207,23 @@ class WebdavBackend:
         if if_match is not None:
             headers["If-Match"] = if_match
 
+        span = None if end is None else Span(path, sink, end - start)
+
         def accept(response: Response) -> Sink:
             if urlsplit(response.url).path.endswith("/"):
                 raise IsADirError(f"cannot download {path}: it is a folder", path=path, remedy="download it as a tree")
             if ranged:
-                _check_range(response, path, start, end)
-            return sink
+                check_range(response, path, start, end)
+            return span or sink
 
         request = self._request("GET", path, "download", headers=headers, accept=accept)
         response = await self._session.exchange(request)
+        if span is not None:
+            span.check_whole()
         return ReadResult(
-            size=_total_size(response),
+            size=total_size(response),
             etag=response.headers.get("etag"),
-            checksums=_digests(response) if "Want-Digest" in headers else {},
+            checksums=digests(response) if "Want-Digest" in headers else {},
             encrypted=response.url.startswith("https://"),
         )
 
@@ -230,7 +232,7 @@ class WebdavBackend:
         headers = {} if overwrite else {"If-None-Match": "*"}
         if server.digest_on_transfer:
             headers["Want-Digest"] = TRANSFER_DIGEST
-        expect = server.redirects_uploads or size >= EXPECT_FROM
+        expect = size >= server.expect_from or (size > 0 and self._session.redirects_uploads)
         request = self._request(
             "PUT",
             path,
@@ -242,15 +244,16 @@ class WebdavBackend:
             expect_wait=server.expect_wait,
         )
         response = await self._session.exchange(request)
-        return WriteResult(checksums=_digests(response) if server.digest_on_transfer else {})
+        return WriteResult(checksums=digests(response) if server.digest_on_transfer else {})
 
     def _list_once(self, path: str) -> Generator[FileInfo, None, None]:
         url = self._url(path)
         if not url.endswith("/") and not self.server.literal_hrefs:
             url += "/"  # Apache redirects a folder without it; XRootD answers 500 for a file with it
         request = self._propfind(path, url, depth="1", act="list")
-        place = Place(self._config.door_url, self._config.base_path, literal_hrefs=self.server.literal_hrefs)
         with self._session.stream(request) as (_, chunks):
+            # Now the server is known; at the first question it was not.
+            place = Place(self._config.door_url, self._config.base_path, literal_hrefs=self.server.literal_hrefs)
             for entry in propfind.parse(chunks, path=path):
                 name = entry_name(entry.href, path, place)
                 if name is not None:
@@ -272,7 +275,8 @@ class WebdavBackend:
 
     def _explained(self, path: str, error: StorageError) -> StorageError:
         """Return a better error for a failed listing: servers answer with anything when it is a file."""
-        if isinstance(error, (NotADirError, PermissionDeniedError)) or error.status in (None, 404):
+        error = self._below_a_file(path, error)
+        if isinstance(error, (NotADirError, PermissionDeniedError, TransientError)) or error.status in (None, 404):
             return error
         try:
             is_file = not self.stat(path).is_dir
@@ -280,15 +284,33 @@ class WebdavBackend:
             return error
         return _no_folder(path) if is_file else error
 
-    def _is_below_a_file(self, path: str) -> bool:
-        """Tell whether the parent is no folder: XRootD answers 500 then."""
-        parent = split(path)[0]
-        if parent == path:
-            return False
-        try:
-            return not self.stat(parent).is_dir
-        except NotFoundError:
-            return True
+    def _below_a_file(self, path: str, error: StorageError) -> StorageError:
+        """Return a better error for a path below a file: XRootD answers 500 then, and Apache 400."""
+        folder = path
+        while folder != "/" and (error.status == 400 or (error.status == 500 and self.server.literal_hrefs)):
+            folder = split(folder)[0]
+            try:
+                if self._look(folder).is_dir:
+                    return error
+            except NotFoundError:
+                pass
+            except StorageError as above:
+                if above.status != error.status:
+                    return error
+                continue  # that is below a file too, or all is wrong there
+            return NotFoundError(f"cannot look up {path}: it is below a file", path=path, remedy="check the path")
+        return error
+
+    def _look(self, path: str) -> FileInfo:
+        """Ask about a path once."""
+        request = self._propfind(path, self._url(path), depth="0", act="look up")
+        with self._session.stream(request) as (_, chunks):
+            entry = next(propfind.parse(chunks, path=path), None)
+            for _ in islice(chunks, DRAINED):  # a connection is used again only when nothing is left on it
+                pass
+        if entry is None or not (entry.is_dir or entry.properties):
+            raise StorageError(f"the door tells nothing about {path}", path=path, remedy="check base_path")
+        return file_info(entry, path)
 
     def _exists(self, path: str) -> bool:
         try:
@@ -336,35 +358,6 @@ class WebdavBackend:
     def _propfind(self, path: str, url: str, *, depth: str, act: str) -> Request:
         headers = {"Depth": depth, "Content-Type": "application/xml; charset=utf-8"}
         return self._request("PROPFIND", path, act, url=url, headers=headers, body=propfind.BODY)
-
-
-def _digests(response: Response) -> dict[str, str]:
-    return parse_digests(v for name, v in response.headers.items() if name in ("digest", "repr-digest"))
-
-
-def _check_range(response: Response, path: str, start: int, end: int | None) -> None:
-    """Make sure that the answer holds the bytes that were asked for.
-
-    Raises:
-        UnsupportedError: When the server sends the whole file instead.
-        TransientError: When it sends other bytes.
-    """
-    if response.status != 206:
-        raise UnsupportedError(f"the server ignores ranges of {path} (it answered {response.status})", path=path)
-    unit, _, rest = response.headers.get("content-range", "").partition(" ")
-    span, _, _ = rest.partition("/")
-    first, _, last = span.partition("-")
-    right = unit == "bytes" and first == str(start) and (end is None or last == str(end - 1))
-    if not right:
-        raise TransientError(f"the server sent other bytes of {path} than {start}-{end}: {span!r}", path=path)
-
-
-def _total_size(response: Response) -> int | None:
-    if response.status == 206:
-        total = response.headers.get("content-range", "").rpartition("/")[2]
-    else:
-        total = response.headers.get("content-length", "")
-    return number(total)
 
 
 def _no_folder(path: str) -> NotADirError:

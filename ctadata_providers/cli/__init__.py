@@ -15,6 +15,8 @@ from ctadata_providers.errors import ConfigError, CtaError
 
 __all__ = ["main"]
 
+_SILENCE = logging.NullHandler()
+"""Stays: what threads that nobody waits for still log after the end of a command would else go to stderr."""
 _DONE, _FAILED, _USAGE = 0, 1, 2
 _INTERRUPTED = 128 + signal.SIGINT
 _NO_READER = 128 + signal.SIGPIPE
@@ -75,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     args = parse(arguments)
-    from ctadata_providers.cli import commands, copies, trials
+    from ctadata_providers.cli import commands, copies, syncing, trials
 
     actions = {
         "list": commands.list_,
@@ -85,6 +87,9 @@ def _run(arguments: Sequence[str]) -> int:
         "mv": commands.mv,
         "mkdir": commands.mkdir,
         "stat": commands.stat,
+        "sync": syncing.sync,
+        "verify": syncing.verify,
+        "clean": syncing.clean,
         "sandbox": trials.sandbox,
         "demo": trials.demo,
     }
@@ -124,6 +129,7 @@ def _log(output: Output) -> Iterator[None]:
     handler.setFormatter(_SafeFormatter("ctadata: %(message)s"))
     before = logger.level
     logger.addHandler(handler)
+    logger.addHandler(_SILENCE)
     logger.setLevel(levels[min(output.verbose, 2)])
     try:
         yield

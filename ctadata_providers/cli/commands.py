@@ -2,12 +2,15 @@
 
 import argparse
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from ctadata_providers import uri
 from ctadata_providers.cli import paths
+from ctadata_providers.cli.options import FLAGS, SETTINGS
 from ctadata_providers.cli.output import Output, describe, utc
-from ctadata_providers.cli.parser import FLAGS, SETTINGS
+from ctadata_providers.errors import CtaError
+from ctadata_providers.transfer import ends_all
 
 if TYPE_CHECKING:
     from ctadata_providers import CtaClient, FileInfo
@@ -30,14 +33,20 @@ def open_client(args: argparse.Namespace, addresses: Iterable[uri.Address]) -> "
     return CtaClient(Config.from_env(**settings))
 
 
-def each(items: Iterable[Item], act: Callable[[Item], None], output: Output) -> int:
+def each(items: Iterable[Item], act: Callable[[Item], None], output: Output, *, stop: bool = False) -> int:
     """Do something with every item, going on past those that fail, as `cp` does.
+
+    Args:
+        items: What there is to do.
+        act: How it is done.
+        output: Where errors are told.
+        stop: Do not go on.
 
     Returns:
         1 when an item failed (its error is printed), else 0.
 
     Raises:
-        CtaError: What no other item would survive either: a wrong setting or credential.
+        CtaError: What no other item would survive either: a wrong setting or credential; with `stop` the first error.
         BrokenPipeError: When nobody reads stdout any more.
     """
     code = 0
@@ -47,17 +56,24 @@ def each(items: Iterable[Item], act: Callable[[Item], None], output: Output) -> 
         except BrokenPipeError:
             raise
         except OSError as error:
+            if stop:
+                raise
             output.error(error)
             code = 1
     return code
 
 
 def gather(
-    client: "CtaClient", addresses: Iterable[uri.Address], output: Output, *, recursive: bool = False
+    client: "CtaClient",
+    addresses: Iterable[uri.Address],
+    output: Output,
+    *,
+    recursive: bool = False,
+    stop: bool = False,
 ) -> "tuple[list[FileInfo], int]":
     """Return what paths and patterns name, and 1 when one of them names nothing, else 0."""
     found: list[FileInfo] = []
-    code = each(addresses, lambda address: found.extend(paths.expand(client, address)), output)
+    code = each(addresses, lambda address: found.extend(paths.expand(client, address)), output, stop=stop)
     return (list(paths.topmost(found)) if recursive else found), code
 
 
@@ -66,25 +82,36 @@ def list_(args: argparse.Namespace, output: Output) -> int:
     addresses = [uri.parse(text) for text in args.paths]
     # Names are short where one folder is listed; else they tell where they are.
     base = addresses[0].path.rstrip("/") + "/" if len(addresses) == 1 else None
+    unlisted: list[str] = []
     with open_client(args, addresses) as client:
 
+        def tell(folder: str, error: CtaError) -> None:
+            if ends_all(error):
+                raise error
+            output.error(error)
+            unlisted.append(folder)
+
+        walk = partial(client.walk, include=args.include, exclude=args.exclude, on_error=tell)
+
         def show(address: uri.Address) -> None:
-            for info in _listing(client, address, recursive=args.recursive):
+            for info in _listing(client, address, walk if args.recursive else None):
                 name = (info.path.removeprefix(base) if base else info.path) + ("/" if info.is_dir else "")
                 output.record(describe(info), f"{_columns(info)} {name}" if args.long else name)
 
-        return each(addresses, show, output)
+        return each(addresses, show, output) or bool(unlisted)
 
 
-def _listing(client: "CtaClient", address: uri.Address, *, recursive: bool) -> "Iterator[FileInfo]":
+def _listing(
+    client: "CtaClient", address: uri.Address, walk: "Callable[[str], Iterator[FileInfo]] | None"
+) -> "Iterator[FileInfo]":
     """Find what a listing shows: what is in a folder named as it is, itself where a file or a pattern is given."""
     tops = paths.expand(client, address)
-    for top in paths.topmost(tops) if recursive else tops:
+    for top in paths.topmost(tops) if walk else tops:
         named = top.path == address.path
         if not (named and top.is_dir):
             yield top
-        if top.is_dir and recursive:
-            yield from client.walk(top.path)
+        if top.is_dir and walk:
+            yield from walk(top.path)
         elif top.is_dir and named:
             yield from client.list_dir(top.path)
 

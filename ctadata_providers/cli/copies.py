@@ -2,23 +2,25 @@
 
 import argparse
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ctadata_providers import uri
 from ctadata_providers.cli import paths
 from ctadata_providers.cli.commands import each, gather, open_client
 from ctadata_providers.cli.output import Output, amount
 from ctadata_providers.cli.progress import progress_bar
-from ctadata_providers.errors import AlreadyExistsError, ConfigError, IsADirError, NotFoundError
+from ctadata_providers.errors import AlreadyExistsError, ConfigError, CtaError, IsADirError, NotFoundError
+from ctadata_providers.transfer import ends_all
 
 if TYPE_CHECKING:
-    from ctadata_providers import CtaClient, FileInfo, TransferResult, TreeResult
+    from ctadata_providers import FileInfo, TransferResult, TreeResult
     from ctadata_providers.transfer import Progress
 
     Files = Generator[tuple[str, Future[TransferResult]], None, None]
@@ -33,14 +35,14 @@ class Copy:
         local: Local path.
         info: What the storage told of it, of a download.
         size: Bytes, None when unknown.
-        tree: Copies it, a folder; None for a file.
+        tree: Copies it, a folder, with `progress`; None for a file.
     """
 
     remote: str
     local: Path
     info: "FileInfo | None" = None
     size: int | None = None
-    tree: "Callable[[Progress | None], TreeResult] | None" = None
+    tree: "Callable[..., TreeResult] | None" = None
 
 
 def get(args: argparse.Namespace, output: Output) -> int:
@@ -48,7 +50,8 @@ def get(args: argparse.Namespace, output: Output) -> int:
     remotes, local = _split_paths(args.paths)
     addresses = [uri.parse(text) for text in remotes]
     with open_client(args, addresses) as client:
-        found, code = gather(client, addresses, output, recursive=args.recursive)
+        stop = args.on_error == "stop"
+        found, code = gather(client, addresses, output, recursive=args.recursive, stop=stop)
         # A pattern means a folder, however many files it finds today.
         several = len(addresses) > 1 or any(info.path != addresses[0].path for info in found)
         folder = paths.local_folder(local, several=several)
@@ -59,16 +62,17 @@ def get(args: argparse.Namespace, output: Output) -> int:
                 raise IsADirError(f"{info.path} is a folder", path=info.path, remedy="add -r to copy all that is in it")
             target = Path(local) if folder is None else folder / info.name
             _claim(str(target), plan)
-            plan[str(target)] = _download(client, info, target, overwrite=not args.no_overwrite)
+            tree = partial(client.download_tree, info.path, target, **_tree_options(args)) if info.is_dir else None
+            plan[str(target)] = Copy(remote=info.path, local=target, info=info, size=info.size, tree=tree)
 
-        code = each(found, add, output) or code
+        code = each(found, add, output, stop=stop) or code
 
         def many(progress: "Progress | None") -> "Files":
             pairs = [(copy.info, copy.local) for copy in plan.values() if copy.info is not None and copy.tree is None]
             files = client.download_many(pairs, overwrite=not args.no_overwrite, progress=progress)
             return ((str(local), future) for (_, local), future in files)
 
-        return _run("downloaded", plan, many, output) or code
+        return _run("downloaded", plan, many, output, stop=stop) or code
 
 
 def put(args: argparse.Namespace, output: Output) -> int:
@@ -90,16 +94,19 @@ def put(args: argparse.Namespace, output: Output) -> int:
             inside = folder is not None and source.name not in ("", "..")
             target = uri.join(folder, source.name) if folder is not None and inside else address.path
             _claim(target, plan)
-            plan[target] = _upload(client, source, target, overwrite=not args.no_overwrite)
+            tree = partial(client.upload_tree, source, target, **_tree_options(args)) if source.is_dir() else None
+            size = None if tree else source.stat().st_size
+            plan[target] = Copy(remote=target, local=source, size=size, tree=tree)
 
-        code = each(args.local, add, output)
+        stop = args.on_error == "stop"
+        code = each(args.local, add, output, stop=stop)
 
         def many(progress: "Progress | None") -> "Files":
             pairs = [(copy.local, copy.remote) for copy in plan.values() if copy.tree is None]
             files = client.upload_many(pairs, overwrite=not args.no_overwrite, progress=progress)
             return ((remote, future) for (_, remote), future in files)
 
-        return _run("uploaded", plan, many, output) or code
+        return _run("uploaded", plan, many, output, stop=stop) or code
 
 
 def _split_paths(given: Sequence[str]) -> tuple[Sequence[str], str]:
@@ -118,60 +125,115 @@ def _claim(target: str, plan: dict[str, Copy]) -> None:
         )
 
 
-def _download(client: "CtaClient", info: "FileInfo", target: Path, *, overwrite: bool) -> Copy:
-    def tree(progress: "Progress | None") -> "TreeResult":
-        return client.download_tree(info.path, target, overwrite=overwrite, progress=progress)
-
-    return Copy(remote=info.path, local=target, info=info, size=info.size, tree=tree if info.is_dir else None)
-
-
-def _upload(client: "CtaClient", source: Path, target: str, *, overwrite: bool) -> Copy:
-    def tree(progress: "Progress | None") -> "TreeResult":
-        return client.upload_tree(source, target, overwrite=overwrite, progress=progress)
-
-    if source.is_dir():
-        return Copy(remote=target, local=source, tree=tree)
-    return Copy(remote=target, local=source, size=source.stat().st_size)
+def _tree_options(args: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "overwrite": not args.no_overwrite,
+        "include": args.include,
+        "exclude": args.exclude,
+        "on_error": args.on_error,
+    }
 
 
-def _run(verb: str, plan: Mapping[str, Copy], many: "Callable[[Progress | None], Files]", output: Output) -> int:
+def _run(
+    verb: str, plan: Mapping[str, Copy], many: "Callable[[Progress | None], Files]", output: Output, *, stop: bool
+) -> int:
     """Make copies, files several at once, then folders; return 1 when one failed, else 0."""
-    begin = time.monotonic()
-    moved = {"files": 0, "size": 0, "retries": 0}
     copies = list(plan.values())
     label = copies[0].remote.rpartition("/")[2] if len(copies) == 1 else f"{len(copies)} paths"
     sizes = [copy.size for copy in copies if copy.size is not None]
     total = sum(sizes) if len(sizes) == len(copies) else None
-    with progress_bar(label, total=total, shown=output.bars) as progress:
-
-        def finish(copied: "tuple[Copy, Callable[[], TransferResult | TreeResult]]") -> None:
-            copy, outcome = copied
-            result = outcome()
-            figures = {"files": getattr(result, "files", 1), "size": result.size, "retries": result.retries}
-            for name, value in figures.items():
-                moved[name] += value
-            output.done(verb, copy.remote, local=str(copy.local), seconds=round(result.seconds, 3), **figures)
-
-        with closing(_outcomes(plan, many(progress), progress)) as outcomes:
-            code = each(outcomes, finish, output)
-    if moved["files"]:
-        output.say(_summary(verb, seconds=time.monotonic() - begin, **moved))
-    return code
+    report = Report(verb, output, stop=stop)
+    try:
+        with progress_bar(label, total=total, shown=output.bars) as progress:
+            with closing(many(progress)) as files:
+                report.take_files({key: copy for key, copy in plan.items() if copy.tree is None}, files)
+            for copy in copies:
+                if copy.tree is not None:
+                    report.take(copy, partial(copy.tree, progress=progress))
+    except CtaError:
+        report.close()
+        raise
+    return report.close()
 
 
-def _outcomes(
-    plan: Mapping[str, Copy], files: "Files", progress: "Progress | None"
-) -> "Generator[tuple[Copy, Callable[[], TransferResult | TreeResult]]]":
-    """Give each copy with what returns its result, files as they end; what ends the iteration stops all that run."""
-    with closing(files):
+class Report:
+    """Tells what was copied and what was not: the same text for the same outcome, whatever ended first.
+
+    Args:
+        verb: What was done.
+        output: Where it is told.
+        stop: Whether the first error ends all.
+    """
+
+    def __init__(self, verb: str, output: Output, *, stop: bool) -> None:
+        self._verb = verb
+        self._output = output
+        self._stop = stop
+        self._begin = time.monotonic()
+        self._done = self._files = self._size = self._retries = 0
+        self._failures: list[tuple[str, BaseException]] = []
+
+    def take_files(self, plan: "Mapping[str, Copy]", files: "Iterable[tuple[str, Future[TransferResult]]]") -> None:
+        """Take the outcomes of files as they come, and tell of them in the order of the plan.
+
+        Raises:
+            OSError: When the first error ends all.
+            CtaError: What no other file would survive.
+        """
+        ended: dict[str, Future[TransferResult]] = {}
+        order = iter(plan)
+        following = next(order, None)
         for key, future in files:
-            yield plan[key], future.result
-    for copy in plan.values():
-        if copy.tree is not None:
-            yield copy, partial(copy.tree, progress)
+            ended[key] = future
+            error = future.exception()
+            if error is not None and self._ends(error):
+                break
+            while following in ended:
+                self.take(plan[following], ended.pop(following).result)
+                following = next(order, None)
+        for key in (key for key in plan if key in ended):
+            self.take(plan[key], ended[key].result)
 
+    def take(self, copy: Copy, outcome: "Callable[[], TransferResult | TreeResult]") -> None:
+        """Tell of one copy; its errors are told at the end.
 
-def _summary(verb: str, *, files: int, size: int, retries: int, seconds: float) -> str:
-    again = f", {retries} retries" if retries else ""
-    rate = amount(size / max(seconds, 0.001))
-    return f"{verb} {files} file{'' if files == 1 else 's'}, {amount(size)} in {seconds:.1f} s ({rate}/s){again}"
+        Raises:
+            OSError: When the first error ends all.
+            CtaError: What no other copy would survive.
+        """
+        try:
+            result = outcome()
+        except (OSError, CtaError) as error:
+            if self._ends(error):
+                raise
+            self._failures.append((copy.remote, error))
+            return
+        failures = getattr(result, "failures", ())
+        self._failures += [(failure.path, failure.error) for failure in failures]
+        figures = {"files": getattr(result, "files", 1), "size": result.size, "retries": result.retries}
+        self._done += 1
+        self._files += figures["files"]
+        self._size += figures["size"]
+        self._retries += figures["retries"]
+        seconds = round(result.seconds, 3)
+        self._output.done(
+            self._verb, copy.remote, local=str(copy.local), seconds=seconds, failed=len(failures), **figures
+        )
+
+    def close(self) -> int:
+        """Tell the errors, by path, and sum up; return 1 when there were errors, else 0."""
+        for _, error in sorted(self._failures, key=itemgetter(0)):
+            self._output.error(error)
+        if self._done:
+            self._output.say(self._summary(time.monotonic() - self._begin))
+        return 1 if self._failures else 0
+
+    def _ends(self, error: BaseException) -> bool:
+        return self._stop or not isinstance(error, OSError) or (isinstance(error, CtaError) and ends_all(error))
+
+    def _summary(self, seconds: float) -> str:
+        again = f", {self._retries} retries" if self._retries else ""
+        failed = f", {len(self._failures)} failed" if self._failures else ""
+        rate = amount(self._size / max(seconds, 0.001))
+        files = f"{self._files} file{'' if self._files == 1 else 's'}"
+        return f"{self._verb} {files}, {amount(self._size)} in {seconds:.1f} s ({rate}/s){again}{failed}"

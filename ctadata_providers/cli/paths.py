@@ -5,8 +5,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from ctadata_providers import uri
-from ctadata_providers.errors import ConfigError, NotADirError, NotFoundError, UnsupportedError
-from ctadata_providers.globbing import has_magic
+from ctadata_providers.errors import ConfigError, NotADirError, NotFoundError
+from ctadata_providers.patterns import has_magic
 
 if TYPE_CHECKING:
     from ctadata_providers import CtaClient, FileInfo
@@ -34,25 +34,14 @@ def expand(client: "CtaClient", address: uri.Address) -> "Iterator[FileInfo]":
         NotFoundError: When nothing is found.
         NotADirError: When the path ends in `/` and is a file.
     """
-    try:
-        info = client.stat(address.path)
-    except (NotFoundError, NotADirError, UnsupportedError):
-        # XRootD refuses to look for a name with '?', which is fine for a pattern.
-        if not has_magic(address.path):
-            raise
-        yield from _matches(client, address)
+    text = address.path.rstrip("/") + ("/" if address.is_folder else "")
+    if not has_magic(text):
+        yield client.stat(text)
         return
-    if address.is_folder and not info.is_dir:
-        raise NotADirError(f"{address.path} is a file", path=address.path, remedy="leave the '/' at its end away")
-    yield info
-
-
-def _matches(client: "CtaClient", address: uri.Address) -> "Iterator[FileInfo]":
     found = False
-    for info in client.glob(address.path):
-        if info.is_dir or not address.is_folder:
-            found = True
-            yield info
+    for info in client.glob(text):
+        found = True
+        yield info
     if not found:
         raise NotFoundError(
             f"nothing matches {address.path}", path=address.path, remedy="look with 'ctadata list' what there is"

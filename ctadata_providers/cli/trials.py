@@ -14,7 +14,7 @@ def sandbox(args: argparse.Namespace, output: Output) -> int:
     with _extra("testing"):
         from ctadata_providers.testing.sandbox import serve
 
-        serve(root=_folder(args.root), port=args.port)
+        serve(root=_folder(args.root), port=args.port, faults=args.fault)
     return 0
 
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from ctadata_providers.config import Config
 from ctadata_providers.credentials import ClientCertificate, Credential, Token, resolve
-from ctadata_providers.errors import CredentialError, StorageError
+from ctadata_providers.errors import CredentialError, CtaError, StorageError, TransientError
 from ctadata_providers.retry import RetryPolicy
 from ctadata_providers.session.exchange import Exchange, Wire
-from ctadata_providers.session.limits import RateLimiter
+from ctadata_providers.session.limits import RateLimiter, limiter
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.redirects import MAX_REDIRECTS, REDIRECTS, Hop, follow
-from ctadata_providers.session.request import Request, Sink, Source
-from ctadata_providers.session.status import Response, error_for
+from ctadata_providers.session.request import Proxy, Request, Sink, Source
+from ctadata_providers.session.status import Response, error_for, http_time
 from ctadata_providers.session.tasks import wait
 from ctadata_providers.session.tls import check_ca_path, trust
 
@@ -34,11 +34,16 @@ DCACHE_REQUESTS_PER_SECOND = 200.0
 MANY = 64
 MESSAGE_FACTOR = 10
 """A whole answer to a message may take this many times the time-out."""
-REFUSED_TOKEN_PAUSE = 20.0
-"""Seconds for which a refused token is not sent again: dCache blocks an address after three 401 in 20 s."""
+REFUSED_PAUSE = 20.0
+"""Seconds for which a refused credential is not sent again: dCache blocks an address after three 401 in 20 s."""
 
 _refused_until: dict[tuple[tuple[str, str, int], str], float] = {}
-"""When a refused token may be sent to a server again: the same for all sessions of a process."""
+"""When a refused credential may be sent to a server again: the same for all sessions of a process."""
+
+_broken: dict[tuple[str, str, int], float] = {}
+"""When a connection to a server broke last, or was left in a bad state: libcurl keeps them for all sessions."""
+_redirecting: set[tuple[str, str, int]] = set()
+"""Servers that have redirected an upload whose body they did not want."""
 
 
 class Session:
@@ -52,12 +57,12 @@ class Session:
         self.policy = RetryPolicy(retries=config.retries)
         self._lock = threading.Lock()
         self._credential: Credential | None = None
-        self._limiter = RateLimiter(config.max_requests_per_second)
         self._messengers: dict[bool, Messenger] = {}
         self._pid = os.getpid()
-        self._proxies: dict[tuple[str, str, int], dict[str, str]] = {}
+        self._proxies: dict[tuple[str, str, int], Proxy] = {}
         self._wires: dict[tuple[object, ...], Wire] = {}
         self._server_header: str | None = None
+        self._dated: tuple[str, float] | None = None
         self._announced = ""
         self._certificate_seen = -1
 
@@ -74,6 +79,20 @@ class Session:
         """What the door says it is, None before its first answer."""
         return self._server_header
 
+    @property
+    def redirects_uploads(self) -> bool:
+        """Whether the door has redirected an upload, so that the next should ask first."""
+        return self.credential.home in _redirecting
+
+    @property
+    def clock_ahead(self) -> float | None:
+        """How many seconds the door's clock was ahead of ours at its last answer; None when it does not tell."""
+        if self._dated is None:
+            return None
+        told, ours = self._dated
+        theirs = http_time(told)
+        return None if theirs is None else theirs - ours
+
     async def exchange(self, request: Request) -> Response:
         """Download or upload by libcurl, inside a spawned coroutine; return the successful response.
 
@@ -83,21 +102,37 @@ class Session:
         """
         hop = self._first_hop(request)
         loop = curl_loop()
-        renewed = False
+        renewed = sent_again = False
         for _ in range(MAX_REDIRECTS + 1):
             delay = self._delay(hop)
             if delay:
                 await wait(loop.sleep(delay))
             token = self._token(hop)
-            response = await wait(Exchange(request, hop, self._wire(hop, token), loop).start())
+            wire = self._wire(hop, token)
+            self._refuse_again(token, hop)
+            sending = Exchange(request, hop, wire, loop, broken_at=_broken.get(hop.place))
+            try:
+                response = await wait(sending.start())
+            except TransientError:
+                _broken[hop.place] = time.monotonic()
+                # A pool's URL may be used up; at the door a kept connection that had died is no fault worth a retry.
+                if sent_again or not sending.died_unused or hop.url != request.url:
+                    raise
+                sent_again = True
+                if request.source is not None:
+                    request.source.rewind()
+                continue
             self._note(response, hop)
             if response.ok:
                 return response
             if response.status not in REDIRECTS:
-                if not (response.status == 401 and token and not renewed and self._renewed(token, hop)):
-                    raise error_for(response, act=request.act, path=request.path, secret=self._shown(hop, token))
+                if not (response.status == 401 and self._renewed(token, hop) and not renewed):
+                    raise self._error(response, request, hop, token)
                 renewed = True
             else:
+                if request.size and not request.expect:
+                    _redirecting.add(hop.place)
+                    _broken[hop.place] = time.monotonic()  # XRootD may have left the body unread on the connection
                 hop = self._next_hop(hop, response, request)
             if request.source is not None:
                 request.source.rewind()
@@ -134,22 +169,21 @@ class Session:
             if delay:
                 time.sleep(delay)
             token = self._token(hop)
-            headers = {"Authorization": f"Bearer {token.value}"} if token else {}
             limits = (self.config.connect_timeout, request.timeout or self.config.timeout)
-            sending = self._messenger(hop).send(
-                request, hop, headers=headers, proxies=self._proxies_for(hop), timeout=limits
-            )
+            messenger = self._messenger(hop)
+            self._refuse_again(token, hop)
+            sending = messenger.send(request, hop, token, proxy=self._proxy(hop), timeout=limits)
             with sending as (head, chunks):
                 self._note(head, hop)
                 if head.ok:
                     yield head, chunks
                     return
                 if head.status not in REDIRECTS:
-                    if head.status == 401 and token and not renewed and self._renewed(token, hop):
+                    if head.status == 401 and self._renewed(token, hop) and not renewed:
                         renewed = True
                         continue
                     head = Response(head.status, head.reason, head.headers, head.url, excerpt(chunks, request.path))
-                    raise error_for(head, act=request.act, path=request.path, secret=self._shown(hop, token))
+                    raise self._error(head, request, hop, token)
                 hop = self._next_hop(hop, head, request)
         raise _endless(request)
 
@@ -166,17 +200,20 @@ class Session:
         return hop if hop.place == self.credential.home else Hop(request.url, self.credential.may_see(request.url))
 
     def _next_hop(self, hop: Hop, response: Response, request: Request) -> Hop:
-        return follow(hop, response, config=self.config, credential=self.credential, path=request.path)
+        return follow(hop, response, config=self.config, credential=self.credential, request=request)
 
-    def _shown(self, hop: Hop, token: Token | None) -> str | None:
-        """Return the secret that a request of this hop carries, empty for a certificate, None for none."""
-        if token is not None:
-            return token.value
-        return "" if hop.with_credential and self.credential.certificate is not None else None
+    def _error(self, response: Response, request: Request, hop: Hop, token: Token | None) -> CtaError:
+        """Return what an answer means; the secret is empty for a certificate, None when the request carried none."""
+        certificate = hop.with_credential and self.credential.certificate is not None
+        secret = token.value if token is not None else "" if certificate else None
+        return error_for(response, act=request.act, path=request.path, secret=secret, hidden=hop.secrets)
 
     def _delay(self, hop: Hop) -> float:
         """Take the next place at the door; the pools are not limited."""
-        return self._limiter.reserve() if hop.place == self.credential.home else 0.0
+        return self._limiter(hop).reserve() if hop.place == self.credential.home else 0.0
+
+    def _limiter(self, hop: Hop) -> RateLimiter:
+        return limiter(hop.place, self.config.max_requests_per_second)
 
     def _token(self, hop: Hop) -> Token | None:
         """Return the token for a hop, None when it must not or cannot carry one."""
@@ -189,27 +226,44 @@ class Session:
             self._announced = token.value
             if self.config.on_token is not None:
                 self.config.on_token(token.value)
-        if time.monotonic() < _refused_until.get((hop.place, _fingerprint(token)), 0.0):
-            raise CredentialError(
-                f"{hop.shown}: the door has just refused the token of {token.source}",
-                remedy="get a new token; this one is not sent for 20 s: dCache blocks a site after three",
-            )
         return token
 
-    def _renewed(self, token: Token, hop: Hop) -> bool:
-        """Remember that a token was refused; tell whether there is another one by now."""
+    def _refuse_again(self, token: Token | None, hop: Hop) -> None:
+        """Make sure that a credential is not shown to a server that has just refused it."""
+        shown = self._shown(token, hop)
+        if shown is not None and time.monotonic() < _refused_until.get((hop.place, shown), 0.0):
+            what = "the client certificate" if token is None else f"the token of {token.source}"
+            raise CredentialError(
+                f"{hop.shown}: the door has just refused {what}",
+                remedy="get a new one; this one is not sent for 20 s: dCache blocks a site after three",
+            )
+
+    def _renewed(self, token: Token | None, hop: Hop) -> bool:
+        """Remember that a credential was refused; tell whether there is another one by now."""
+        shown = self._shown(token, hop)
+        if shown is None:
+            return False
         if len(_refused_until) > MANY:
             _refused_until.clear()
-        _refused_until[hop.place, _fingerprint(token)] = time.monotonic() + REFUSED_TOKEN_PAUSE
+        _refused_until[hop.place, shown] = time.monotonic() + REFUSED_PAUSE
         current = self.credential.token()
-        return current is not None and current.value != token.value
+        return token is not None and current is not None and current.value != token.value
+
+    def _shown(self, token: Token | None, hop: Hop) -> str | None:
+        """Return what tells the credential of a request from others, None when it carries none."""
+        certificate = self.credential.certificate
+        if token is not None:
+            return hashlib.sha256(token.value.encode()).hexdigest()
+        return f"{certificate.cert_file} {self._certificate_seen}" if hop.with_credential and certificate else None
 
     def _note(self, response: Response, hop: Hop) -> None:
-        """Learn from an answer of the door what it is."""
+        """Learn from an answer of the door what it is, and what its clock says."""
+        if hop.place == self.credential.home and "date" in response.headers:
+            self._dated = response.headers["date"], time.time()
         if self._server_header is None and "server" in response.headers and hop.place == self.credential.home:
             self._server_header = response.headers["server"]
             if self.config.max_requests_per_second is None and "dcache" in self._server_header.lower():
-                self._limiter.per_second = DCACHE_REQUESTS_PER_SECOND
+                self._limiter(hop).per_second = DCACHE_REQUESTS_PER_SECOND
 
     def _wire(self, hop: Hop, token: Token | None) -> Wire:
         certificate = self.credential.certificate if hop.with_credential else None
@@ -224,13 +278,12 @@ class Session:
         return wire
 
     def _new_wire(self, hop: Hop, token: Token | None, certificate: ClientCertificate | None) -> Wire:
-        proxies = self._proxies_for(hop)
         return Wire(
             trust=trust(self.config.ca_path),
             cert_file=certificate.cert_file if certificate else None,
             key_file=certificate.key_file if certificate else None,
             authorization=f"Bearer {token.value}" if token else None,
-            proxy=proxies.get(hop.place[0]) or proxies.get("all") or "",
+            proxy=self._proxy(hop).url,
             connect_timeout=self.config.connect_timeout,
             timeout=self.config.timeout,
         )
@@ -263,17 +316,14 @@ class Session:
                 self._messengers[key] = Messenger(self.config.ca_path, certificate)
             return self._messengers[key]
 
-    def _proxies_for(self, hop: Hop) -> dict[str, str]:
-        """Return the proxies that HTTPS_PROXY, HTTP_PROXY and NO_PROXY give for a URL, the same for both stacks."""
+    def _proxy(self, hop: Hop) -> Proxy:
+        """Return the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY give for a URL, the same for both stacks."""
         if hop.place not in self._proxies:
             from requests.utils import get_environ_proxies
 
-            self._proxies[hop.place] = dict(get_environ_proxies(hop.url))
+            found = get_environ_proxies(hop.url)
+            self._proxies[hop.place] = Proxy(found.get(hop.place[0]) or found.get("all") or "")
         return self._proxies[hop.place]
-
-
-def _fingerprint(token: Token) -> str:
-    return hashlib.sha256(token.value.encode()).hexdigest()
 
 
 def _endless(request: Request) -> StorageError:

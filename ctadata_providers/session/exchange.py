@@ -1,16 +1,19 @@
 """One hop of a transfer on a libcurl handle."""
 
+import re
 import time
 from collections import deque
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from ctadata_providers.session.headers import MAX_HEADER_BYTES, fields
 from ctadata_providers.session.loop import CurlLoop
 from ctadata_providers.session.redirects import Hop
 from ctadata_providers.session.request import Request, Sink
-from ctadata_providers.session.status import EXCERPT_BYTES, Response, error_for_curl
+from ctadata_providers.session.status import EXCERPT_BYTES, Response, error_for_curl, error_for_header
 from ctadata_providers.session.tasks import CancellableFuture
 from ctadata_providers.session.tls import Trust
 
@@ -18,6 +21,7 @@ FIRST_BYTE_FACTOR = 5.5
 """A first byte may take this many times `timeout`: dCache stages and queues for up to 300 s (330 s by default)."""
 MAX_IGNORED_BYTES = 256 * 1024
 """Bytes of an error page after which the rest is not waited for."""
+_CODE = re.compile(r"[0-9]{3}")
 _idle_handles: deque[Any] = deque(maxlen=256)
 
 
@@ -47,12 +51,16 @@ class Wire:
 class Exchange:
     """Sends a request to one URL and delivers the answer; redirects are answers like others."""
 
-    def __init__(self, request: Request, hop: Hop, wire: Wire, loop: CurlLoop) -> None:
+    def __init__(
+        self, request: Request, hop: Hop, wire: Wire, loop: CurlLoop, *, broken_at: float | None = None
+    ) -> None:
         self.request = request
+        self._broken_at = broken_at
         self._hop = hop
         self._wire = wire
         self._loop = loop
-        self.header_lines: list[bytes] = []
+        self._header_lines: list[bytes] = []
+        self._header_bytes = 0
         self._response: Response | None = None
         self._sink: Sink | None = None
         self._excerpt = b""
@@ -61,6 +69,8 @@ class Exchange:
         self._progress_at = time.monotonic()
         self._in_body = False
         self._sent = 0
+        self.died_unused = False
+        """Whether it failed because a connection that was kept had died."""
         self.handle: Any = _configured(self)
         self.future: CancellableFuture[Response] = CancellableFuture(lambda: loop.cancel(self))
 
@@ -74,6 +84,7 @@ class Exchange:
     def finished(self, code: int, text: str) -> None:
         """Deliver the outcome."""
         text = text or self.handle.errstr()
+        self.died_unused = bool(code) and self._is_unused()
         self._release()
         try:
             if self._error is not None:
@@ -109,6 +120,12 @@ class Exchange:
         patience = self._wire.timeout if self._in_body else self._wire.timeout * FIRST_BYTE_FACTOR
         return now - self._progress_at > patience
 
+    def _is_unused(self) -> bool:
+        """Tell whether it went over a connection of before, and nothing at all came back."""
+        import pycurl
+
+        return not self._header_lines and not self.handle.getinfo(pycurl.NUM_CONNECTS)
+
     def stopped(self) -> None:
         """Deliver the cancellation."""
         self._release()
@@ -119,6 +136,17 @@ class Exchange:
         _idle_handles.append(self.handle)
 
     # What libcurl calls, in the loop's thread; what is raised here would be lost, so it is kept.
+
+    def take_header(self, line: bytes) -> int | None:
+        """Keep a line of the header; a new answer begins after an empty one (100 Continue, then the final answer)."""
+        if self._header_lines and self._header_lines[-1] in (b"\r\n", b"\n") and line.startswith(b"HTTP/"):
+            self._header_lines.clear()
+        self._header_lines.append(line)
+        self._header_bytes += len(line)
+        if self._header_bytes < MAX_HEADER_BYTES:
+            return None
+        self._error = error_for_header(act=self.request.act, path=self.request.path, url=self._hop.shown)
+        return 0
 
     def take_body(self, data: bytes) -> int | None:
         """Pass bytes of a success to the sink; keep the first of another answer for the message."""
@@ -162,18 +190,16 @@ class Exchange:
 
     def _head(self) -> Response:
         """Return the head of the final answer: interim ones (100 Continue) come before it."""
-        head, status, reason = self._response, 0, ""
+        head = self._response
         if head is None:
-            headers: dict[str, str] = {}
-            for line in b"".join(self.header_lines).decode("latin-1").split("\r\n"):
-                name, colon, value = line.partition(":")
-                if line.startswith("HTTP/"):
-                    _, code, reason = [*line.split(" ", 2), "", ""][:3]
-                    status = int(code) if code.isdigit() else 0
-                    headers.clear()
-                elif colon:
-                    headers[name.strip().lower()] = value.strip()
-            head = self._response = Response(status, reason, headers, self._hop.shown)
+            lines = [line.decode("latin-1").rstrip("\r\n") for line in self._header_lines]
+            status = " ".join(lines[:1]).split(" ", 2)
+            code, reason = [*status, "", "", ""][1:3]
+            pairs = (line.partition(":")[::2] for line in takewhile(bool, lines[1:]) if ":" in line)
+            headers = fields((name, value.strip()) for name, value in pairs)
+            head = self._response = Response(
+                int(code) if _CODE.fullmatch(code) else 0, reason, headers, self._hop.shown
+            )
         return replace(head, body=self._excerpt) if self._excerpt else head
 
 
@@ -229,7 +255,11 @@ def _configured(exchange: Exchange) -> Any:
         headers.append("Expect: 100-continue" if request.expect else "Expect:")
     else:
         set_option(pycurl.BUFFERSIZE, 512 * 1024)
+    if exchange._broken_at is not None:
+        # Where one connection broke the older ones are as dead: a door has restarted. Each would cost an attempt.
+        age = int(time.monotonic() - exchange._broken_at)
+        set_option(pycurl.MAXLIFETIME_CONN if age else pycurl.FRESH_CONNECT, age or 1)
     set_option(pycurl.HTTPHEADER, headers)
-    set_option(pycurl.HEADERFUNCTION, exchange.header_lines.append)  # libcurl caps them at 300 kB
+    set_option(pycurl.HEADERFUNCTION, exchange.take_header)
     set_option(pycurl.WRITEFUNCTION, exchange.take_body)
     return handle

@@ -1,5 +1,6 @@
 """A ceiling on requests a second, over all threads."""
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -22,3 +23,14 @@ class RateLimiter:
             now = self._clock()
             self._next = max(self._next, now - 0.1) + 1 / self.per_second
             return max(0.0, self._next - now)
+
+
+_limiters: dict[tuple[tuple[str, str, int], float | None], RateLimiter] = {}
+
+
+def limiter(door: tuple[str, str, int], per_second: float | None) -> RateLimiter:
+    """Return the limiter that all sessions of a process share at a door: it counts by our address."""
+    return _limiters.setdefault((door, per_second), RateLimiter(per_second))
+
+
+os.register_at_fork(after_in_child=_limiters.clear)  # a lock of the parent may be held

@@ -64,6 +64,10 @@ class CurlLoop:
         """Stop an exchange at once, if it still runs."""
         self._hand_over(lambda: self._stop(exchange))
 
+    def call(self, function: Callable[[], None]) -> None:
+        """Have something short, which raises nothing, done in the loop's thread."""
+        self._hand_over(function)
+
     def sleep(self, seconds: float) -> CancellableFuture[None]:
         """Return a future that is done after some seconds."""
         future: CancellableFuture[None] = CancellableFuture(lambda: self._hand_over(give_up))

@@ -1,47 +1,57 @@
 """Small messages over requests: WebDAV verbs and their answers."""
 
+import http.client
 import logging
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from requests.utils import select_proxy
 
-from ctadata_providers.credentials import ClientCertificate
-from ctadata_providers.errors import CtaError, TransientError
+from ctadata_providers.credentials import ClientCertificate, Token
+from ctadata_providers.errors import CtaError, StorageError, TransientError
+from ctadata_providers.session.headers import fields
+from ctadata_providers.session.patience import PATIENCE_FACTOR, POOLS, HeaderTooLong
 from ctadata_providers.session.redirects import Hop
-from ctadata_providers.session.request import Request
+from ctadata_providers.session.request import Proxy, Request
 from ctadata_providers.session.status import EXCERPT_BYTES, Response, error_for_curl
 from ctadata_providers.session.tls import ssl_context
 
 POOL_SIZE = 32
 EXCERPT_SECONDS = 10.0
 PIECE = 64 * 1024
+SLOWEST = 1000.0
+"""Bytes a second below which an answer, after some patience, is not waited for."""
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
 
 _CA_AND_CERTIFICATE = frozenset({"ca_certs", "ca_cert_dir", "cert_file", "key_file"})
 
 
-class _NoQueries(logging.Filter):
-    """Cuts the query off the URLs that urllib3 logs at DEBUG: a redirect may have put a secret there."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple):
-            record.args = tuple(a.partition("?")[0] if isinstance(a, str) else a for a in record.args)
-        return True
+def _without_queries(record: logging.LogRecord) -> bool:
+    """Cut the query off the URLs that urllib3 logs at DEBUG: a redirect may have put a secret there."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(a.partition("?")[0] if isinstance(a, str) else a for a in record.args)
+    return True
 
 
-logging.getLogger("urllib3.connectionpool").addFilter(_NoQueries())
+def _without_header(record: logging.LogRecord) -> bool:
+    """Keep the header that cannot be parsed out of urllib3's warning: the Location may be in it."""
+    if record.exc_info:
+        record.args = tuple(record.args or ())[:1]
+        record.msg, record.exc_info = "Failed to parse headers (url=%s)", None
+    return _without_queries(record)
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_without_queries)
+logging.getLogger("urllib3.connection").addFilter(_without_header)
 
 
 class _Adapter(HTTPAdapter):
@@ -53,9 +63,12 @@ class _Adapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs, ssl_context=self._context)
+        self.poolmanager.pool_classes_by_scheme = POOLS
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        return super().proxy_manager_for(proxy, **kwargs, ssl_context=self._context)
+        manager = super().proxy_manager_for(proxy, **kwargs, ssl_context=self._context)
+        manager.pool_classes_by_scheme = POOLS
+        return manager
 
     def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
         host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
@@ -71,6 +84,8 @@ class Messenger:
 
     def __init__(self, ca_path: Path | None, certificate: ClientCertificate | None) -> None:
         self._session = requests.Session()
+        # What is packed may unpack to anything; a listing is not worth that.
+        self._session.headers["Accept-Encoding"] = "identity"
         self._session.trust_env = False  # neither ~/.netrc nor REQUESTS_CA_BUNDLE
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._adapter = _Adapter(ca_path, certificate)
@@ -80,9 +95,9 @@ class Messenger:
         self,
         request: Request,
         hop: Hop,
+        token: Token | None,
         *,
-        headers: Mapping[str, str],
-        proxies: dict[str, str],
+        proxy: Proxy,
         timeout: tuple[float, float],
     ) -> Iterator[tuple[Response, Iterator[bytes]]]:
         """Send and give the head and the body as it arrives.
@@ -92,8 +107,9 @@ class Messenger:
             CredentialError: When the server refuses the client certificate.
             StorageError: When the server's certificate is not trusted.
         """
-        asked = requests.Request(request.method, hop.url, headers={**request.headers, **headers}, data=request.body)
-        proxy = select_proxy(hop.url, proxies)
+        asked = requests.Request(request.method, hop.url, headers=dict(request.headers), data=request.body)
+        if token is not None:
+            asked.headers["Authorization"] = f"Bearer {token.value}"
         try:
             # The adapter itself: requests.Session reads the body of a redirect whole, and parses its Location.
             answer = self._adapter.send(
@@ -101,18 +117,23 @@ class Messenger:
                 stream=True,
                 timeout=timeout,
                 verify=True,
-                proxies={urlsplit(hop.url).scheme: proxy} if proxy else None,
+                proxies={hop.place[0]: proxy.url} if proxy.url else None,
             )
-        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+        except (
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,
+            http.client.HTTPException,
+            ValueError,
+        ) as error:
             raise _translated(error, request, hop) from error
         with answer:
             head = Response(
                 answer.status_code,
                 answer.reason or "",
-                {name.lower(): value for name, value in answer.headers.items()},
+                fields(answer.raw.headers.iteritems()),
                 hop.shown,
             )
-            yield head, _chunks(answer, request, hop)
+            yield head, _chunks(answer, request, hop, timeout[1])
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -147,13 +168,39 @@ def excerpt(chunks: Iterator[bytes], path: str) -> bytes:
         return b""
 
 
-def _chunks(answer: requests.Response, request: Request, hop: Hop) -> Iterator[bytes]:
+def _chunks(answer: requests.Response, request: Request, hop: Hop, timeout: float) -> Iterator[bytes]:
+    waited, received = 0.0, 0
     try:
-        # What has arrived, not a full buffer: a listing is used as it comes, and a slow answer is noticed.
-        while chunk := answer.raw.read1(PIECE, decode_content=True):
+        while True:
+            begun = time.monotonic()
+            # What has arrived, not a full buffer: a listing is used as it comes, and a slow answer is noticed.
+            chunk = answer.raw.read1(PIECE, decode_content=False)
+            waited += time.monotonic() - begun
+            received += len(chunk)
+            if not chunk:
+                return
+            _check_encoding(answer, request)
+            if waited > PATIENCE_FACTOR * timeout and received < waited * SLOWEST:
+                raise TransientError(
+                    f"the answer for {request.path} came to {received} bytes in {waited:.0f} s: it has no end",
+                    path=request.path,
+                    remedy="try again later",
+                )
             yield chunk
-    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+        if isinstance(error, CtaError):
+            raise
         raise _translated(error, request, hop) from error
+
+
+def _check_encoding(answer: requests.Response, request: Request) -> None:
+    encoding = answer.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise StorageError(
+            f"the answer for {request.path} is packed ({encoding[:20]!r}), which was not asked for",
+            path=request.path,
+            remedy="tell the server's operators",
+        )
 
 
 def _translated(error: Exception, request: Request, hop: Hop) -> CtaError:
@@ -161,8 +208,8 @@ def _translated(error: Exception, request: Request, hop: Hop) -> CtaError:
     text, code = _reason(error)
     translated = error_for_curl(code, text, act=request.act, path=request.path, url=hop.shown)
     for link in _chain(error):
-        # A signed URL stands in there, and `from error` would show it in a trace.
-        if isinstance(link, (requests.RequestException, urllib3.exceptions.HTTPError)):
+        # A signed URL, or what the server has said, stands in there, and `from error` would show it in a trace.
+        if not isinstance(link, OSError) or isinstance(link, requests.RequestException):
             link.args = ()
     return translated
 
@@ -179,6 +226,8 @@ def _reason(error: Exception) -> tuple[str, int]:
         return "the server's certificate could not be verified (certificate verify failed)", 60
     if "alert" in tls:
         return "the server refused the client certificate (TLS alert certificate)", 56
+    if has(HeaderTooLong, http.client.LineTooLong) or any(type(link) is http.client.HTTPException for link in chain):
+        return "the header of the answer is too long", 100
     if has(urllib3.exceptions.NameResolutionError, socket.gaierror):
         return "could not resolve the host name", 6
     if has(ConnectionRefusedError):

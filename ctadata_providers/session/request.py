@@ -20,6 +20,17 @@ class Source(Protocol):
         """Go back to the first byte: a redirect or retry sends all of it again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """What stands between us and a server, if anything.
+
+    Attributes:
+        url: Where it is, empty for none; may hold a user's password.
+    """
+
+    url: str = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One request, whatever redirects it takes.

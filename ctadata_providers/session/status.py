@@ -2,9 +2,10 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from urllib.parse import unquote
 
 from ctadata_providers.errors import (
     AlreadyExistsError,
@@ -21,6 +22,8 @@ from ctadata_providers.errors import (
 
 EXCERPT_BYTES = 2048
 LONGEST_REASON = 160
+TELLING = 12
+"""So many first characters tell a secret from another word."""
 _TRANSIENT = frozenset({408, 423, 425, 429})
 _NOT_TRANSIENT = frozenset({501, 507})
 _PATIENCE = "try again later; if it stays, tell the server's operators"
@@ -51,7 +54,15 @@ class Response:
         return 200 <= self.status < 300
 
 
-def error_for(response: Response, *, act: str, path: str, secret: str | None, now: float | None = None) -> CtaError:
+def error_for(
+    response: Response,
+    *,
+    act: str,
+    path: str,
+    secret: str | None,
+    hidden: Sequence[str] = (),
+    now: float | None = None,
+) -> CtaError:
     """Return the error that a status other than success means.
 
     Args:
@@ -59,10 +70,12 @@ def error_for(response: Response, *, act: str, path: str, secret: str | None, no
         act: What was tried, e.g. `download`.
         path: The path that it was tried on.
         secret: The credential that was sent, which the server may repeat; empty for a certificate, None for none.
+        hidden: What else the server may repeat and nobody is to see, as the parts of a signed URL.
         now: Epoch seconds, for a `Retry-After` that is a date.
     """
     status = response.status
-    said = f"{status} {_scrubbed(response.reason, secret) or _excerpt(response, secret)}".strip()
+    secrets = (*filter(None, (secret,)), *hidden)
+    said = f"{status} {_scrubbed(response.reason, secrets) or _excerpt(response, secrets)}".strip()
     message = f"cannot {act} {path}: {response.url.partition('?')[0]} answered {said}"
     if status == 401:
         hint = (
@@ -96,7 +109,7 @@ _KINDS: Mapping[int, tuple[type[StorageError], str | None]] = {
 
 # Codes of libcurl (curl/curl.h), named here so that pycurl is not imported for them.
 _RESOLVE, _CONNECT, _TIMEOUT, _SSL_CONNECT, _PEER_VERIFY, _SSL_CERT, _PROXY_RESOLVE = 6, 7, 28, 35, 60, 58, 5
-_CACERT_FILE = 77
+_CACERT_FILE, _TOO_LARGE, _WEIRD = 77, 100, 8
 
 
 def error_for_curl(code: int, text: str, *, act: str, path: str, url: str) -> CtaError:
@@ -112,6 +125,10 @@ def error_for_curl(code: int, text: str, *, act: str, path: str, url: str) -> Ct
         )
     if code in (_PEER_VERIFY, _CACERT_FILE) or "certificate verify failed" in text.lower():
         return StorageError(message, path=path, remedy="the server's certificate is not trusted: set ca_path to its CA")
+    if code == _TOO_LARGE or "too large response headers" in text.lower():
+        return error_for_header(act=act, path=path, url=url)
+    if code == _WEIRD and "location" in text.lower():
+        return StorageError(message, path=path, remedy="tell the server's operators")
     if code == _SSL_CERT:
         return CredentialError(message, path=path, remedy="check proxy_file, cert_file and key_file")
     remedy = _PATIENCE
@@ -122,6 +139,23 @@ def error_for_curl(code: int, text: str, *, act: str, path: str, url: str) -> Ct
     return TransientError(message, path=path, remedy=remedy)
 
 
+def error_for_header(*, act: str, path: str, url: str) -> StorageError:
+    """Return the error of an answer whose header is longer than any that a server means well."""
+    return StorageError(
+        f"cannot {act} {path}: {url.partition('?')[0]}: the header of the answer is too long, or has no end",
+        path=path,
+        remedy="check that door_url is a WebDAV door, or tell the server's operators",
+    )
+
+
+def http_time(text: str) -> float | None:
+    """Return a time as HTTP writes it (RFC 9110) in epoch seconds, None for what is none."""
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
 def _retry_after(value: str | None, now: float) -> float | None:
     """Read `Retry-After`, seconds or a date (RFC 9110)."""
     if value is None:
@@ -129,20 +163,23 @@ def _retry_after(value: str | None, now: float) -> float | None:
     seconds = value.strip()
     if seconds.isascii() and seconds.isdecimal():
         return float(seconds[:9])
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
-    except (ValueError, OverflowError):
-        return None
+    then = http_time(value)
+    return None if then is None else max(0.0, then - now)
 
 
-def _excerpt(response: Response, secret: str | None = None) -> str:
+def _excerpt(response: Response, secrets: Sequence[str] = ()) -> str:
     """Return the first words of an error's body, without markup."""
     text = re.sub(r"<[^>]*>", " ", response.body[:EXCERPT_BYTES].decode("utf-8", "replace"))
-    return _scrubbed(" ".join(text.split()), secret)
+    return _scrubbed(" ".join(text.split()), secrets)
 
 
-def _scrubbed(text: str, secret: str | None = None) -> str:
+def _scrubbed(text: str, secrets: Sequence[str] = ()) -> str:
+    """Return a line without secrets, also those that are repeated in part or encoded."""
     printable = "".join(c if c.isprintable() else " " for c in text).strip()
-    if secret:
-        printable = printable.replace(secret, "<secret>")
+    starts = [secret[:TELLING] for secret in secrets]
+    decoded = unquote(unquote(printable))
+    if any(start in decoded and start not in printable for start in starts):
+        printable = decoded
+    for start in starts:
+        printable = re.sub(re.escape(start) + r"\S*", "<secret>", printable)
     return _SECRET.sub("<secret>", printable)[:LONGEST_REASON]

@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 Task = Coroutine[Future[Any], Any, T]
 BLOCKING_THREADS = 16
-INTERRUPT_PATIENCE = 2.0
+INTERRUPT_PATIENCE = 1.5
+"""Seconds for cleaning up after Ctrl-C; a command ends within 2 s."""
 
 
 class CancellableFuture(Future[T]):

@@ -4,12 +4,14 @@ What is said here and beside of dCache was read in its webdav module and in Milt
 """
 
 import itertools
+import re
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from ctadata_providers.errors import ConfigError
 from ctadata_providers.testing import pages
 from ctadata_providers.testing.bans import Bans
 from ctadata_providers.testing.exchange import Exchange, Refusal
@@ -23,6 +25,7 @@ from ctadata_providers.testing.storage import Storage
 from ctadata_providers.testing.tokens import Login
 from ctadata_providers.testing.writing import Writing
 
+_OLDEST = (9, 2)
 REALM = 'Basic realm="dCache"'
 _METHODS = "OPTIONS, GET, HEAD, PUT, DELETE, MKCOL, MOVE, PROPFIND, PROPPATCH, LOCK, UNLOCK"
 
@@ -34,7 +37,7 @@ class Manners:
     """How a door behaves.
 
     Attributes:
-        version: dCache's version, like 10.2.25.
+        version: dCache's version, like 10.2.25, from 9.2.
         overwrite: `webdav.enable.overwrite`; False answers 409 to a PUT on an existing file.
         patience: Seconds for which the door waits for a pool (`webdav.service.poolmanager.timeout`), and a pool
             for a client.
@@ -46,7 +49,10 @@ class Manners:
     major: int = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "major", int(self.version.partition(".")[0]))
+        found = re.fullmatch(r"(\d+)\.(\d+)(\.\d+)*", self.version)
+        if not found or (int(found[1]), int(found[2])) < _OLDEST:
+            raise ConfigError(f"{self.version!r} is no known version of dCache", remedy="use one like 9.2 or 12.0.1")
+        object.__setattr__(self, "major", int(found[1]))
 
 
 class Door(Server):
@@ -63,6 +69,7 @@ class Door(Server):
         tls: The host certificate's context, None for plain HTTP.
         log: Where requests are entered.
         faults: What is switched on.
+        clock: Gives the time in seconds.
     """
 
     def __init__(
@@ -78,8 +85,9 @@ class Door(Server):
         tls: ssl.SSLContext | None,
         log: RequestLog,
         faults: Faults,
+        clock: Callable[[], float],
     ) -> None:
-        super().__init__("door", storage, host=host, port=port, tls=tls, log=log, faults=faults)
+        super().__init__("door", storage, host=host, port=port, tls=tls, log=log, faults=faults, clock=clock)
         self._logins = logins
         self._bans = bans
         self._server_header = f"dCache/{manners.version} (fake)"

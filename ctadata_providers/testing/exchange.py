@@ -6,7 +6,7 @@ import fcntl
 import socket
 import struct
 import termios
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from aiohttp import web
@@ -14,7 +14,15 @@ from aiohttp import web
 from ctadata_providers import uri
 from ctadata_providers.testing.fault_bends import bend, hides_length, struck
 from ctadata_providers.testing.faults import Fault
-from ctadata_providers.testing.requestlog import LoggedRequest, Record, RequestLog, ServerName, safe_headers, safe_query
+from ctadata_providers.testing.requestlog import (
+    LoggedRequest,
+    Record,
+    RequestLog,
+    ServerName,
+    safe_headers,
+    safe_query,
+    safe_text,
+)
 
 # How long a body that nobody wants is read, so that its sender can see the answer before the connection ends.
 _DRAIN_SECONDS = 0.5
@@ -60,7 +68,9 @@ class Exchange:
         ends_connection: Whether the connection is closed after the answer.
     """
 
-    def __init__(self, request: web.BaseRequest, server: ServerName, log: RequestLog) -> None:
+    def __init__(
+        self, request: web.BaseRequest, server: ServerName, log: RequestLog, clock: Callable[[], float]
+    ) -> None:
         self.request = request
         self.method = request.method
         self.headers = request.headers
@@ -69,6 +79,7 @@ class Exchange:
         self.expected_md5 = request.headers.get("Content-MD5")
         self.ends_connection = False
         self._log = log
+        self._clock = clock
         self._record: Record | None = None
         self._may_send = not self.expects_continue
         target = request.raw_path
@@ -99,14 +110,13 @@ class Exchange:
         return self.request.content.at_eof() or not self.request.body_exists
 
     async def pause(self, seconds: float) -> None:
-        """Wait, as long as the client does.
+        """Wait, by the clock of the data centre, and no longer than the client does.
 
         Raises:
             ClientGoneError: When it leaves.
         """
-        loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
-        while (left := end - loop.time()) > 0:
+        end = self._clock() + seconds
+        while (left := end - self._clock()) > 0:
             await asyncio.sleep(min(left, _GLANCE))
             transport = self.request.transport
             if transport is None or transport.is_closing():
@@ -196,7 +206,7 @@ class Exchange:
     async def bend_small(self, response: web.Response) -> web.StreamResponse:
         """Send an answer that is ready, as faults bend it; an error is sent as it is."""
         body = response.body
-        if not isinstance(body, bytes) or not body or self.method in ("HEAD", "PUT") or response.status >= 300:
+        if not isinstance(body, bytes) or self.method in ("HEAD", "PUT") or response.status >= 300:
             return response
 
         async def block(whole: bytes = body) -> AsyncIterator[bytes]:
@@ -242,7 +252,7 @@ class Exchange:
                 LoggedRequest(
                     server=self.server,
                     method=self.method,
-                    path=self.path,
+                    path=safe_text(self.path),
                     query=safe_query(self._raw_query),
                     status=status,
                     headers=safe_headers(self.headers.items()),

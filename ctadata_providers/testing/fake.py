@@ -47,7 +47,7 @@ class FakeCta:
             client of an upload before it leaves an empty file.
         bans: Whether clients get 429 for 15 s after three answers 401 within 20 s, and above 250 requests a second.
         retry_after: Whether these 429 say how long to wait, as dCache does since June 2026.
-        clock: Gives the time by which bans and patience are measured, in seconds.
+        clock: Gives the time by which bans, patience and the waits of faults are measured, in seconds.
     """
 
     def __init__(
@@ -72,10 +72,17 @@ class FakeCta:
         retry_after: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if pools < 1:
-            raise ConfigError("a door needs at least one pool", remedy="set pools to 1 or more")
-        if pool_tls and not tls:
-            raise ConfigError("https pools behind an http door are not made", remedy="leave pool_tls alone")
+        for wrong, message, remedy in (
+            (pools < 1, "a door needs at least one pool", "set pools to 1 or more"),
+            (pool_tls and not tls, "https pools behind an http door are not made", "leave pool_tls alone"),
+            (anonymous not in (False, True, "full"), f"{anonymous!r} is nothing for anonymous", 'use True or "full"'),
+            (quota is not None and quota < 0, f"a quota of {quota} bytes is none", "set quota to 0 or more"),
+            (not patience >= 0, f"nobody waits {patience} s", "set patience to 0 or more"),
+            (not 0 <= door_port < 1 << 16, f"{door_port} is no port", "set door_port to 1 to 65535, or 0 for any"),
+            (issuer_prefix[:1] != "/", f"{issuer_prefix!r} is no path", "let issuer_prefix begin with /"),
+        ):
+            if wrong:
+                raise ConfigError(message, remedy=remedy)
         self._token_lifetime = token_lifetime
         self._issuer = TokenIssuer(prefix=issuer_prefix)
         self._log = RequestLog()
@@ -276,11 +283,7 @@ class FakeCta:
 
     def make_dir(self, path: str) -> None:
         """Make a folder and those above it; one that exists is fine."""
-        path = uri.parse_path(path)
-        storage = self._parts.storage
-        for folder in [*storage.missing_parents(path), path]:
-            if storage.stat(folder) is None:
-                storage.make_dir(folder)
+        self._parts.storage.make_dirs(uri.parse_path(path))
 
     # What goes wrong
 
@@ -319,7 +322,7 @@ class FakeCta:
         self._log.clear()
 
     def reset(self) -> None:
-        """Remove all files, faults and bans, and forget all requests, for the next test on the same server.
+        """Remove all files, transfers, faults, bans and remembered logins, and forget all requests, for the next test.
 
         Raises:
             ConfigError: When the folder served was given from outside.
@@ -327,7 +330,10 @@ class FakeCta:
         if self._plan.root is not None:
             raise ConfigError("the served folder is not temporary", path=self._plan.root)
         self._faults.clear()
+        self._plan.logins.forget()
         self._parts.door.lift_bans()
+        for pool in self._parts.pools:
+            pool.drop_transfers()
         self._parts.storage.clear()
         self._log.clear()
 

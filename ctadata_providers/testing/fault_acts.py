@@ -60,7 +60,7 @@ def part(exchange: Exchange, response: web.StreamResponse, site: Site) -> None:
         ConnectionResetError: When it is lost.
     """
     for fault in exchange.faults:
-        if fault.name == "lost-answer" and response.status < 400 and fault.strike():
+        if fault.name == "lost-answer" and response.status < 300 and fault.strike():
             raise ConnectionResetError
         if fault.name in _ELSEWHERE and response.status in _REDIRECTS and "Location" in response.headers:
             target = _ELSEWHERE[fault.name](fault, exchange, response.headers["Location"], site)
@@ -106,7 +106,7 @@ async def _abandon(fault: Fault, exchange: Exchange, site: Site) -> None:
 
 
 async def _expect_another_checksum(fault: Fault, exchange: Exchange, site: Site) -> None:
-    if fault.strike():
+    if exchange.request.body_exists and fault.strike():
         exchange.expected_md5 = exchange.expected_md5 or _MD5_OF_NOTHING
 
 

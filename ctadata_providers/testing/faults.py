@@ -1,5 +1,6 @@
 """Faults that a test switches on by name, for some paths and so many times."""
 
+import math
 import re
 import threading
 import time
@@ -105,6 +106,8 @@ class Kind:
 
 _GET, _PUT = frozenset({"GET"}), frozenset({"PUT"})
 _CHANGES = frozenset({"PUT", "MKCOL", "MOVE", "DELETE"})
+_METHODS = _CHANGES | {"GET", "HEAD", "PROPFIND", "PROPPATCH", "OPTIONS", "POST", "COPY", "LOCK", "UNLOCK"}
+_ORIGIN = re.compile(r"https?://[^/?#@\s]+/?")
 _DOOR: tuple[ServerName, ...] = ("door",)
 _POOL: tuple[ServerName, ...] = ("pool",)
 _BODY = "of the body on its way: a PUT's upwards, else the answer's"
@@ -269,19 +272,20 @@ class Faults:
         Raises:
             ConfigError: For an unknown name or option, or a value that means nothing.
         """
-        if name not in KINDS:
+        if name not in get_args(FaultName):
             raise ConfigError(f"unknown fault {name!r}", remedy=f"use one of {', '.join(get_args(FaultName))}")
         kind = KINDS[name]
         if server is not None and server not in kind.servers:
             raise ConfigError(f"{name!r} is no fault of {server!r}", remedy=f"use {' or '.join(kind.servers)}")
-        if method is not None and kind.methods and method.upper() not in kind.methods:
-            raise ConfigError(f"{method} never meets {name!r}", remedy=f"use {' or '.join(sorted(kind.methods))}")
-        if times is not None and times < 1:
+        if not isinstance(path, str) or not path.startswith(("/", "**")):
+            raise ConfigError(f"{path!r} is the path of nothing", remedy="paths begin with / or **")
+        methods = kind.methods if method is None else _methods(name, kind, method)
+        if times is not None and (type(times) is not int or times < 1):
             raise ConfigError(f"{name!r} cannot strike {times} times", remedy="use 1 or more, or None for always")
         fault = Fault(
             name,
             path=path,
-            methods=frozenset({method.upper()}) if method else kind.methods,
+            methods=methods,
             servers=(server,) if server else kind.servers,
             times=times,
             options=_options(name, kind, options),
@@ -341,11 +345,44 @@ def _options(name: FaultName, kind: Kind, given: FaultOptions) -> Options:
         wanted = types[option]
         if type(value) is not wanted and not (wanted is float and type(value) is int):
             raise ConfigError(f"{option} of {name!r} must be of type {getattr(wanted, '__name__', wanted)}")
-        if option in ("after", "rate", "status") and isinstance(value, int) and value < 0:
-            raise ConfigError(f"{option} of {name!r} is below 0")
-    if "to" in kind.takes and not given.get("to", "").startswith(("http://", "https://")):
+    options = replace(kind.defaults, **given)
+    for option in kind.takes:
+        if wrong := _wrong_value(name, option, getattr(options, option)):
+            raise ConfigError(f"{option} of {name!r} must {wrong}")
+    if "to" in kind.takes and not _ORIGIN.fullmatch(options.to):
         raise ConfigError(f"{name!r} needs the option to", remedy="give an origin, like to='https://other.host:2880'")
-    return replace(kind.defaults, **given)
+    return options
+
+
+def _wrong_value(name: FaultName, option: str, value: Any) -> str | None:
+    """Return what a value must be, if it is not."""
+    if isinstance(value, float) and math.isnan(value):
+        return "be a number"
+    match option:
+        # A negative time is the patience of the door.
+        case "after" | "seconds" if value < 0 and name != "nearline":
+            return "be 0 or more"
+        case "rate" if value < 1:
+            return "be 1 or more"
+        case "status" if not 400 <= value <= 599:
+            return "be 400 to 599"
+        case "retry_after" if math.isinf(value):
+            return "be finite"
+        case "by" if value < 1 and name == "longer-body":
+            return "be 1 or more"
+        case "by" if value == 0:
+            return "not be 0"
+    return None
+
+
+def _methods(name: FaultName, kind: Kind, method: str) -> frozenset[str]:
+    """Return the method that is meant, if there is such a one and it can meet the fault."""
+    upper = str(method).upper()
+    if upper not in _METHODS:
+        raise ConfigError(f"{method!r} is no method", remedy=f"use one of {', '.join(sorted(_METHODS))}")
+    if kind.methods and upper not in kind.methods:
+        raise ConfigError(f"{method} never meets {name!r}", remedy=f"use {' or '.join(sorted(kind.methods))}")
+    return frozenset({upper})
 
 
 def _value(key: str, text: str) -> object:
@@ -353,9 +390,9 @@ def _value(key: str, text: str) -> object:
     kind = int if key == "times" else next((item.type for item in fields(Options) if item.name == key), str)
     try:
         if kind is bool:
-            return text.lower() in ("true", "yes", "1")
+            return {"true": True, "false": False}[text.lower()]
         return int(text) if kind is int else float(text) if kind is float else text
-    except ValueError as error:
+    except (ValueError, KeyError) as error:
         raise ConfigError(f"{key} cannot be {text!r}") from error
 
 

@@ -66,9 +66,14 @@ class Logins:
                 case "basic":
                     self._check_secure("password")
                     return self._by_password(secret.strip())
-            raise LoginError(f"unknown scheme {scheme}")
+            # The scheme is not named: it may be a token without one.
+            raise LoginError("unknown scheme")
         except LoginError as error:
             raise Refusal(401, f"Login failed: {error}") from error
+
+    def forget(self) -> None:
+        """Forget all results that are kept."""
+        self._cache.clear()
 
     def _check_secure(self, what: str) -> None:
         if not self._secure:

@@ -78,10 +78,9 @@ class Pool(Server):
         patience: float,
         clock: Callable[[], float],
     ) -> None:
-        super().__init__("pool", storage, host=host, port=0, tls=tls, log=log, faults=faults)
+        super().__init__("pool", storage, host=host, port=0, tls=tls, log=log, faults=faults, clock=clock)
         self._version = version
         self._patience = patience
-        self._clock = clock
         self._movers: OrderedDict[str, Mover] = OrderedDict()
 
     def open(self, entry: Entry, *, is_upload: bool, door_url: str, wishes: Wishes = NO_WISHES) -> str:
@@ -99,6 +98,10 @@ class Pool(Server):
         mover = self._movers.pop(exchange.query.get(UUID_PARAMETER, ""), None)
         if mover and mover.is_upload:
             self._storage.forget(mover.entry)
+
+    def drop_transfers(self) -> None:
+        """Forget all transfers."""
+        self._movers.clear()
 
     async def handle(self, exchange: Exchange) -> web.StreamResponse:
         """Answer GET, HEAD and PUT of an open mover."""

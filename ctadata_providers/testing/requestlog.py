@@ -1,6 +1,7 @@
 """What the fake servers were asked, for assertions; secrets are kept as fingerprints only."""
 
 import hashlib
+import re
 import threading
 from collections import deque
 from collections.abc import Iterable
@@ -12,7 +13,13 @@ from urllib.parse import parse_qsl, urlencode
 _MAX_RECORDS = 200_000
 # `?authz=` carries a token; the uuid is the credential at a pool.
 _SECRET_QUERY = frozenset({"authz", "dcache-http-uuid"})
-_SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "transferheaderauthorization"})
+# Authorization, Proxy-Authorization, TransferHeaderAuthorization, X-Auth-Token...; a Lock-Token is no secret.
+_SECRET_HEADERS = ("authorization", "cookie", "auth-token", "api-key")
+# Inside of other text: a user with a password, a parameter as above, a JWT.
+_SECRET_TEXT = re.compile(
+    rf"(?P<before>://|(?:{'|'.join(sorted(_SECRET_QUERY))})(?:=|%3[dD]))"
+    r"(?:(?<=://)[^/@\s]+(?=@)|(?<!://)[^&\s\"'<>]+)|\beyJ[\w-]+(?:\.[\w-]*)*"
+)
 
 ServerName = Literal["door", "pool"]
 
@@ -84,15 +91,30 @@ def fingerprint(secret: str) -> str:
     return f"sha256:{hashlib.sha256(secret.encode()).hexdigest()[:16]}"
 
 
+def safe_text(text: str) -> str:
+    """Return a text with the secrets in it as fingerprints.
+
+    >>> safe_text("https://me:pass@door/x?authz=secret&y=1")
+    'https://sha256:3cff4ef39ef2eb8c@door/x?authz=sha256:2bb80d537b1da3e3&y=1'
+    """
+    return _SECRET_TEXT.sub(_hide, text)
+
+
+def _hide(found: re.Match[str]) -> str:
+    before = found["before"] or ""
+    return before + fingerprint(found[0].removeprefix(before))
+
+
 def safe_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return headers by lower-case name with credentials as fingerprints (`Bearer sha256:..`)."""
     safe = {}
     for name, value in headers:
         key = name.lower()
-        if key in _SECRET_HEADERS:
+        if key.endswith(_SECRET_HEADERS):
             scheme, blank, secret = value.partition(" ")
-            value = f"{scheme} {fingerprint(secret)}" if blank else fingerprint(value)
-        safe[key] = value
+            safe[key] = f"{scheme} {fingerprint(secret)}" if blank else fingerprint(value)
+        else:
+            safe[key] = safe_text(value)
     return safe
 
 
@@ -101,4 +123,4 @@ def safe_query(query: str) -> str:
     if not query:
         return ""
     pairs = parse_qsl(query, keep_blank_values=True)
-    return urlencode([(k, fingerprint(v) if k in _SECRET_QUERY else v) for k, v in pairs], safe=":/")
+    return urlencode([(k, fingerprint(v) if k in _SECRET_QUERY else safe_text(v)) for k, v in pairs], safe=":/")

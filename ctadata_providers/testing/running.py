@@ -1,7 +1,6 @@
 """The servers of a data centre: how they are made, and the thread in which they run."""
 
 import asyncio
-import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -15,6 +14,7 @@ from ctadata_providers.testing.logins import Logins
 from ctadata_providers.testing.pki import Pki, make_pki
 from ctadata_providers.testing.pool import Pool
 from ctadata_providers.testing.requestlog import RequestLog
+from ctadata_providers.testing.scratch import ScratchFolder
 from ctadata_providers.testing.storage import Storage
 
 _START_SECONDS = 10.0
@@ -88,7 +88,7 @@ def build(plan: Plan) -> Parts:
     with ExitStack() as stack:
         folder = None
         if pki:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fakecta-ca-")))
+            folder = stack.enter_context(closing(ScratchFolder("fakecta-ca-"))).path
             (folder / "ca.pem").write_bytes(pki.ca_pem)
         storage = stack.enter_context(closing(Storage(plan.root, quota=plan.quota, clock=plan.clock)))
         pools = [stack.enter_context(closing(_pool(plan, storage, pki))) for _ in range(plan.pools)]
@@ -103,6 +103,7 @@ def build(plan: Plan) -> Parts:
             tls=pki.door_context if pki else None,
             log=plan.log,
             faults=plan.faults,
+            clock=plan.clock,
         )
         stack.enter_context(closing(door))
         door.lift_bans()

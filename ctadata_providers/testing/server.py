@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 from aiohttp import web
 
@@ -35,6 +36,7 @@ class Server(ABC):
         tls: The host certificate's context, None for plain HTTP.
         log: Where requests are entered.
         faults: What is switched on.
+        clock: Gives the time in seconds.
     """
 
     def __init__(
@@ -47,12 +49,14 @@ class Server(ABC):
         tls: ssl.SSLContext | None,
         log: RequestLog,
         faults: Faults,
+        clock: Callable[[], float],
     ) -> None:
         self.name: ServerName = name
         self._storage = storage
         self._tls = tls
         self._log = log
         self._faults = faults
+        self._clock = clock
         self._sockets = listen(host, port)
         self.port = self._sockets[0].getsockname()[1]
         self.url = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{self.port}"
@@ -156,7 +160,7 @@ class Server(ABC):
         return self._http()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        exchange = Exchange(request, self.name, self._log)
+        exchange = Exchange(request, self.name, self._log, self._clock)
         try:
             response = await self._handle_or_refuse(exchange)
             if exchange.faults:
@@ -197,7 +201,11 @@ class Server(ABC):
 
 def listen(host: str, port: int) -> list[socket.socket]:
     """Return listening sockets with one port on every address of a host name, as far as they exist here."""
-    addresses = sorted({(info[0], info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)})
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise ConfigError(f"cannot serve as {host}: {error}", remedy="use a name of this machine") from error
+    addresses = sorted({(info[0], info[4][0]) for info in found})
     for _ in range(20):
         sockets: list[socket.socket] = []
         for family, address in addresses:

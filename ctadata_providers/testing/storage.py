@@ -1,13 +1,12 @@
 """The namespace of the fake data centre: real files below a folder, seen whole or as an upload under way."""
 
 # Paths are text here: a Path for each entry would double the time of a listing.
-# ruff: noqa: PTH102, PTH104, PTH105, PTH108, PTH116
+# ruff: noqa: PTH102, PTH104, PTH105, PTH108, PTH112, PTH114, PTH116
 
 import contextlib
 import itertools
 import os
 import shutil
-import tempfile
 import threading
 import time
 import zlib
@@ -19,6 +18,7 @@ from typing import Literal
 from ctadata_providers import uri
 from ctadata_providers.checksum import new_hasher
 from ctadata_providers.errors import AlreadyExistsError, IsADirError, NotADirError, NotFoundError
+from ctadata_providers.testing.scratch import ScratchFolder
 from ctadata_providers.testing.upload import NO_WISHES, Upload, Wishes
 
 # Uploads are collected beside the served files and moved into place: a rename needs one file system.
@@ -37,12 +37,16 @@ class Notes:
     """What is known of one version of a file, or of a folder, beside its bytes.
 
     Attributes:
+        deadline: Until when an upload to it counts as under way; None if there is none.
+        checksums: Stored checksums (hexadecimal) by algorithm.
         locality: Where it is; None for where its bytes are, on disk.
         recall: Seconds that it takes to bring it from tape, None for more than anybody waits.
         xattrs: Extended attributes.
         uploaded: When its upload ended, on the monotonic clock; 0 if it was not uploaded.
     """
 
+    deadline: float | None = None
+    checksums: Mapping[str, str] = field(default_factory=dict)
     locality: Locality | None = None
     recall: float | None = None
     xattrs: dict[str, str] = field(default_factory=dict)
@@ -108,35 +112,32 @@ class Storage:
         # Files that were not uploaded here have no checksums yet.
         self.is_foreign = root is not None
         self._clock = clock
-        self._temporary = tempfile.TemporaryDirectory(prefix="fakecta-") if root is None else None
-        self.root = Path(self._temporary.name if self._temporary else root or "").resolve()
+        self._temporary = ScratchFolder("fakecta-") if root is None else None
+        self.root = (self._temporary.path if self._temporary else root or Path()).resolve()
         if not self.root.is_dir():
             raise NotADirError(
                 f"cannot serve {self.root}: there is no such folder", path=self.root, remedy="make it, or name another"
             )
         self._base = "" if self.root == Path("/") else str(self.root)
-        self._incoming: str | None = None
+        self._incoming: ScratchFolder | None = None
         self._serial = itertools.count()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._last_mtime = 0
-        # Deadlines of uploads under way, known checksums, and what else is known; all by `Entry.key`.
-        self._uploading: dict[tuple[int, int], float] = {}
-        self._checksums: dict[tuple[int, int], dict[str, str]] = {}
+        # By `Entry.key`.
         self._notes: dict[tuple[int, int], Notes] = {}
 
     def close(self) -> None:
         """Remove what is temporary."""
-        if self._incoming:
-            shutil.rmtree(self._incoming, ignore_errors=True)
-        if self._temporary:
-            self._temporary.cleanup()
+        for folder in (self._incoming, self._temporary):
+            if folder:
+                folder.close()
 
     def clear(self) -> None:
         """Remove every file and folder."""
         for entry in list(self.children("/")):
-            self.remove(entry.path)
-        for known in (self._uploading, self._checksums, self._notes):
-            known.clear()
+            with contextlib.suppress(FileNotFoundError):
+                self.remove(entry.path)
+        self._notes.clear()
 
     # Looking
 
@@ -151,12 +152,12 @@ class Storage:
         return self._entry(path, status)
 
     def children(self, path: str) -> Iterator[Entry]:
-        """Yield the entries of a folder, in an order that is fixed but means nothing; none of one that is closed."""
+        """Yield the entries of a folder in an order that is fixed but means nothing; none of one closed or gone."""
         prefix = "/" if path == "/" else f"{path}/"
         try:
             with os.scandir(self._local(path)) as found:
                 names = sorted(found, key=lambda item: zlib.crc32(os.fsencode(item.name)))
-        except PermissionError:
+        except (PermissionError, FileNotFoundError, NotADirectoryError):
             return
         for item in names:
             # A file that went away meanwhile and a dangling link are not there.
@@ -212,26 +213,30 @@ class Storage:
 
     def has_checksums(self, entry: Entry) -> bool:
         """Tell whether `checksums` answers at once."""
-        return entry.size is None or entry.key in self._checksums
+        return entry.size is None or bool(self.notes(entry).checksums)
 
     def quick_checksums(self, entry: Entry) -> Mapping[str, str]:
-        """Return what `checksums` does, but none for a large file that would have to be read first."""
+        """Return what `checksums` does, but none for a large file that would have to be read first, or one gone."""
         if (entry.size or 0) > QUICK_SIZE and not self.has_checksums(entry):
             return {}
-        return self.checksums(entry)
+        try:
+            return self.checksums(entry)
+        except (NotFoundError, PermissionError):
+            return {}
 
     def checksums(self, entry: Entry) -> Mapping[str, str]:
         """Return the stored checksums (hexadecimal) of a file; adler32 is read from files not uploaded here."""
         if entry.size is None:
             return {}
-        if entry.key not in self._checksums:
+        known = self.notes(entry).checksums
+        if not known:
             hasher = new_hasher("adler32")
             descriptor = self.open(entry)
             with os.fdopen(descriptor, "rb") as file:
                 while block := file.read(_BLOCK):
                     hasher.update(block)
-            self._checksums[entry.key] = {"adler32": hasher.hexdigest()}
-        return self._checksums[entry.key]
+            self.notes_to_change(entry).checksums = known = {"adler32": hasher.hexdigest()}
+        return known
 
     def notes(self, entry: Entry) -> Notes:
         """Return what is known beside the bytes, not to be changed."""
@@ -241,7 +246,24 @@ class Storage:
         """Return what is known beside the bytes, to be changed."""
         return self._notes.setdefault(entry.key, Notes())
 
+    @property
+    def noted(self) -> int:
+        """Of how many files and folders something is known."""
+        return len(self._notes)
+
     # Changing
+
+    def make_dirs(self, path: str) -> None:
+        """Make a folder with those above it; what exists is fine.
+
+        Raises:
+            NotADirError: When a file stands where a folder is needed.
+        """
+        with self._lock:
+            for folder in self.missing_parents(f"{path}/x"):
+                # One that was made meanwhile over HTTP is fine too.
+                with contextlib.suppress(FileExistsError):
+                    self.make_dir(folder)
 
     def make_dir(self, path: str) -> None:
         """Make one folder whose parent exists."""
@@ -255,34 +277,38 @@ class Storage:
 
     def remove(self, path: str) -> None:
         """Remove a file, or a folder with everything in it."""
-        local = Path(self._local(path))
-        if local.is_dir() and not local.is_symlink():
+        local = self._local(path)
+        if os.path.isdir(local) and not os.path.islink(local):
+            gone = [*self.walk(path), *filter(None, [self.stat(path)])]
             shutil.rmtree(local)
         else:
-            local.unlink()
+            gone = list(filter(None, [self.stat(path)]))
+            os.unlink(local)
+        for entry in gone:
+            self.forget(entry)
 
     def create(self, path: str, *, patience: float) -> Entry:
         """Make the empty entry of an upload that is to come, with missing parents; an old file goes first.
 
         For `patience` seconds the entry counts as being uploaded; without a commit it then stays, empty.
         """
-        for parent in self.missing_parents(path):
-            self.make_dir(parent)
-        local = self._local(path)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(local)
-        os.close(os.open(local, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
-        stamp = self._stamp(local)
-        entry = self._entry(path, os.stat(local))
-        self._uploading[entry.key] = self._clock() + patience
-        return Entry(path, is_dir=False, size=None, mtime_ns=stamp, inode=entry.inode)
+        with self._lock:
+            self.make_dirs(uri.split(path)[0])
+            with contextlib.suppress(FileNotFoundError):
+                self.remove(path)
+            local = self._local(path)
+            os.close(os.open(local, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+            stamp = self._stamp(local)
+            entry = Entry(path, is_dir=False, size=None, mtime_ns=stamp, inode=os.stat(local).st_ino)
+            self.notes_to_change(entry).deadline = self._clock() + patience
+            return entry
 
     def upload(self, entry: Entry, wishes: Wishes = NO_WISHES) -> Upload:
         """Begin to receive the bytes of an entry; adler32 and the checksums that are wished for will be stored."""
-        if self._incoming is None:
-            self._incoming = tempfile.mkdtemp(prefix=_INCOMING_PREFIX, dir=self.root)
-        self._uploading[entry.key] = float("inf")
-        return Upload(self, entry, f"{self._incoming}/{next(self._serial)}", wishes)
+        with self._lock:
+            self._incoming = self._incoming or ScratchFolder(_INCOMING_PREFIX, self.root)
+        self.notes_to_change(entry).deadline = float("inf")
+        return Upload(self, entry, f"{self._incoming.path}/{next(self._serial)}", wishes)
 
     def put(self, path: str, data: bytes) -> None:
         """Store a whole file at once, with missing parents.
@@ -290,12 +316,13 @@ class Storage:
         Raises:
             IsADirError: When the path is a folder.
         """
-        found = self.stat(path)
-        if found and found.is_dir:
-            raise IsADirError("a folder stands where the file is meant", path=path)
-        with self.upload(self.create(path, patience=0.0)) as upload:
-            upload.write(data)
-            upload.commit()
+        with self._lock:
+            found = self.stat(path)
+            if found and found.is_dir:
+                raise IsADirError("a folder stands where the file is meant", path=path)
+            with self.upload(self.create(path, patience=0.0)) as upload:
+                upload.write(data)
+                upload.commit()
 
     def commit(self, entry: Entry, received: str, checksums: dict[str, str], wishes: Wishes) -> Entry:
         """Move received bytes to the place of their entry and return the file.
@@ -304,15 +331,15 @@ class Storage:
             NotFoundError: When the entry was removed or replaced during the upload.
         """
         local = self._local(entry.path)
-        self._stamp(received, wishes.mtime)
-        placeholder = self.stat(entry.path)
-        if placeholder is None or placeholder.inode != entry.inode:
-            raise NotFoundError("the file was removed during the upload", path=entry.path)
-        os.replace(received, local)
-        stored = self._entry(entry.path, os.stat(local))
-        self._checksums[stored.key] = checksums
-        self._notes[stored.key] = Notes(xattrs=dict(wishes.xattrs), uploaded=time.monotonic())
-        return stored
+        with self._lock:
+            self._stamp(received, wishes.mtime)
+            placeholder = self.stat(entry.path)
+            if placeholder is None or placeholder.inode != entry.inode:
+                raise NotFoundError("the file was removed during the upload", path=entry.path)
+            os.replace(received, local)
+            stored = self._entry(entry.path, os.stat(local))
+            self._notes[stored.key] = Notes(checksums=checksums, xattrs=dict(wishes.xattrs), uploaded=time.monotonic())
+            return stored
 
     def discard(self, entry: Entry) -> None:
         """Remove the empty entry of an upload that failed, unless something else stands there now."""
@@ -323,7 +350,7 @@ class Storage:
 
     def forget(self, entry: Entry) -> None:
         """End an upload: from now on its entry is an ordinary file."""
-        self._uploading.pop(entry.key, None)
+        self._notes.pop(entry.key, None)
 
     def _entry(self, path: str, status: os.stat_result) -> Entry:
         is_dir = (status.st_mode & 0o170000) == 0o040000
@@ -331,8 +358,8 @@ class Storage:
         return Entry(path, is_dir, size, status.st_mtime_ns, status.st_ino)
 
     def _is_uploading(self, key: tuple[int, int]) -> bool:
-        deadline = self._uploading.get(key)
-        return deadline is not None and self._clock() < deadline
+        notes = self._notes.get(key)
+        return notes is not None and notes.deadline is not None and self._clock() < notes.deadline
 
     def _stamp(self, local: str, mtime: int | None = None) -> int:
         """Give a file a time of change that no other one has: file systems' own clocks tick too slowly for that.

@@ -60,7 +60,7 @@ def parse_ranges(header: str | None, size: int) -> list[tuple[int, int]] | None:
         return None
     ranges = []
     for item in text.split(","):
-        found = re.fullmatch(r"\s*(\d*)-(\d*)\s*", item, re.ASCII)
+        found = re.fullmatch(r"\s*(\d{0,18})-(\d{0,18})\s*", item, re.ASCII)
         if not found or found.groups() == ("", ""):
             return None
         first, last = found.groups()

@@ -103,4 +103,4 @@ def _hex_of_base64(text: str) -> str:
     try:
         return base64.b64decode(text).hex()
     except ValueError:
-        return text
+        return text.encode("ascii", "replace").decode()

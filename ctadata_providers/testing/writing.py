@@ -1,6 +1,7 @@
 """What the door does for those who write: PUT, MKCOL, MOVE, DELETE, PROPPATCH, LOCK."""
 
 import asyncio
+import re
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -22,6 +23,8 @@ from ctadata_providers.testing.upload import Wishes
 
 _XATTR_PARAMETER = "xattr."
 _MIME_TYPE = "mime_type"
+# Seconds since the epoch. 11 digits reach beyond the year 5000, and are a date in every format.
+_TIME = re.compile(r"([0-9]{1,11})(\.[0-9]*)?")
 
 
 class Writing:
@@ -143,10 +146,14 @@ class Writing:
         require(login, Activity.DELETE, entry.path)
         if entry.path == "/":
             raise Refusal(403, "Permission denied")
-        if entry.is_dir:
-            await asyncio.to_thread(self._storage.remove, entry.path)
-        else:
-            self._storage.remove(entry.path)
+        try:
+            if entry.is_dir:
+                await asyncio.to_thread(self._storage.remove, entry.path)
+            else:
+                self._storage.remove(entry.path)
+        except FileNotFoundError as error:
+            # Another request removed it meanwhile.
+            raise Refusal(404, f"The requested resource does not exist: {entry.path}") from error
         return web.Response(status=204)
 
     def _require_parent(self, path: str) -> None:
@@ -201,7 +208,7 @@ class Writing:
 def _wishes(exchange: Exchange) -> Wishes:
     """Return what a PUT wants beside its bytes."""
     wanted = exchange.headers.get("Want-Digest")
-    text = exchange.headers.get("X-OC-Mtime", "").partition(".")[0]
+    time = _TIME.fullmatch(exchange.headers.get("X-OC-Mtime", ""))
     xattrs = {
         name.removeprefix(_XATTR_PARAMETER): value
         for name, value in exchange.query.items()
@@ -211,7 +218,7 @@ def _wishes(exchange: Exchange) -> Wishes:
         xattrs.setdefault(_MIME_TYPE, kind)
     return Wishes(
         algorithms=frozenset(wanted_algorithms(wanted)),
-        mtime=int(text) if text.isdecimal() else None,
+        mtime=int(time[1]) if time else None,
         xattrs=xattrs,
     )
 

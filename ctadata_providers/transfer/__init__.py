@@ -1,16 +1,29 @@
 """Whole files and trees: atomic, verified, retried, parallel."""
 
-from ctadata_providers.transfer.context import Context, Progress, TransferResult, TreeResult
+from ctadata_providers.transfer.context import Context, Failure, OnError, Progress, TransferResult, TreeResult
 from ctadata_providers.transfer.download import download
-from ctadata_providers.transfer.folders import make_dirs, require_folder, stat_or_none, walk
+from ctadata_providers.transfer.failures import Failures, ends_all
+from ctadata_providers.transfer.folders import make_dirs, require_folder, stat_or_none
+from ctadata_providers.transfer.listings import Listings
+from ctadata_providers.transfer.moving import move
 from ctadata_providers.transfer.names import is_part
 from ctadata_providers.transfer.parallel import as_ended
+from ctadata_providers.transfer.places import LocalRoot, made_folder
 from ctadata_providers.transfer.trees import download_tree, remove_tree, upload_tree
 from ctadata_providers.transfer.upload import upload
 from ctadata_providers.transfer.verify import compute_checksum
+from ctadata_providers.transfer.walking import LocalEntry, LocalFolder, OnUnlisted, local_entries, walk
 
 __all__ = [
     "Context",
+    "Failure",
+    "Failures",
+    "Listings",
+    "LocalEntry",
+    "LocalFolder",
+    "LocalRoot",
+    "OnError",
+    "OnUnlisted",
     "Progress",
     "TransferResult",
     "TreeResult",
@@ -18,8 +31,12 @@ __all__ = [
     "compute_checksum",
     "download",
     "download_tree",
+    "ends_all",
     "is_part",
+    "local_entries",
+    "made_folder",
     "make_dirs",
+    "move",
     "remove_tree",
     "require_folder",
     "stat_or_none",

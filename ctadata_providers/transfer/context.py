@@ -4,17 +4,20 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
 from ctadata_providers.backends import Backend, open_backend
 from ctadata_providers.config import ChecksumMode, Config
-from ctadata_providers.errors import TransientError
+from ctadata_providers.errors import CtaError, TransientError
 from ctadata_providers.retry import RetryPolicy, log_retry
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.tasks import wait
 
 Progress = Callable[[int], Any]
 """Called with the bytes that have just passed; negative when a retry starts again."""
+
+OnError = Literal["stop", "continue"]
+"""What an error of one file means for the others of a tree."""
 
 CLEANING_TIMEOUT = 10.0
 """Seconds that cleaning up after a failure may wait for an answer."""
@@ -109,17 +112,38 @@ class TransferResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """What could not be done in a tree.
+
+    Attributes:
+        path: Remote path of the file, or of the folder that could not be listed or made.
+        error: Why, without the frames that it came through.
+    """
+
+    path: str
+    error: CtaError
+
+    @classmethod
+    def of(cls, path: str, error: CtaError) -> Self:
+        """Return the failure of an error, freed of what it would keep alive."""
+        error.__traceback__ = error.__cause__ = error.__context__ = None
+        return cls(path, error)
+
+
+@dataclass(frozen=True, slots=True)
 class TreeResult:
-    """A tree that has been transferred and verified.
+    """A tree that has been transferred and verified, but for its failures.
 
     Attributes:
         files: Number of files.
         size: Bytes of all files.
         seconds: Wall time.
         retries: Attempts after the first, over all files.
+        failures: What could not be done, by path; only where errors do not stop the rest.
     """
 
     files: int
     size: int
     seconds: float
     retries: int
+    failures: tuple[Failure, ...] = ()

@@ -35,7 +35,7 @@ async def download(
         QuotaError: When the disk is full.
         TransientError: When the retries are used up.
     """
-    _refuse_unreadable(info)
+    refuse_unreadable(info)
     attempts = Attempts(context.policy)
     part = LocalPart(
         local,
@@ -70,7 +70,7 @@ async def download(
     return TransferResult(info.path, local, part.received, part.checksums, attempts.seconds, attempts.retries)
 
 
-def _refuse_unreadable(info: FileInfo) -> None:
+def refuse_unreadable(info: FileInfo, act: str = "download") -> None:
     """Say at once what a GET would only tell after minutes: dCache stages a file on tape while the client waits.
 
     Raises:
@@ -79,11 +79,11 @@ def _refuse_unreadable(info: FileInfo) -> None:
     """
     if info.is_dir:
         raise IsADirError(
-            f"cannot download {info.path}: it is a folder", path=info.path, remedy="download it as a tree (get -r)"
+            f"cannot {act} {info.path}: it is a folder", path=info.path, remedy="download it as a tree (get -r)"
         )
     if info.locality in _UNREADABLE:
         raise StorageError(
-            f"cannot download {info.path}: the storage says {info.locality}",
+            f"cannot {act} {info.path}: the storage says {info.locality}",
             path=info.path,
             remedy=_UNREADABLE[info.locality],
         )

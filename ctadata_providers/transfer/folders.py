@@ -1,10 +1,7 @@
-"""Remote folders: made with their parents, walked with all below."""
-
-from collections.abc import Iterator
+"""Remote folders: made with their parents, looked for."""
 
 from ctadata_providers.backends import Backend, FileInfo
 from ctadata_providers.errors import AlreadyExistsError, NotADirError, NotFoundError
-from ctadata_providers.transfer.names import is_part
 from ctadata_providers.uri import split
 
 
@@ -28,25 +25,6 @@ def make_dirs(backend: Backend, path: str) -> None:
             backend.make_dir(folder)
         except AlreadyExistsError:
             continue  # another process was faster
-
-
-def walk(backend: Backend, path: str, *, hidden: bool = False) -> Iterator[FileInfo]:
-    """Give everything below a folder as listings arrive, a folder before what is in it.
-
-    Args:
-        backend: Where.
-        path: The folder.
-        hidden: Also give the parts of unfinished uploads.
-    """
-    todo = [path]
-    while todo:
-        folders = []
-        for info in backend.list_dir(todo.pop()):
-            if hidden or not is_part(info.name):
-                yield info
-                if info.is_dir:
-                    folders.append(info.path)
-        todo += sorted(folders, reverse=True)
 
 
 def stat_or_none(backend: Backend, path: str) -> FileInfo | None:

@@ -4,92 +4,179 @@ import threading
 from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future
-from queue import SimpleQueue
+from contextlib import closing
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
-from ctadata_providers.session.tasks import INTERRUPT_PATIENCE, Task, spawn
+from ctadata_providers.session.loop import curl_loop
+from ctadata_providers.session.tasks import Task, spawn
 
 K = TypeVar("K")
 T = TypeVar("T")
 
 LOOK_AHEAD = 4
 """Tasks that wait for their turn, as a multiple of those that run."""
+STOP_PATIENCE = 1.5
+"""Seconds that stopped tasks have for cleaning up: Ctrl-C shall end a command within 2 s."""
 
 
-class _Pump(Generic[K, T]):
-    """Keeps up to `limit` tasks running.
+@dataclass(frozen=True, slots=True)
+class Job(Generic[K, T]):
+    """A task of many.
 
-    The thread that ends one starts the next: mostly the owner thread of the curl loop, which so goes from file to file
-    without waiting for the thread that lists.
+    Attributes:
+        key: What tells it from the others.
+        task: The coroutine.
+        after: Key of an earlier `urgent` job that it needs; without that one's success it is not begun.
+        urgent: Others need it: it goes before all that wait and are not.
     """
 
-    def __init__(self, limit: int) -> None:
-        self.ended: SimpleQueue[tuple[K, Future[T]]] = SimpleQueue()
-        self.open = 0
+    key: K
+    task: Task[T]
+    after: K | None = None
+    urgent: bool = False
+
+
+class Pump(Generic[K, T]):
+    """Keeps up to `limit` tasks running, to be used once and by one thread.
+
+    The thread that ends one starts the next: mostly the owner thread of the curl loop, which so goes from file to file
+    without waiting for the thread that lists. It also starts the first ones: a task that begins in the main thread
+    could be torn by a Ctrl-C. For the same reason that thread meets only locks and queues written in C here.
+    """
+
+    def __init__(self, limit: int, *, look_ahead: int = LOOK_AHEAD) -> None:
+        self.left: list[tuple[K, Future[T]]] = []
+        """What had ended without being given out when the pump was stopped."""
+        self._ended: SimpleQueue[tuple[K, Future[T]]] = SimpleQueue()
+        self._open = 0
         self._limit = limit
-        self._changed = threading.Condition()
-        self._waiting: deque[tuple[K, Task[T]]] = deque()
-        self._running: dict[Future[T], K] = {}
+        self._most = limit * (1 + look_ahead)
+        self._lock = threading.Lock()
+        self._waiting: deque[Job[K, T]] = deque()
+        self._urgent: deque[Job[K, T]] = deque()
+        self._needing: dict[K, list[Job[K, T]]] = {}  # by the key of a job that has not ended
+        self._failed: set[K] = set()  # keys of urgent jobs
+        self._running: dict[Future[T], Job[K, T]] = {}
         self._places = limit
         self._stopped = False
+        self._idle: SimpleQueue[None] = SimpleQueue()
 
-    @property
-    def full(self) -> bool:
-        """Whether enough tasks wait for their turn."""
-        return self.open >= self._limit * (1 + LOOK_AHEAD)
+    def outcomes(self, jobs: Iterable[Job[K, T]]) -> Generator[tuple[K, Future[T]], None, None]:
+        """Run jobs and give each with its outcome as it ends; one that was not begun has a cancelled future.
 
-    def add(self, key: K, task: Task[T]) -> None:
-        """Start a task, now or when there is a place."""
-        self.open += 1
-        with self._changed:
-            if self._places == 0:
-                self._waiting.append((key, task))
-                return
-            self._places -= 1
-        self._start(key, task)
+        They are taken a little ahead of those that run. Whatever ends the iteration stops those that still run.
+        """
+        try:
+            for job in jobs:
+                self._add(job)
+                while self._open >= self._most or not self._ended.empty():
+                    self._open -= 1
+                    yield self._ended.get()
+            while self._open:
+                self._open -= 1
+                yield self._ended.get()
+        finally:
+            if isinstance(jobs, Generator):
+                jobs.close()
+            self._stop()
 
-    def stop(self) -> None:
-        """Stop what runs, start nothing more, and wait a little for the end."""
-        with self._changed:
-            self._stopped = True
-            waiting, running = list(self._waiting), list(self._running)
-            self._waiting.clear()
-        for _, task in waiting:
-            task.close()
-        for future in running:
-            future.cancel()
-        with self._changed:
-            self._changed.wait_for(lambda: self._places == self._limit, INTERRUPT_PATIENCE)
+    def _add(self, job: Job[K, T]) -> None:
+        self._open += 1
+        with self._lock:
+            if job.urgent:
+                self._needing[job.key] = []
+            refused = self._line_up(job)
+            starts = self._places > 0
+        self._refuse(refused)
+        if starts:
+            curl_loop().call(self._start)
 
-    def _start(self, key: K, task: Task[T]) -> None:
-        following: tuple[K, Task[T]] | None = (key, task)
-        while following is not None:  # a loop: tasks that end at once must not pile up on the stack
-            future = spawn(following[1])
-            with self._changed:
-                self._running[future] = following[0]
+    def _line_up(self, job: Job[K, T]) -> list[Job[K, T]]:
+        """Let a job wait for its turn, or for another job; return those that will never have one."""
+        if job.after is not None and job.after in self._failed:
+            return [job, *self._fail(job)]
+        if job.after is not None and job.after in self._needing:
+            self._needing[job.after].append(job)
+        else:
+            (self._urgent if job.urgent else self._waiting).append(job)
+        return []
+
+    def _fail(self, job: Job[K, T]) -> list[Job[K, T]]:
+        """Return the jobs that can no longer have a turn without this one, and those without them."""
+        if not job.urgent:
+            return []
+        self._failed.add(job.key)
+        needing = self._needing.pop(job.key, [])
+        return [refused for other in needing for refused in (other, *self._fail(other))]
+
+    def _refuse(self, jobs: Iterable[Job[K, T]]) -> None:
+        for job in jobs:
+            job.task.close()
+            outcome: Future[T] = Future()
+            outcome.cancel()
+            self._ended.put((job.key, outcome))
+
+    def _start(self) -> None:
+        """Start jobs while there are places: a loop, for those that end at once must not pile up on the stack."""
+        while True:
+            with self._lock:
+                if self._stopped or not self._places or not (self._urgent or self._waiting):
+                    return
+                job = (self._urgent or self._waiting).popleft()
+                self._places -= 1
+            future = spawn(job.task)
+            with self._lock:
+                self._running[future] = job
                 stopped = self._stopped
             if stopped:
                 future.cancel()
-            if not future.done():
+            if future.done():
+                self._finish(future)
+            else:
                 future.add_done_callback(self._end)
-                return
-            following = self._finish(future)
 
     def _end(self, future: Future[T]) -> None:
-        following = self._finish(future)
-        if following is not None:
-            self._start(*following)
+        self._finish(future)
+        self._start()
 
-    def _finish(self, future: Future[T]) -> tuple[K, Task[T]] | None:
-        """Hand out an outcome; return the task that takes the place, None if there is none."""
-        with self._changed:
-            key = self._running.pop(future)
-            following = self._waiting.popleft() if self._waiting else None
-            if following is None:
-                self._places += 1
-                self._changed.notify_all()
-        self.ended.put((key, future))
-        return following
+    def _finish(self, future: Future[T]) -> None:
+        """Hand out an outcome, free its place, and line up what needed it."""
+        succeeded = future.exception() is None
+        with self._lock:
+            job = self._running.pop(future)
+            self._places += 1
+            refused: list[Job[K, T]] = []
+            if succeeded and job.urgent:
+                for other in self._needing.pop(job.key):
+                    refused += self._line_up(other)
+            elif not succeeded:
+                refused = self._fail(job)
+            idle = self._stopped and self._places == self._limit
+        self._ended.put((job.key, future))
+        self._refuse(refused)
+        if idle:
+            self._idle.put(None)
+
+    def _stop(self) -> None:
+        """Stop what runs, start nothing more, and wait a little for the end."""
+        with self._lock:
+            self._stopped = True
+            unbegun = [*self._urgent, *self._waiting, *(job for jobs in self._needing.values() for job in jobs)]
+            running = list(self._running)
+            idle = self._places == self._limit
+        while not self._ended.empty():
+            self.left.append(self._ended.get())
+        for job in unbegun:
+            job.task.close()
+        for future in running:
+            future.cancel()
+        if not idle:
+            try:
+                self._idle.get(timeout=STOP_PATIENCE)
+            except Empty:
+                return
 
 
 def as_ended(tasks: Iterable[tuple[K, Task[T]]], limit: int) -> Generator[tuple[K, Future[T]], None, None]:
@@ -97,15 +184,5 @@ def as_ended(tasks: Iterable[tuple[K, Task[T]]], limit: int) -> Generator[tuple[
 
     The tasks are taken a little ahead of those that run. Whatever ends the iteration stops those that still run.
     """
-    pump: _Pump[K, T] = _Pump(limit)
-    try:
-        for key, task in tasks:
-            pump.add(key, task)
-            while pump.full or not pump.ended.empty():
-                pump.open -= 1
-                yield pump.ended.get()
-        while pump.open:
-            pump.open -= 1
-            yield pump.ended.get()
-    finally:
-        pump.stop()
+    with closing(Pump[K, T](limit).outcomes(Job(*task) for task in tasks)) as outcomes:
+        yield from outcomes

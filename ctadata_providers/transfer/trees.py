@@ -1,81 +1,169 @@
-"""Trees: listed and transferred at once, the first error stops all."""
+"""Trees: listed and transferred at once; the first error stops all, or all errors are told at the end."""
 
-import os
+import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing, suppress
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 
-from ctadata_providers.backends import FileInfo
-from ctadata_providers.errors import AlreadyExistsError, NotADirError, NotFoundError, StorageError
-from ctadata_providers.session.tasks import Task
-from ctadata_providers.transfer.context import Context, Progress, TransferResult, TreeResult
+from ctadata_providers.backends import Backend
+from ctadata_providers.errors import AlreadyExistsError, CtaError, NotADirError, NotFoundError, StorageError
+from ctadata_providers.patterns import EVERYTHING, Selection
+from ctadata_providers.session.tasks import Task, wait
+from ctadata_providers.transfer.asking import asked
+from ctadata_providers.transfer.context import Context, OnError, Progress, TransferResult, TreeResult
 from ctadata_providers.transfer.download import download
-from ctadata_providers.transfer.folders import make_dirs, walk
-from ctadata_providers.transfer.local import explained
-from ctadata_providers.transfer.names import is_part
-from ctadata_providers.transfer.parallel import as_ended
+from ctadata_providers.transfer.failures import Failures
+from ctadata_providers.transfer.folders import make_dirs
+from ctadata_providers.transfer.parallel import Job, Pump
+from ctadata_providers.transfer.places import LocalRoot, made_folder
 from ctadata_providers.transfer.upload import upload
+from ctadata_providers.transfer.walking import local_entries, walk
 from ctadata_providers.uri import segment_fault, split
+
+LOOK_AHEAD = 32
+"""Entries that wait for their turn, as a multiple of those that run: the folders among them are made meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A file or folder of a tree, told from others by its remote path.
+
+    Attributes:
+        path: The remote path.
+        number: Its place in the order of the tree, 0 for the top.
+    """
+
+    path: str
+    number: int = field(default=0, compare=False)
+
+
+_Jobs = Generator[Job[_Step, TransferResult | None], None, None]
 
 
 def download_tree(
-    context: Context, path: str, local: Path, *, overwrite: bool = True, progress: Progress | None = None
+    context: Context,
+    path: str,
+    local: Path,
+    *,
+    overwrite: bool = True,
+    progress: Progress | None = None,
+    selection: Selection = EVERYTHING,
+    on_error: OnError = "stop",
 ) -> TreeResult:
-    """Download everything below a remote folder into a local one, which is made.
+    """Download what a selection takes below a remote folder into a local one, which is made.
+
+    Args:
+        context: What the transfers of a client share.
+        path: The remote folder.
+        local: The local one.
+        overwrite: Whether local files may be replaced.
+        progress: Told of the bytes that pass.
+        selection: What is taken.
+        on_error: `stop` raises the first error; `continue` tells all in the result.
 
     Raises:
         NotADirError: When the remote path is a file, or the local one.
         StorageError: When a name would leave the local folder.
-        CtaError: The first error of a transfer; those that still run are stopped, what is whole stays.
+        CtaError: With `stop` the first error, by the order of the tree among those that there were when it stopped;
+            else only what no other file would survive. What is whole stays.
     """
+    failures = Failures(on_error)
 
-    def tasks() -> Iterator[Task[TransferResult]]:
-        entries = walk(context.backend, path)
+    def unlisted(folder: str, error: CtaError) -> None:
+        if folder == path and isinstance(error, NotFoundError | NotADirError):
+            raise error
+        failures.take(folder, error)
+
+    def jobs() -> _Jobs:
+        entries = walk(context.backend, path, selection=selection, on_error=unlisted)
         first = next(entries, None)  # a missing folder must not leave an empty one here
-        root = _Root(_made(local), path)
-        for info in [first] if first else []:
-            yield from _task(info, root)
-        for info in entries:
-            yield from _task(info, root)
+        root = LocalRoot(made_folder(local), path)
+        refused: set[str] = set()  # folders that cannot be made here
+        for number, info in enumerate(chain([first] if first else [], entries), start=1):
+            try:
+                if split(info.path)[0] in refused:
+                    target = None
+                else:
+                    target = root.place_of(info.path)
+                    if info.is_dir:
+                        made_folder(target)
+            except CtaError as error:
+                failures.take(info.path, error)
+                target = None
+            if info.is_dir and target is None:
+                refused.add(info.path)
+            elif target is not None and not info.is_dir:
+                task = download(context, info, target, overwrite=overwrite, progress=progress)
+                yield Job(_Step(info.path, number), task)
 
-    def _task(info: FileInfo, root: "_Root") -> Iterator[Task[TransferResult]]:
-        target = root.place_of(info.path)
-        if info.is_dir:
-            _made(target)
-        else:
-            yield download(context, info, target, overwrite=overwrite, progress=progress)
-
-    return _run(tasks(), context.max_parallel)
+    return _run(jobs(), context.max_parallel, failures)
 
 
 def upload_tree(
-    context: Context, local: Path, path: str, *, overwrite: bool = True, progress: Progress | None = None
+    context: Context,
+    local: Path,
+    path: str,
+    *,
+    overwrite: bool = True,
+    progress: Progress | None = None,
+    selection: Selection = EVERYTHING,
+    on_error: OnError = "stop",
 ) -> TreeResult:
-    """Upload everything below a local folder into a remote one, which is made; symbolic links are followed.
+    """Upload what a selection takes below a local folder into a remote one, which is made; symbolic links are followed.
+
+    Folders are made in parallel, too: a file waits only for its own.
+
+    Args:
+        context: What the transfers of a client share.
+        local: The local folder.
+        path: The remote one.
+        overwrite: Whether remote files may be replaced.
+        progress: Told of the bytes that pass.
+        selection: What is taken; other folders are made only for what is taken in them.
+        on_error: `stop` raises the first error; `continue` tells all in the result.
 
     Raises:
         NotFoundError: When there is no such local folder.
         NotADirError: When it is a file, or the remote one is.
-        StorageError: When a local entry is neither file nor folder, or a link leads in a circle.
-        CtaError: The first error of a transfer; those that still run are stopped, what is whole stays.
+        StorageError: When a local entry is neither file nor folder, has a name that is not allowed, or is a link that
+            leads in a circle.
+        CtaError: With `stop` the first error, by the order of the tree among those that there were when it stopped;
+            else only what no other file would survive. What is whole stays.
     """
     if not local.exists():
         raise NotFoundError(f"cannot upload {local}: it does not exist", path=local, remedy="check the path")
     if not local.is_dir():
         raise NotADirError(f"cannot upload {local} as a tree: it is a file", path=local, remedy="upload it as a file")
+    failures = Failures(on_error)
+    top = path.rstrip("/")
 
-    def tasks() -> Iterator[Task[TransferResult]]:
-        make_dirs(context.backend, path)
-        for relative, is_dir in _local_entries(local):
-            remote = f"{path.rstrip('/')}/{relative}"
-            if is_dir:
-                with suppress(AlreadyExistsError):
-                    context.backend.make_dir(remote)
+    def unreadable(relative: str, error: CtaError) -> None:
+        if not relative:
+            raise error
+        failures.take(f"{top}/{relative}", error)
+
+    def jobs() -> _Jobs:
+        yield Job(_Step(path), _made_with_parents(context.backend, path), urgent=True)
+        entries = local_entries(local, selection=selection, on_error=unreadable)
+        for number, entry in enumerate(entries, start=1):
+            step = _Step(f"{top}/{entry.relative}", number)
+            folder, name = split(step.path)
+            fault = segment_fault(name)
+            task: Task[TransferResult | None]
+            if fault:
+                task = _refused(local / entry.relative, fault)
+            elif entry.is_dir:
+                task = _made(context.backend, step.path)
             else:
-                yield upload(context, local / relative, remote, overwrite=overwrite, progress=progress)
+                task = upload(context, local / entry.relative, step.path, overwrite=overwrite, progress=progress)
+            yield Job(step, task, after=_Step(folder), urgent=entry.is_dir)
 
-    return _run(tasks(), context.max_parallel)
+    return _run(jobs(), context.max_parallel, failures)
 
 
 def remove_tree(context: Context, path: str) -> None:
@@ -94,92 +182,58 @@ def remove_tree(context: Context, path: str) -> None:
         context.backend.remove(folder)
 
 
-def _run(tasks: Iterator[Task[TransferResult]], limit: int) -> TreeResult:
-    """Run transfers, at most some at once; the first error stops the others and is raised."""
+async def _made_with_parents(backend: Backend, path: str) -> None:
+    await wait(asked(partial(make_dirs, backend, path)))
+
+
+async def _made(backend: Backend, path: str) -> None:
+    """Make a remote folder in one that exists; one that is there already is right.
+
+    Raises:
+        NotADirError: When a file is there.
+    """
+
+    def make() -> None:
+        try:
+            backend.make_dir(path)
+        except AlreadyExistsError as error:
+            if not backend.stat(path).is_dir:
+                raise NotADirError(f"{path} is a file, so no folder can be made there", path=path) from error
+
+    await wait(asked(make))
+
+
+async def _refused(local: Path, fault: str) -> None:
+    raise StorageError(f"cannot upload {str(local)!r}: {fault}", path=local, remedy="rename it, or exclude it")
+
+
+def _run(jobs: _Jobs, limit: int, failures: Failures) -> TreeResult:
+    """Run transfers, at most some at once, and sum them up."""
     started = time.monotonic()
     files = size = retries = 0
-    with closing(as_ended(((None, task) for task in tasks), limit)) as outcomes:
-        for _, future in outcomes:
-            result = future.result()
-            files, size, retries = files + 1, size + result.size, retries + result.retries
-    return TreeResult(files, size, time.monotonic() - started, retries)
-
-
-class _Root:
-    """The local folder that takes a remote one; nothing is written outside it."""
-
-    def __init__(self, local: Path, top: str) -> None:
-        self._local = local
-        self._real = os.path.realpath(local)
-        self._top = top.rstrip("/") + "/"
-        self._checked: tuple[str, Path] | None = None
-
-    def place_of(self, path: str) -> Path:
-        """Return the local place of a remote path.
-
-        Raises:
-            StorageError: When it would lie outside, by its name or through a symbolic link.
-        """
-        folder, name = split(path)
-        if self._checked is None or self._checked[0] != folder:
-            self._checked = folder, self._inside(folder)
-        fault = segment_fault(name)
-        if fault:
-            raise StorageError(f"{path!r} is not written: {fault}", path=path)
-        target = self._checked[1] / name
-        try:
-            if target.is_symlink():
-                self._refuse_outside(path, target)
-        except OSError as error:
-            raise explained(error, target, "write") from error
-        return target
-
-    def _inside(self, folder: str) -> Path:
-        segments = (folder.rstrip("/") + "/").removeprefix(self._top).split("/")
-        local = self._local.joinpath(*segments)
-        self._refuse_outside(folder, local)
-        return local
-
-    def _refuse_outside(self, path: str, local: Path) -> None:
-        if os.path.commonpath([self._real, os.path.realpath(local)]) != self._real:
-            raise StorageError(
-                f"{path} would be written outside {self._local}",
-                path=path,
-                remedy=f"remove the symbolic link at {local} that leads there",
-            )
-
-
-def _made(folder: Path) -> Path:
+    pump: Pump[_Step, TransferResult | None] = Pump(limit, look_ahead=LOOK_AHEAD)
+    ends: list[tuple[int, CtaError]] = []  # what stops all, by its place in the tree
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:
-        raise NotADirError(f"cannot make folder {folder}: it is a file", path=folder, remedy="remove it") from error
-    except OSError as error:
-        raise explained(error, folder, "make folder") from error
-    return folder
-
-
-def _local_entries(
-    root: Path, relative: str = "", seen: frozenset[tuple[int, int]] = frozenset()
-) -> Iterator[tuple[str, bool]]:
-    """Give the entries below a local folder in the order of their names, a folder before what is in it."""
-    folder = root / relative
-    try:
-        own = folder.stat()
-        names = sorted(os.listdir(folder))  # noqa: PTH208 (names are wanted)
-    except OSError as error:
-        raise explained(error, folder, "read") from error
-    if (own.st_dev, own.st_ino) in seen:
-        raise StorageError(f"{folder} leads in a circle", path=folder, remedy="remove the symbolic link")
-    for name in names:
-        inner = f"{relative}/{name}" if relative else name
-        place = root / inner
-        if place.is_dir():
-            yield inner, True
-            yield from _local_entries(root, inner, seen | {(own.st_dev, own.st_ino)})
-        elif place.is_file() and not is_part(name):
-            yield inner, False
-        elif not is_part(name):
-            raise StorageError(
-                f"cannot upload {place}: it is neither a file nor a folder", path=place, remedy="remove or repair it"
-            )
+        with closing(pump.outcomes(jobs)) as outcomes:
+            for step, future in outcomes:
+                if future.cancelled():
+                    continue  # its folder could not be made, which is told once
+                error = future.exception()
+                if isinstance(error, CtaError):
+                    if failures.stop(error) or step.number == 0:
+                        ends.append((step.number, error))
+                        break
+                    failures.take(step.path, error)
+                    continue
+                result = future.result()
+                if result is not None:
+                    files, size, retries = files + 1, size + result.size, retries + result.retries
+    except CtaError as error:
+        ends.append((sys.maxsize, error))  # of a listing, which comes after all that it has given
+    if not ends:
+        return TreeResult(files, size, time.monotonic() - started, retries, failures.by_path())
+    for step, future in pump.left:
+        other = None if future.cancelled() else future.exception()
+        if isinstance(other, CtaError) and failures.stop(other):
+            ends.append((step.number, other))
+    raise min(ends, key=itemgetter(0))[1]

@@ -21,8 +21,10 @@ from ctadata_providers.errors import (
     TransientError,
     UnsupportedError,
 )
+from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.tasks import in_thread, wait
 from ctadata_providers.transfer import verify
+from ctadata_providers.transfer.asking import asked
 from ctadata_providers.transfer.context import Attempts, Context, Progress, TransferResult
 from ctadata_providers.transfer.folders import make_dirs
 from ctadata_providers.transfer.local import LocalSource
@@ -32,6 +34,8 @@ from ctadata_providers.uri import split
 
 logger = logging.getLogger(__name__)
 
+SETTLING = 0.3
+"""Seconds after which a server has noticed that an upload was given up."""
 LOOKED_FOR_FROM = 16 * 1024 * 1024
 """Bytes from which the target is looked at before they are sent: it may be a folder, which the rename would tell."""
 
@@ -67,19 +71,20 @@ class _Upload:
         self._path = path
         self._overwrite = overwrite
         self._attempts = Attempts(context.policy)
+        self._begun = False
         self._stored = False
 
     async def run(self) -> TransferResult:
         if not self._overwrite:
-            await wait(in_thread(self._refuse_existing))
+            await wait(asked(self._refuse_existing))
         elif self._source.size >= LOOKED_FOR_FROM:
-            await wait(in_thread(self._target_before))
-        await wait(in_thread(self._remove_abandoned))
+            await wait(asked(self._target_before))
+        await wait(asked(self._remove_abandoned))
         try:
             if not (self._can_rename() and await self._through_temporary_name()):
                 await self._under_its_name()
         except StorageError as error:
-            raise await wait(in_thread(partial(self._explained, error))) from error
+            raise await wait(asked(partial(self._explained, error))) from error
         attempts = self._attempts
         return TransferResult(
             self._path,
@@ -113,21 +118,32 @@ class _Upload:
             if renamed:
                 remembered.forget()
             elif not refused:  # what was refused once is not sent again: the next upload removes what is there
-                # A server may make the file of a stopped upload after it has answered that there is none.
-                await wait(in_thread(partial(self._discard, remembered, certain=not stopped)))
+                await self._tidy(remembered, stopped=stopped)
             remembered.end()
         return renamed
+
+    async def _tidy(self, remembered: Remembered, *, stopped: bool) -> None:
+        """Remove what is left under a temporary name, and forget it when it is gone."""
+        gone = await wait(in_thread(partial(self._removed, remembered.path)))
+        if gone is None and stopped and self._begun:
+            # A server may make the file of a stopped upload after it has answered that there is none.
+            await wait(curl_loop().sleep(SETTLING))
+            gone = await wait(in_thread(partial(self._removed, remembered.path)))
+        if gone is not False:
+            remembered.forget()
 
     async def _renamed(self, temporary: str) -> bool:
         while True:
             try:
                 return await wait(in_thread(partial(self._rename, temporary)))
+            except NotFoundError as error:
+                await self._attempts.again(_not_yet(self._path, error))
             except TransientError as error:
                 await self._attempts.again(error)
 
     async def _under_its_name(self) -> None:
         """Store under the final name; what a failure leaves there is removed, an untouched old file is not."""
-        before = await wait(in_thread(self._target_before))
+        before = await wait(asked(self._target_before))
         self._stored = False
         try:
             self._source.rewind()
@@ -149,6 +165,7 @@ class _Upload:
         parents_seen = False
         while True:
             try:
+                self._begun = True
                 result = await wait(
                     self._backend.write(path, self._source, size=self._source.size, overwrite=overwrite)
                 )
@@ -158,7 +175,7 @@ class _Upload:
                 self._source.rewind()
                 # A missing parent is 404, 409, and on nginx 500.
                 missing = isinstance(error, NotFoundError)
-                if not parents_seen and (await wait(in_thread(self._make_parents)) or missing):
+                if not parents_seen and (await wait(asked(self._make_parents)) or missing):
                     parents_seen = True  # made by us, or meanwhile by another
                 elif isinstance(error, TransientError):
                     await self._attempts.again(error)
@@ -168,7 +185,7 @@ class _Upload:
         await self._verify(path, result)
 
     async def _verify(self, path: str, result: WriteResult) -> None:
-        info: FileInfo = await wait(in_thread(partial(self._backend.stat, path)))
+        info = await self._seen(path)
         if info.size is None:
             raise IntegrityError(f"{path}: the server does not tell the size of what it stored", path=path)
         verify.check_size(self._path, got=info.size, wanted=self._source.size, what="those sent were")
@@ -178,6 +195,14 @@ class _Upload:
         verify.compare(
             self._path, computed=self._source.checksums, offered=offered, required=self._context.checksum == "require"
         )
+
+    async def _seen(self, path: str) -> FileInfo:
+        """Look at what was just stored; dCache may say for a moment that there is nothing."""
+        while True:
+            try:
+                return await wait(asked(partial(self._backend.stat, path)))
+            except NotFoundError as error:
+                await self._attempts.again(_not_yet(self._path, error))
 
     # What blocks, in a thread of its own.
 
@@ -230,7 +255,7 @@ class _Upload:
         )
         if now.is_dir or (untouched and not self._stored):
             return True
-        return self._removed(self._path)
+        return self._removed(self._path) is not False
 
     def _make_parents(self) -> bool:
         """Make the missing parents of the target; return whether any was missing."""
@@ -246,18 +271,15 @@ class _Upload:
 
     def _remove_abandoned(self) -> None:
         for remembered in abandoned(self._context.door, self._path):
-            self._discard(remembered)
+            if self._removed(remembered.path) is not False:
+                remembered.forget()
 
-    def _discard(self, remembered: Remembered, *, certain: bool = True) -> None:
-        if self._removed(remembered.path, missing=certain):
-            remembered.forget()
-
-    def _removed(self, path: str, *, missing: bool = True) -> bool:
-        """Remove what an upload has left; return whether it is certainly gone, `missing` if there is nothing."""
+    def _removed(self, path: str) -> bool | None:
+        """Remove what an upload has left; return whether it is certainly gone, None when there was nothing."""
         try:
             self._context.cleaner.remove(path, is_file=True)
         except NotFoundError:
-            return missing
+            return None
         except CtaError as error:
             logger.warning("cannot remove the unfinished %s: %s", path, error)
             return False
@@ -290,6 +312,16 @@ def _about(path: str, temporary: str, error: CtaError) -> CtaError:
     named.args = (named.message,)
     named.path = path
     return named
+
+
+def _not_yet(path: str, error: NotFoundError) -> TransientError:
+    """Return the transient error for a file that was stored and is not there (dCache issue 5285)."""
+    return TransientError(
+        f"the server has stored {path}, and says that it is not there: {error.message}",
+        path=path,
+        remedy="try again later",
+        status=error.status,
+    )
 
 
 def _below_file(path: str, file: str) -> NotADirError:

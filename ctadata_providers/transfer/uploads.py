@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import socket
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,16 +68,36 @@ def remember(door: str, target: str, temporary: str) -> Remembered:
 
 def abandoned(door: str, target: str) -> list[Remembered]:
     """Return the temporary names of a target whose upload has certainly ended."""
-    found = []
-    for note in sorted(state_folder().glob(f"{address_hash(door + target)}.*.json")):
+    notes = _notes(f"{address_hash(door + target)}.*.json", door)
+    return [Remembered(note.path, note.file) for note in notes if note.target == target and note.has_ended]
+
+
+def noted(door: str) -> list[tuple[Remembered, bool]]:
+    """Return all temporary names at a door, each with whether its upload may still run in a process of this host."""
+    return [(Remembered(note.path, note.file), note.is_ours and not note.has_ended) for note in _notes("*.json", door)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """What a note says."""
+
+    file: Path
+    target: str
+    path: str
+    is_ours: bool
+    has_ended: bool
+
+
+def _notes(pattern: str, door: str) -> Iterator[_Note]:
+    for file in sorted(state_folder().glob(pattern)):
         try:
-            fields = json.loads(note.read_text(encoding="utf-8"))
-            theirs = fields["door"] == door and fields["target"] == target
-            if theirs and fields["host"] == socket.gethostname() and not _uploads(int(fields["pid"]), note):
-                found.append(Remembered(str(fields["path"]), note))
+            fields = json.loads(file.read_text(encoding="utf-8"))
+            if fields["door"] == door:
+                ours = fields["host"] == socket.gethostname()
+                ended = ours and not _uploads(int(fields["pid"]), file)
+                yield _Note(file, str(fields["target"]), str(fields["path"]), is_ours=ours, has_ended=ended)
         except (OSError, ValueError, KeyError, TypeError):
             continue  # being written or removed by another process
-    return found
 
 
 def _uploads(pid: int, note: Path) -> bool:

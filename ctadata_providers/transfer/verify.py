@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from ctadata_providers.backends import ChecksumBackend
 from ctadata_providers.checksum import common_algorithm, new_hasher
 from ctadata_providers.errors import IntegrityError
-from ctadata_providers.session.tasks import in_thread, run, wait
+from ctadata_providers.session.tasks import run, wait
+from ctadata_providers.transfer.asking import asked
 from ctadata_providers.transfer.context import VERIFY_FROM, Context
 
 DEFAULT_ALGORITHM = "adler32"
@@ -43,7 +44,7 @@ async def server_checksums(
         backend, ChecksumBackend
     ):
         return {}
-    return await wait(in_thread(lambda: backend.checksum(path, DEFAULT_ALGORITHM)))
+    return await wait(asked(lambda: backend.checksum(path, DEFAULT_ALGORITHM)))
 
 
 def compare(path: str, *, computed: Mapping[str, str], offered: Mapping[str, str], required: bool) -> None:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from ctadata_providers.testing import FakeCta
+from tests.conformance.outcomes import *  # noqa: F403 (hooks)
 from tests.conformance.storage import MemoryStorage, ServerStorage, Storage
 from tests.servers.server import Server, work_folder
 from tests.servers.wsgidav import wsgidav
@@ -13,8 +14,8 @@ from tests.servers.wsgidav import wsgidav
 
 @contextmanager
 def fake_cta_server() -> Iterator[Server]:
-    """Run a FakeCta on an empty folder."""
-    with work_folder("fakecta") as root, FakeCta(root=root) as cta:
+    """Run a FakeCta on an empty folder; its bans, of an address, would reach from one test into the next."""
+    with work_folder("fakecta") as root, FakeCta(root=root, bans=False) as cta:
         yield Server(name="fakecta", url=cta.door_url, root=root, ca_file=cta.ca_file, make_token=cta.make_token)
 
 

@@ -1,10 +1,12 @@
 """A storage under test: a client's way to it, and a way behind its back."""
 
+from collections.abc import Iterable, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Protocol
 
 from ctadata_providers import Config, CtaClient
+from ctadata_providers.backends import Backend, open_backend
 from tests.servers.server import Server
 
 
@@ -13,15 +15,25 @@ class Storage(Protocol):
 
     Attributes:
         name: Of the kind of server, for the table of limits.
+        version: Of the server's program, where a known limit depends on it.
+        settings: Of a client, as another process needs them; None when the storage lives in this process only.
     """
 
     name: str
+    version: tuple[int, ...]
+    settings: Mapping[str, str] | None
 
     def client(self, **settings: Any) -> CtaClient:
         """Return a client that may do everything."""
 
+    def backend(self) -> Backend:
+        """Return what a client works with; to be closed."""
+
     def put(self, path: str, data: bytes = b"") -> None:
         """Store a file behind the client's back, with missing folders."""
+
+    def put_empty(self, folder: str, names: Iterable[str]) -> None:
+        """Store many empty files in one folder."""
 
     def get(self, path: str) -> bytes:
         """Return what is stored, without a client."""
@@ -35,15 +47,20 @@ class ServerStorage:
 
     def __init__(self, server: Server) -> None:
         self.name = server.name
+        self.version = server.version
+        self.settings = {**server.settings(), "retries": "3"}  # it tries again seldom, to fail fast
         self._server = server
+        self.put = server.put
+        self.put_empty = server.put_empty
+        self.put_sparse = server.put_sparse
 
     def client(self, **settings: Any) -> CtaClient:
-        """Return a client; it tries again seldom, to fail fast."""
-        return CtaClient(Config.from_mapping({**self._server.settings(), "retries": 3, **settings}))
+        """Return a client."""
+        return CtaClient(Config.from_mapping({**self.settings, **settings}))
 
-    def put(self, path: str, data: bytes = b"") -> None:
-        """Store a file."""
-        self._server.put(path, data)
+    def backend(self) -> Backend:
+        """Return its backend."""
+        return open_backend(Config.from_mapping(self.settings))
 
     def get(self, path: str) -> bytes:
         """Return what is stored."""
@@ -63,6 +80,8 @@ class MemoryStorage:
     """The backend in memory; its storage is the client's own."""
 
     name = "memory"
+    version = ()
+    settings = None
 
     def __init__(self) -> None:
         self._client = CtaClient(backend="memory")
@@ -72,10 +91,20 @@ class MemoryStorage:
         """Return the client."""
         return self._client
 
+    def backend(self) -> Backend:
+        """Return the client's own."""
+        return self._backend
+
     def put(self, path: str, data: bytes = b"") -> None:
         """Store a file."""
         self._client.make_dir(path.rpartition("/")[0] or "/", parents=True)
         self._backend.write(path, _Bytes(data), size=len(data), overwrite=True).result()
+
+    def put_empty(self, folder: str, names: Iterable[str]) -> None:
+        """Store many empty files."""
+        self._client.make_dir(folder, parents=True)
+        for name in names:
+            self._backend.write(f"{folder}/{name}", _Bytes(), size=0, overwrite=True).result()
 
     def get(self, path: str) -> bytes:
         """Return what is stored."""

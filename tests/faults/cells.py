@@ -39,6 +39,13 @@ def chain(error: BaseException) -> list[BaseException]:
     return found
 
 
+def assert_nothing_secret(text: str, *secrets: str) -> None:
+    for secret in secrets:
+        at = text.find(secret)
+
+        assert at < 0, f"{secret!r} stands in: ...{text[max(0, at - 200) : at + 40]}..."
+
+
 def parts_in(folder: Path) -> list[str]:
     """Return the unfinished files below a local folder."""
     return [str(place) for place in folder.rglob("*") if is_part(place.name)]

@@ -64,9 +64,10 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def no_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No token counts as refused: another test may have had the same port 20 s ago."""
-    monkeypatch.setattr(ctadata_providers.session, "_refused_until", {})
+def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is known of any server: another test may have had the same port."""
+    for name, empty in (("_refused_until", {}), ("_broken", {}), ("_redirecting", set())):
+        monkeypatch.setattr(ctadata_providers.session, name, empty)
 
 
 @pytest.fixture

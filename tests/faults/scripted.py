@@ -1,17 +1,19 @@
 """A WebDAV server on loopback that keeps its files in memory, and misbehaves exactly as a test tells it to."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self
 from urllib.parse import quote, unquote, urlsplit
 from zlib import adler32
 
-from ctadata_providers.testing.pki import make_pki
+from tests.faults.pki import make_pki
 
 READ_BYTES = 1 << 18
 LONGEST_STALL = 30.0
@@ -30,6 +32,8 @@ class Asked:
         path: The decoded path.
         query: The query string.
         headers: By lower-case name.
+        head: Request line and headers as they came.
+        certificate: Whether the client presented a certificate.
         received: Bytes of the body that arrived.
     """
 
@@ -37,6 +41,8 @@ class Asked:
     path: str
     query: str
     headers: dict[str, str]
+    head: str = ""
+    certificate: bool = False
     received: int = 0
 
     @property
@@ -47,9 +53,10 @@ class Asked:
 class Exchange:
     """A request and the server's end of its connection."""
 
-    def __init__(self, door: "Door", connection: socket.socket, asked: Asked, rest: bytes) -> None:
+    def __init__(self, door: "Door", connection: socket.socket, asked: Asked, rest: bytes, number: int) -> None:
         self.door = door
         self.asked = asked
+        self.number = number  # of the request on its connection, from 1
         self._connection = connection
         self.rest = rest  # what came behind the head: the body, and behind that the next request
 
@@ -65,6 +72,13 @@ class Exchange:
         if self.asked.method != "HEAD":
             self.send(body)
 
+    def receive(self) -> bytes:
+        """Return the next bytes of whatever kind."""
+        data = self._connection.recv(READ_BYTES)
+        if not data:
+            raise Over
+        return data
+
     def invite(self) -> None:
         """Let the body come, if the client waits for that."""
         if "100-continue" in self.asked.headers.get("expect", ""):
@@ -73,9 +87,7 @@ class Exchange:
     def chunks(self) -> Iterator[bytes]:
         """Give the body as it arrives."""
         while self.asked.received < self.asked.size:
-            data = self.rest or self._connection.recv(READ_BYTES)
-            if not data:
-                raise Over
+            data = self.rest or self.receive()
             missing = self.asked.size - self.asked.received
             data, self.rest = data[:missing], data[missing:]
             self.asked.received += len(data)
@@ -196,15 +208,15 @@ class Door:
         with suppress(OSError, Over), closing(plain):
             plain.settimeout(LONGEST_STALL)
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else head and body wait 40 ms for each other
-            connection = (
-                make_pki("localhost").server_context.wrap_socket(plain, server_side=True) if self.tls else plain
-            )
+            connection = make_pki().server_context.wrap_socket(plain, server_side=True) if self.tls else plain
             with closing(connection):
                 rest = b""
-                while not self.stopping.is_set():
-                    rest = self._exchange(connection, rest)
+                for number in count(1):
+                    if self.stopping.is_set():
+                        return
+                    rest = self._exchange(connection, rest, number)
 
-    def _exchange(self, connection: socket.socket, rest: bytes) -> bytes:
+    def _exchange(self, connection: socket.socket, rest: bytes, number: int) -> bytes:
         while b"\r\n\r\n" not in rest:
             data = connection.recv(READ_BYTES)
             if not data:
@@ -215,8 +227,9 @@ class Door:
         method, target, _ = lines[0].split(" ")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
         parts = urlsplit(target)
-        asked = Asked(method, unquote(parts.path), parts.query, headers)
-        exchange = Exchange(self, connection, asked, rest)
+        presented = isinstance(connection, ssl.SSLSocket) and bool(connection.getpeercert())
+        asked = Asked(method, unquote(parts.path), parts.query, headers, head.decode("latin-1"), presented)
+        exchange = Exchange(self, connection, asked, rest, number)
         with self._lock:
             self.asked.append(asked)
             act = self._next_act(asked)
@@ -367,5 +380,5 @@ RIGHT: dict[str, Act] = {
 def ca_file(folder: Path) -> Path:
     """Write the certificate authority of the servers and return its place."""
     place = folder / "ca.pem"
-    place.write_bytes(make_pki("localhost").ca_pem)
+    place.write_bytes(make_pki().ca_pem)
     return place

@@ -323,37 +323,6 @@ def test_an_untrusted_server_is_no_transient_error(open_door: Open, target: Path
     assert "ca_path" in str(error)
 
 
-def test_a_head_flood_is_stopped(open_door: Open, client_of: Client, target: Path, payload: bytes) -> None:
-    door = open_door(tls=False, files={PATH: payload})
-    sent = 0
-
-    def headers_without_end(exchange: Exchange) -> None:
-        nonlocal sent
-        exchange.send(b"HTTP/1.1 200 OK\r\n")
-        while sent < 64 << 20:
-            exchange.send(b"X-Flood: " + b"y" * 4000 + b"\r\n")
-            sent += 4011
-
-    door.fault("GET", headers_without_end)
-    client = client_of(door, retries=0)
-
-    assert_absent(lambda: client.download(PATH, target), TransientError, PATH, target)
-    assert sent < 32 << 20
-
-
-@pytest.mark.parametrize("act", ["stat", "list"])
-def test_a_head_flood_is_stopped_in_listings_too(
-    act: str, open_door: Open, client_of: Client, target: Path, payload: bytes
-) -> None:
-    door = open_door(tls=False, files={PATH: payload})
-    door.fault("PROPFIND", acts.raw(b"HTTP/1.1 207 M\r\n" + b"X-Flood: 1\r\n" * 100_000 + b"\r\n"))
-    client = client_of(door, retries=0)
-
-    assert_absent(
-        lambda: client.stat(PATH) if act == "stat" else list(client.list_dir(PATH)), TransientError, PATH, target
-    )
-
-
 def test_the_right_answer_is_the_right_file(open_door: Open, client_of: Client, target: Path, payload: bytes) -> None:
     door = open_door(files={PATH: payload}, checksums=True)
     door.fault("GET", get, times=1)

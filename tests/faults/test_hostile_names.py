@@ -42,6 +42,16 @@ HREFS = {
     "half of an IPv6 address": "https://[::1/tree/x",
     "a file": "file:///etc/passwd",
     "empty name": "/tree//",
+    "dot dot, half encoded": "/tree/.%2E",
+    "dot dot, with a slash behind": "/tree/../",
+    "dots, encoded, absolute URL": "{door}/tree/%2e%2e",
+    "slash, encoded, absolute URL": "{door}/tree/..%2fescaped",
+    "folder of another name, absolute URL": "{door}/other/x",
+    "newline, absolute URL": "{door}/tree/x&#10;y",
+    "tab, absolute URL": "{door}/tree/x&#9;y",
+    "newline, as it is": "/tree/x&#10;y",
+    "encoded folder": "%2Ftree%2Fx",
+    "a path of Windows": "\\tree\\x",
     "very long": "/tree/" + "../" * 2000 + "x",
 }
 
@@ -61,7 +71,7 @@ def test_an_href_that_leads_elsewhere_is_refused_and_nothing_is_written(
     what: str, open_door: Open, client_of: Client, local: Path, tmp_path: Path
 ) -> None:
     door = open_door(folders={"/tree"})
-    door.fault("PROPFIND", acts.status(207, body=listing(FOLDER, response(HREFS[what]))))
+    door.fault("PROPFIND", acts.status(207, body=listing(FOLDER, response(HREFS[what].replace("{door}", door.url)))))
     door.fault("GET", acts.status(200, body=b"bad"))
     before = everything(tmp_path)
     client = client_of(door, retries=0)
@@ -95,7 +105,24 @@ def test_a_name_of_one_folder_that_is_another_folder_is_only_a_name(
     open_door: Open, client_of: Client, local: Path
 ) -> None:
     files = {
-        f"/tree/{name}": name.encode() for name in ("a..b", "...", "..x", "-rf", "~", "$(id)", "a\\b", "C:x", "%2e")
+        f"/tree/{name}": name.encode()
+        for name in (
+            "a..b",
+            "...",
+            "..x",
+            "-rf",
+            "~",
+            "$(id)",
+            "a\\b",
+            "..\\x",
+            "C:x",
+            "%2e",
+            "%2e%2e%2fx",
+            "%00",
+            "\uff0e\uff0e",
+            "a\u2215b",
+            "a?b#c",
+        )
     }
     door = open_door(files=files)
 
@@ -104,6 +131,17 @@ def test_a_name_of_one_folder_that_is_another_folder_is_only_a_name(
     assert {place.name: place.read_bytes() for place in local.iterdir()} == {
         path.rpartition("/")[2]: data for path, data in files.items()
     }
+
+
+def test_a_name_that_is_listed_twice_is_one_file(open_door: Open, client_of: Client, local: Path) -> None:
+    door = open_door(files={"/tree/x": b"new", "/tree/X": b"other"})
+    door.fault("PROPFIND", acts.status(207, body=listing(FOLDER, *map(response, ["/tree/x", "/tree/x", "/tree/X"]))))
+    door.sizes |= {"/tree/x": 3}
+    door.fault("GET", acts.status(200, body=b"new"), path="/tree/X")
+
+    client_of(door).download_tree("/tree", local)
+
+    assert {place.name: place.read_bytes() for place in local.iterdir()} == {"x": b"new", "X": b"new"}
 
 
 @pytest.fixture

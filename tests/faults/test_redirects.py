@@ -1,329 +1,173 @@
 """Redirects: where they may lead, and that no credential goes along."""
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
-from ctadata_providers import Config, CtaClient, CtaError, StorageError, TransientError
-from ctadata_providers.testing import FakeCta
-from tests.faults import acts
-from tests.faults.cells import assert_absent, assert_whole, parts_at
-from tests.faults.scripted import Door, Exchange, put
+from ctadata_providers import CtaError, TransientError
+from tests.faults.cells import Told, assert_nothing_secret
+from tests.faults.redirected import CREDENTIALS, METHODS, PATH, TOKEN, Servers, ask, assert_nothing_else, names_resolve
 
-PATH = "/night/events.fits"
-TOKEN = "an-opaque-token-0123456789"
-BEARER = f"Bearer {TOKEN}"
-Open = Callable[..., Door]
-Client = Callable[..., CtaClient]
+__all__ = ["ask", "names_resolve"]
+
+UUID = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
+SIGNED = f"dcache-http-uuid={UUID}&dcache-http-ref=https%3A%2F%2Fdoor"
+SECRETS = (TOKEN, UUID, "wonderland")
 
 
-def tokens(door: Door, method: str) -> list[str | None]:
-    """Return the Authorization header of every request of a method."""
-    return [asked.headers.get("authorization") for asked in door.requests(method)]
+@dataclass(frozen=True)
+class Way:
+    """A row of the matrix.
+
+    Attributes:
+        what: Its name.
+        locations: The Locations, one after the other.
+        asked: Who is asked; `+` sees the credential, `-` does not, `!` stands for an error.
+        settings: What the user has set.
+        software: What the servers say that they are.
+    """
+
+    what: str
+    locations: tuple[str | tuple[str, ...] | None, ...]
+    asked: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    software: str = "scripted"
 
 
-@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
-def test_the_same_origin_gets_the_token_again(
-    code: int, open_door: Open, client_of: Client, target: Path, payload: bytes
+def trust(*hosts: str) -> Mapping[str, Any]:
+    return {"trusted_hosts": hosts}
+
+
+HOST, NAME, DOMAIN, END = trust("127.0.0.1"), trust("localhost"), trust("*.localhost"), trust("ol.localhost")
+HTTP = {"allow_http_pools": True}
+BOTH = {**HTTP, **NAME}
+# fmt: off
+WAYS = [
+    #   what                                  Locations                                     who is asked
+    Way("same origin, path",                  ("/moved",),                                  "door+ door+"),
+    Way("same origin, URL",                   ("{door}/moved",),                            "door+ door+"),
+    Way("same origin, capitals",              ("{DOOR}/moved",),                            "door+ door+"),
+    Way("other port",                         ("{other}/x",),                               "door+ other-"),
+    Way("other name of the host",             ("{alias}/x",),                               "door+ alias-"),
+    Way("other host and port",                ("{host}/x",),                                "door+ host-"),
+    Way("single-use URL",                     ("{other}/x?" + SIGNED,),                     "door+ other-"),
+    Way("trusted host",                       ("{host}/x",),                                "door+ host+", HOST),
+    Way("trusted host, door's name",          ("{other}/x",),                               "door+ other+", NAME),
+    Way("trusted domain",                     ("{pool}/x",),                                "door+ pool+", DOMAIN),
+    Way("trusted domain, not itself",         ("{other}/x",),                               "door+ other-", DOMAIN),
+    Way("trusted end of a name",              ("{pool}/x",),                                "door+ pool-", END),
+    Way("trusted, then not",                  ("{host}/x", "{other}/y"),                    "door+ host+ other-", HOST),
+    Way("https to http",                      ("{plain}/x",),                               "door+ !"),
+    Way("https to http, trusted",             ("{plain}/x",),                               "door+ !", NAME),
+    Way("https to http, allowed",             ("{plain}/x",),                               "door+ plain-", HTTP),
+    Way("https to http, allowed, trusted",    ("{plain}/x",),                               "door+ plain-", BOTH),
+    Way("away and back to the file",          ("{other}/x", "{door}" + PATH),               "door+ other- door+"),
+    Way("away and back to another file",      ("{other}/x", "{door}/precious"),             "door+ other- door-"),
+    Way("by http and back to another file",   ("{plain}/x", "{door}/precious"),             "door+ plain- door-", HTTP),
+    Way("by a trusted host to another file",  ("{host}/x", "{door}/moved"),                 "door+ host+ door+", HOST),
+    Way("in a circle",                        (PATH,) * 9,                                  "door+ " * 6 + "!"),
+    Way("in a circle over two",               ("{other}/x", "{door}" + PATH) * 5,           "door+ other- " * 3 + "!"),
+    Way("five redirects",                     ("/1", "/2", "/3", "/4", "/5"),               "door+ " * 5 + "door+"),
+    Way("six redirects",                      ("/1", "/2", "/3", "/4", "/5", "/6"),         "door+ " * 6 + "!"),
+]
+ODD = [
+    #   what                                  Locations                                     who is asked
+    Way("no Location",                        (None,),                                      "door+ !"),
+    Way("empty",                              ("",),                                        "door+ !"),
+    Way("several",                            (("/a", "{other}/b"),),                       "door+ !"),
+    Way("the same twice",                     (("/a", "/a"),),                              "door+ door+"),
+    Way("relative",                           ("moved",),                                   "door+ door+"),
+    Way("relative, upwards",                  ("../../../moved",),                          "door+ door+"),
+    Way("host alone",                         ("//localhost:{port}/moved",),                "door+ door+"),
+    Way("other host alone",                   ("//127.0.0.1:{port}/moved",),                "door+ alias-"),
+    Way("query alone",                        ("?" + SIGNED,),                              "door+ door+"),
+    Way("fragment",                           ("{other}/x#" + TOKEN,),                      "door+ other-"),
+    Way("blank in the path",                  ("{other}/a b",),                             "door+ other-"),
+    Way("raw UTF-8 in the path",              ("{other}/Gr\xc3\xb6\xc3\x9fe",),             "door+ other-"),
+    Way("bytes that are no text",             ("{other}/\xff\xfe",),                        "door+ other-"),
+    Way("user and password",                  ("https://alice:wonderland@localhost:{port}/",),"door+ !"),
+    Way("user",                               ("https://alice@localhost:{port}/",),         "door+ !"),
+    Way("empty user",                         ("https://@localhost:{port}/",),              "door+ !"),
+    Way("two @",                              ("https://localhost:{port}@a@127.0.0.1/",),   "door+ !"),
+    Way("file:",                              ("file:///etc/passwd",),                      "door+ !"),
+    Way("ftp:",                               ("ftp://localhost:{port}/x",),                "door+ !"),
+    Way("gopher:",                            ("gopher://localhost:{port}/x",),             "door+ !"),
+    Way("javascript:",                        ("javascript:alert(1)",),                     "door+ !"),
+    Way("data:",                              ("data:text/plain,x",),                       "door+ !"),
+    Way("no host",                            ("https:///x",),                              "door+ !"),
+    Way("port too large",                     ("https://localhost:99999/x",),               "door+ !"),
+    Way("port 0",                             ("https://localhost:0/x",),                   "door+ !"),
+    Way("port is a word",                     ("https://localhost:port/x",),                "door+ !"),
+    Way("port in other digits",               ("https://localhost:\xd9\xa3\xd9\xa3/x",),    "door+ !"),
+    Way("half of an IPv6 address",            ("https://[::1/x",),                          "door+ !"),
+    Way("star",                               ("https://*.localhost:{port}/x",),            "door+ !", DOMAIN),
+    Way("dot",                                ("https://.localhost:{port}/x",),             "door+ !", DOMAIN),
+    Way("blank in the host",                  ("https://local host:{port}/x",),             "door+ !"),
+    Way("encoded host",                       ("https://127.0.0.1%2f.localhost:{port}/x",), "door+ !", DOMAIN),
+    # urllib3 ends the host at the backslash, urlsplit does not: the token would go to 127.0.0.1.
+    Way("backslash in the host",              ("https://127.0.0.1:{port}\\.localhost/x",),  "door+ !", DOMAIN),
+    Way("backslash in the host, no port",     ("https://127.0.0.1\\.localhost:{port}/x",),  "door+ !", DOMAIN),
+    Way("non-ASCII host",                     ("https://m\xc3\xbc.localhost:{port}/x",),      "door+ !", DOMAIN),
+    Way("control character",                  ("https://local\x01host:{port}/x",),          "door+ !"),
+    Way("next line",                          ("https://localhost:{port}/\r\n x",),         "door+ door+"),
+    Way("very long",                          ("{other}/" + "x" * 60_000,),                 "door+ other-"),
+]
+XROOTD, SAME, ENCODED = "XrootD/v5.8.1", "{other}" + PATH, TOKEN.replace("a", "%61")
+TOKENS = [
+    #   what                                  Locations                                     who is asked
+    Way("our token in a URL",                 ("{other}/x?authz=Bearer%20{token}",),        "door+ !"),
+    Way("our token, encoded",                 ("{other}/x?access_token=" + ENCODED,),      "door+ !"),
+    Way("our token in a path",                ("{other}/{token}/x",),                       "door+ !"),
+    Way("our token over http",                ("{plain}/x?authz={token}",),                 "door+ !", BOTH),
+    Way("by XRootD",                          (SAME + "?authz=Bearer%20{token}",),          "door+ other+", {}, XROOTD),
+    Way("by XRootD, bare",                    (SAME + "?authz={token}",),                   "door+ other+", {}, XROOTD),
+    Way("by XRootD, with more",               (SAME + "?" + SIGNED + "&authz={token}",),    "door+ other+", {}, XROOTD),
+    Way("by XRootD, elsewhere",               ("{other}/x?authz=Bearer%20{token}",),        "door+ !", {}, XROOTD),
+    Way("by XRootD, over http",               ("{plain}" + PATH + "?authz={token}",),       "door+ !", BOTH, XROOTD),
+]
+# fmt: on
+
+
+def walk(way: Way, method: str, credential: str, ask: Callable[..., object], told: Told) -> None:
+    """Go one way with one method and credential, and check what everybody has seen of it."""
+    wanted = (way.asked if credential != "none" else way.asked.replace("+", "-")).split()
+    errors = []
+    with Servers(way.locations, way.software) as servers:
+        try:
+            ask(servers, method, credential, way.settings)
+        except CtaError as error:
+            errors.append(error)
+
+    assert [*servers.asked(credential).split(), *("!" for _ in errors)] == wanted
+    assert_nothing_else(servers, credential, SIGNED)
+    assert_nothing_secret(told.text(*errors), *SECRETS)
+    for error in errors:
+        assert not isinstance(error, TransientError)
+        assert PATH in str(error)
+
+
+@pytest.mark.parametrize("credential", CREDENTIALS)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.what)
+def test_no_credential_leaves_its_origin(
+    way: Way, method: str, credential: str, ask: Callable[..., object], told: Told
 ) -> None:
-    door = open_door(files={PATH: payload, "/moved": payload})
-    door.fault("GET", acts.redirect("/moved", code), path=PATH)
-
-    client_of(door, token=TOKEN).download(PATH, target)
-
-    assert_whole(target, payload)
-    assert tokens(door, "GET") == [BEARER, BEARER]
+    walk(way, method, credential, ask, told)
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-@pytest.mark.parametrize("method", ["GET", "PUT", "PROPFIND"])
-def test_another_port_or_host_gets_no_token(
-    method: str, host: str, open_door: Open, client_of: Client, target: Path, payload: bytes, tmp_path: Path
+@pytest.mark.parametrize("method", ["GET", "PUT, Expect", "PROPFIND"])
+@pytest.mark.parametrize("way", ODD, ids=lambda way: way.what)
+def test_an_odd_location_is_followed_without_credential_or_refused(
+    way: Way, method: str, ask: Callable[..., object], told: Told
 ) -> None:
-    door, other = open_door(files={PATH: payload}), open_door(files={PATH: payload}, folders={"/night"})
-    door.fault(method, lambda exchange: exchange.answer(307, f"Location: {other.at(host)}{exchange.asked.path}?u=1"))
-    client = client_of(door, token=TOKEN)
-
-    if method == "PUT":
-        source = tmp_path / "source"
-        source.write_bytes(payload)
-        # What arrives at the other server is not found at the door: an error, but the wire is what counts here.
-        with pytest.raises(CtaError):
-            client.upload(source, "/night/new.fits")
-    else:
-        client.download(PATH, target)
-        assert_whole(target, payload)
-
-    assert set(tokens(door, method)) == {BEARER}
-    assert tokens(other, method) == [None]
+    walk(way, method, "token", ask, told)
 
 
-def test_the_same_port_under_another_name_gets_no_token(
-    open_door: Open, client_of: Client, target: Path, payload: bytes
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("way", TOKENS, ids=lambda way: way.what)
+def test_a_location_that_holds_our_token_makes_nobody_see_it(
+    way: Way, method: str, ask: Callable[..., object], told: Told
 ) -> None:
-    door = open_door(files={PATH: payload, "/moved": payload})
-    door.fault("GET", acts.redirect(f"{door.at('127.0.0.1')}/moved"), path=PATH)
-
-    client_of(door, token=TOKEN).download(PATH, target)
-
-    assert tokens(door, "GET") == [BEARER, None]
-
-
-@pytest.mark.parametrize("method", ["GET", "PROPFIND"])
-def test_a_trusted_host_gets_the_token(
-    method: str, open_door: Open, client_of: Client, target: Path, payload: bytes
-) -> None:
-    door, other = open_door(files={PATH: payload}), open_door(files={PATH: payload})
-    door.fault(method, acts.redirect(other.at("127.0.0.1") + PATH))
-
-    client_of(door, token=TOKEN, trusted_hosts=("127.0.0.1",)).download(PATH, target)
-
-    assert_whole(target, payload)
-    assert tokens(other, method) == [BEARER]
-
-
-@pytest.mark.parametrize("trusted", [(), ("localhost",)])
-@pytest.mark.parametrize("method", ["GET", "PROPFIND"])
-def test_plain_http_is_refused(
-    method: str, trusted: tuple[str, ...], open_door: Open, client_of: Client, target: Path, payload: bytes
-) -> None:
-    door, plain = open_door(files={PATH: payload}), open_door(tls=False, files={PATH: payload})
-    door.fault(method, acts.redirect(plain.url + PATH))
-    client = client_of(door, token=TOKEN, trusted_hosts=trusted)
-
-    error = assert_absent(lambda: client.download(PATH, target), StorageError, PATH, target)
-
-    assert "allow_http_pools" in (error.remedy or "")
-    assert plain.asked == []
-
-
-def test_an_upload_is_not_sent_on_over_plain_http(open_door: Open, client_of: Client, target: Path) -> None:
-    door, plain = open_door(folders={"/night"}), open_door(tls=False, folders={"/night"})
-    door.fault("PUT", lambda exchange: exchange.answer(307, f"Location: {plain.url}{exchange.asked.path}"))
-    client = client_of(door, token=TOKEN)
-
-    error = assert_absent(lambda: client.upload(target, PATH), StorageError, PATH, target)
-
-    assert "allow_http_pools" in (error.remedy or "")
-    assert plain.asked == []
-    assert door.files == {}
-
-
-@pytest.mark.parametrize("told", [True, False], ids=["with a checksum", "without"])
-def test_an_allowed_plain_pool_gets_no_token_and_needs_a_checksum(
-    told: bool, open_door: Open, client_of: Client, target: Path, payload: bytes
-) -> None:
-    door = open_door(files={PATH: payload}, checksums=told)
-    plain = open_door(tls=False, files={PATH: payload})
-    door.fault("GET", acts.redirect(plain.url + PATH))
-    client = client_of(door, token=TOKEN, trusted_hosts=("localhost",), allow_http_pools=True)
-
-    if told:
-        client.download(PATH, target)
-        assert_whole(target, payload)
-    else:
-        assert_absent(lambda: client.download(PATH, target), CtaError, PATH, target)
-
-    assert tokens(plain, "GET") == [None]
-
-
-@pytest.mark.parametrize("method", ["GET", "PROPFIND"])
-def test_a_circle_ends(method: str, open_door: Open, client_of: Client, target: Path, payload: bytes) -> None:
-    door = open_door(files={PATH: payload})
-    door.fault(method, acts.redirect("/b"), path=PATH)
-    door.fault(method, acts.redirect(PATH), path="/b")
-    client = client_of(door)
-
-    error = assert_absent(lambda: client.download(PATH, target), StorageError, PATH, target)
-
-    assert "redirects" in str(error)
-    assert error.remedy
-    assert len(door.requests(method)) < 10
-
-
-LOCATIONS = {
-    "missing": None,
-    "empty": "",
-    "user and password": "https://alice:secret-0123456789@localhost:{port}/x",
-    "user": "https://alice@localhost:{port}/x",
-    "another scheme": "ftp://localhost:{port}/x",
-    "a file": "file:///etc/passwd",
-    "a javascript": "javascript:alert(1)",
-    "no host": "https:///x",
-    "port too large": "https://localhost:99999/x",
-    "port is a word": "https://localhost:port/x",
-    "half of an IPv6 address": "https://[::1/x",
-    "a star": "https://*.example/x",
-    "a dot": "https://.example/x",
-    "a blank": "https://local host:{port}/x",
-    "a control character": "https://localhost:{port}/x\x01y",
-    "bytes that are no text": "https://localhost:{port}/\xff\xfe",
-    "very long": "https://localhost:{port}/" + "x" * 60_000,
-}
-
-
-@pytest.mark.parametrize("what", LOCATIONS)
-@pytest.mark.parametrize("method", ["GET", "PROPFIND"])
-def test_a_location_that_leads_nowhere_is_one_clear_error(
-    method: str, what: str, open_door: Open, client_of: Client, target: Path, payload: bytes
-) -> None:
-    door = open_door(files={PATH: payload})
-    location = LOCATIONS[what]
-    headers = [] if location is None else [f"Location: {location.format(port=door.port)}"]
-    door.fault(method, acts.status(302, *headers), path=PATH)
-    client = client_of(door, token=TOKEN, retries=0)
-
-    error = assert_absent(lambda: client.download(PATH, target), CtaError, PATH, target)
-
-    assert "secret" not in str(error)
-    assert "alice" not in str(error)
-
-
-def test_a_location_in_raw_utf8_is_understood(open_door: Open, client_of: Client, target: Path, payload: bytes) -> None:
-    door = open_door(files={PATH: payload, "/Größe/日本": payload})
-    door.fault("GET", acts.redirect("/Größe/日本".encode().decode("latin-1")), path=PATH)
-
-    client_of(door).download(PATH, target)
-
-    assert_whole(target, payload)
-
-
-@pytest.mark.parametrize("method", ["GET", "PROPFIND"])
-def test_an_xrootd_redirector_that_puts_the_token_into_the_url_gets_it_in_the_header(
-    method: str, open_door: Open, client_of: Client, target: Path, payload: bytes
-) -> None:
-    door = open_door(server="XrootD/v5.8.1", files={PATH: payload})
-    data = open_door(server="XrootD/v5.8.1", files={PATH: payload})
-    door.fault(method, acts.redirect(f"{data.url}{PATH}?authz=Bearer%20{TOKEN}", 307))
-
-    client_of(door, token=TOKEN).download(PATH, target)
-
-    assert_whole(target, payload)
-    assert [asked.query for asked in data.requests(method)] == [""]
-    assert tokens(data, method) == [BEARER]
-
-
-def test_no_location_makes_us_send_the_token_over_plain_http(
-    open_door: Open, client_of: Client, target: Path, payload: bytes
-) -> None:
-    door = open_door(server="XrootD/v5.8.1", files={PATH: payload})
-    plain = open_door(tls=False, server="XrootD/v5.8.1", files={PATH: payload})
-    door.fault("GET", acts.redirect(f"{plain.url}{PATH}?authz=Bearer%20{TOKEN}", 307))
-    client = client_of(door, token=TOKEN, trusted_hosts=("localhost",), allow_http_pools=True, checksum="off")
-
-    with pytest.raises(CtaError):
-        client.download(PATH, target)
-
-    assert [asked for asked in plain.asked if TOKEN in f"{asked.query}{asked.headers}"] == []
-
-
-def test_every_retry_starts_at_the_door(open_door: Open, client_of: Client, target: Path, payload: bytes) -> None:
-    door, pool = open_door(files={PATH: payload}), open_door(files={PATH: payload})
-    issued = 0
-
-    def to_pool(exchange: Exchange) -> None:
-        nonlocal issued
-        issued += 1
-        exchange.answer(302, f"Location: {pool.url}{PATH}?dcache-http-uuid=single-use-{issued}")
-
-    door.fault("GET", to_pool)
-    pool.fault("GET", acts.reset_after(1000), times=1)
-    pool.fault("GET", acts.status(500), times=1)
-
-    result = client_of(door, token=TOKEN).download(PATH, target)
-
-    assert_whole(target, payload)
-    assert result.retries == 2
-    assert [asked.query[-12:] for asked in pool.requests("GET")] == [f"single-use-{n}" for n in (1, 2, 3)]
-    assert tokens(pool, "GET") == [None] * 3
-
-
-def test_every_upload_retry_starts_at_the_door(
-    open_door: Open, client_of: Client, target: Path, payload: bytes
-) -> None:
-    door = open_door(server="dCache/9.2.47", folders={"/night"})
-    pool = open_door(server="dCache/9.2.47", files=door.files)
-    issued = 0
-
-    def to_pool(exchange: Exchange) -> None:
-        nonlocal issued
-        issued += 1
-        exchange.answer(307, f"Location: {pool.url}{exchange.asked.path}?dcache-http-uuid=single-use-{issued}")
-
-    door.fault("PUT", to_pool)
-    pool.fault("PUT", lambda exchange: exchange.reset(), times=1)
-    target.write_bytes(payload)
-    client = client_of(door, token=TOKEN, timeout=2.0)
-    client.stat("/night")  # tells that the door is a dCache
-
-    client.upload(target, PATH)
-
-    assert door.files == {PATH: payload}
-    assert [asked.query[-12:] for asked in pool.requests("PUT")] == ["single-use-1", "single-use-2"]
-    assert [asked.received for asked in door.requests("PUT")] == [0, 0]
-    assert tokens(pool, "PUT") == [None, None]
-    assert not [name for asked in pool.requests("PUT") for name in asked.headers if name == "content-type"]
-
-
-@pytest.mark.parametrize("answer", ["back to the door", "400"])
-def test_a_pool_url_that_is_used_up_is_replaced(
-    answer: str, open_door: Open, client_of: Client, target: Path, payload: bytes
-) -> None:
-    door, pool = open_door(files={PATH: payload}), open_door(files={PATH: payload})
-    door.fault("GET", acts.redirect(f"{pool.url}{PATH}?dcache-http-uuid=some-uuid-0123"))
-    used_up = (
-        acts.redirect(door.url + PATH, 307)
-        if answer == "back to the door"
-        else acts.status(400, reason="Request is no longer valid")
-    )
-    pool.fault("GET", used_up, times=1)
-    client = client_of(door, token=TOKEN)
-
-    if answer == "400":
-        assert_absent(lambda: client.download(PATH, target), StorageError, PATH, target)
-    else:
-        client.download(PATH, target)
-        assert_whole(target, payload)
-        assert tokens(door, "GET") == [BEARER, BEARER]
-
-
-def test_a_dcache_pool_never_sees_the_token(fake_cta: FakeCta, target: Path, tmp_path: Path, payload: bytes) -> None:
-    fake_cta.put(PATH, payload)
-    source = tmp_path / "source"
-    source.write_bytes(payload)
-
-    with CtaClient(Config.from_mapping(fake_cta.settings())) as client:
-        client.download(PATH, target)
-        client.upload(source, "/night/new.fits")
-
-    assert_whole(target, payload)
-    pool = [request for request in fake_cta.requests if request.server == "pool"]
-    door = [request for request in fake_cta.requests if request.server == "door"]
-    assert {request.method for request in pool} == {"GET", "PUT"}
-    assert not [request for request in pool if "authorization" in request.headers or "authz" in request.query]
-    assert all("authorization" in request.headers for request in door)
-    assert fake_cta.get("/night/new.fits") == payload
-
-
-def test_an_upload_sent_in_a_circle_leaves_nothing(open_door: Open, client_of: Client, target: Path) -> None:
-    door = open_door(folders={"/night"})
-    door.fault("PUT", lambda exchange: exchange.answer(307, f"Location: {exchange.asked.path}"))
-    client = client_of(door)
-
-    error = assert_absent(lambda: client.upload(target, PATH), StorageError, "/night", target)
-
-    assert not isinstance(error, TransientError)
-    assert door.files == {}
-    assert len(door.requests("PUT")) < 10
-
-
-def test_an_upload_follows_to_the_right_place(open_door: Open, client_of: Client, target: Path) -> None:
-    door = open_door(folders={"/night"})
-    door.fault("PUT", lambda exchange: exchange.answer(307, f"Location: {exchange.asked.path}"), times=1)
-    door.fault("PUT", put)
-
-    client_of(door).upload(target, PATH)
-
-    assert door.files == {PATH: b"old"}
-    assert parts_at(door) == []
+    walk(way, method, "token", ask, told)

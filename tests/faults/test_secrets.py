@@ -3,12 +3,14 @@
 import base64
 import pickle
 import socket
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ctadata_providers import Config, CtaClient, CtaError
+from ctadata_providers.cli import main
 from ctadata_providers.credentials import Token, resolve
 from ctadata_providers.session import Request, Response
 from ctadata_providers.session.exchange import Wire
@@ -16,23 +18,17 @@ from ctadata_providers.session.redirects import Hop
 from ctadata_providers.session.tls import Trust
 from ctadata_providers.testing import FakeCta
 from tests.faults import acts
-from tests.faults.cells import Told
-from tests.faults.scripted import Act, Door
+from tests.faults.cells import Told, assert_nothing_secret, chain
+from tests.faults.scripted import RIGHT, Act, Door
 
 PATH = "/night/events.fits"
 TOKEN = "an-opaque-token-0123456789"
+SIGNATURE = "another-token-9876543210"
 UUID = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
-SIGNED = f"dcache-http-uuid={UUID}&dcache-http-ref=https%3A%2F%2Fdoor&authz=Bearer%20{TOKEN}"
-SECRETS = (TOKEN, UUID, base64.b64encode(TOKEN.encode()).decode())
+SIGNED = f"dcache-http-uuid={UUID}&dcache-http-ref=https%3A%2F%2Fdoor&authz=Bearer%20{SIGNATURE}"
+SECRETS = (TOKEN, UUID, SIGNATURE, base64.b64encode(TOKEN.encode()).decode())
 Open = Callable[..., Door]
 Client = Callable[..., CtaClient]
-
-
-def assert_nothing_secret(text: str, *secrets: str) -> None:
-    for secret in secrets or SECRETS:
-        at = text.find(secret)
-
-        assert at < 0, f"{secret!r} stands in: ...{text[max(0, at - 200) : at + 40]}..."
 
 
 POOL_FAULTS: dict[str, Act] = {
@@ -70,7 +66,7 @@ def test_a_signed_url_is_told_to_nobody(
         errors.append(error)
 
     assert len(errors) == (fault != "well")
-    assert_nothing_secret(told.text(*errors))
+    assert_nothing_secret(told.text(*errors), *SECRETS)
 
 
 @pytest.mark.parametrize("fault", ["well", "gone", "reset", "500", "silent"])
@@ -93,7 +89,7 @@ def test_a_signed_url_for_a_message_is_told_to_nobody(
         errors.append(error)
 
     assert len(errors) == (fault != "well")
-    assert_nothing_secret(told.text(*errors))
+    assert_nothing_secret(told.text(*errors), *SECRETS)
 
 
 @pytest.mark.parametrize("what", ["refused", "unknown", "mute"])
@@ -116,7 +112,7 @@ def test_a_pool_that_cannot_be_reached_is_named_without_its_secret(
             client.download(PATH, target)
 
     assert urls[what] in str(caught.value)
-    assert_nothing_secret(told.text(caught.value))
+    assert_nothing_secret(told.text(caught.value), *SECRETS)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +137,135 @@ def test_a_server_that_repeats_the_token_is_not_repeated(
     with pytest.raises(CtaError) as caught:
         client.download(PATH, target)
 
-    assert_nothing_secret(told.text(caught.value))
+    assert_nothing_secret(told.text(caught.value), *SECRETS)
+
+
+HEADER = f"Location: https://pool:1/x?{SIGNED}\r\nWWW-Authenticate: Bearer {TOKEN}\r\n"
+ECHOES: dict[str, Act] = {
+    "in a header that cannot be parsed": acts.raw(f"HTTP/1.1 302 Found\r\n: odd\r\n{HEADER}\r\n".encode()),
+    "in a header without colon": acts.raw(f"HTTP/1.1 500 No\r\nodd {TOKEN} {UUID}\r\n{HEADER}\r\n".encode()),
+    "in a status line that is none": acts.raw(f"Bearer {TOKEN} {SIGNED} is bad\r\n\r\n".encode()),
+    "in a chunk": acts.raw(f"HTTP/1.1 500 \r\nTransfer-Encoding: chunked\r\n\r\n{TOKEN}\r\n".encode()),
+    "in two lengths": acts.status(500, f"Content-Length: {TOKEN}"),
+    "in the encoding": acts.status(500, f"Content-Encoding: {TOKEN}", body=TOKEN.encode()),
+    "in the charset": acts.status(500, f"Content-Type: text/html; charset={TOKEN}", body=b"x"),
+    "bare, in the reason": acts.status(500, reason=f"the request {UUID} of {TOKEN} ended"),
+    "cut short": acts.status(500, reason=f"no such token {TOKEN[:16]}..."),
+    "split by markup": acts.status(500, body=f"<b>{TOKEN}</b>{UUID}".encode(), reason=""),
+    "encoded": acts.status(500, reason=f"no {TOKEN.replace('-', '%2D')} nor {TOKEN.replace('-', '%2d')}"),
+}
+
+
+@pytest.mark.parametrize("where", ECHOES)
+@pytest.mark.parametrize("method", ["GET", "PROPFIND"])
+def test_what_a_server_repeats_is_not_repeated(
+    method: str, where: str, open_door: Open, client_of: Client, target: Path, payload: bytes, told: Told
+) -> None:
+    door, pool = open_door(files={PATH: payload}), open_door(files={PATH: payload})
+    door.fault(method, acts.redirect(f"{pool.at('127.0.0.1')}{PATH}?{SIGNED}"))
+    pool.fault(method, ECHOES[where])
+    client = client_of(door, token=TOKEN, retries=0, trusted_hosts=("127.0.0.1",))
+
+    with pytest.raises(CtaError) as caught:
+        client.download(PATH, target)
+
+    assert_nothing_secret(told.text(caught.value), *SECRETS, TOKEN[:16], TOKEN.replace("-", "%2D"))
+
+
+def with_our_variables(error: BaseException) -> str:
+    """Return the variables that a trace of the better kind shows, those of our own functions."""
+    traces = [traceback.TracebackException.from_exception(link, capture_locals=True) for link in chain(error)]
+    frames = [frame for trace in traces for frame in trace.stack if "/ctadata_providers/" in frame.filename]
+    return "\n".join(f"{name} = {value}" for frame in frames for name, value in (frame.locals or {}).items())
+
+
+@pytest.mark.parametrize("fault", ["500", "reset", "silent", "not HTTP", "redirects on"])
+@pytest.mark.parametrize("method", ["GET", "PROPFIND"])
+def test_a_trace_that_shows_our_variables_shows_no_secret(
+    method: str,
+    fault: str,
+    open_door: Open,
+    client_of: Client,
+    target: Path,
+    payload: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://alice:wonderland-0123@127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "localhost")
+    door, pool = open_door(files={PATH: payload}), open_door(files={PATH: payload})
+    door.fault(method, acts.redirect(f"{pool.url}{PATH}?{SIGNED}"))
+    pool.fault(method, POOL_FAULTS[fault] if fault != "silent" else acts.stall_after(None))
+    client = client_of(door, token=TOKEN, retries=0, timeout=0.2 if fault == "silent" else 2.0)
+
+    with pytest.raises(CtaError) as caught:
+        client.download(PATH, target)
+    shown = with_our_variables(caught.value)
+
+    assert "request = Request(" in shown
+    assert_nothing_secret(shown, TOKEN, UUID, "wonderland")
+
+
+@pytest.mark.parametrize("fault", ["well", "500", "reset", "redirects on", "its URL in the reason"])
+@pytest.mark.parametrize("options", [["--debug"], ["--debug", "-vv"], ["--debug", "--json"]], ids=" ".join)
+def test_the_command_line_prints_no_secret(
+    options: list[str],
+    fault: str,
+    open_door: Open,
+    ca: Path,
+    target: Path,
+    payload: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    told: Told,
+) -> None:
+    door, pool = open_door(files={PATH: payload}), open_door(files={PATH: payload})
+    for method in ("GET", "PROPFIND"):
+        door.fault(method, acts.redirect(f"{pool.url}{PATH}?{SIGNED}"))
+        pool.fault(method, POOL_FAULTS[fault] if fault != "well" else RIGHT[method])
+    netrc = target.parent / "netrc"
+    netrc.write_text("default login bob password wonderland-netrc\n")
+    netrc.chmod(0o600)
+    environment = {
+        "CTA_DOOR_URL": door.url,
+        "CTA_CA_PATH": str(ca),
+        "CTA_RETRIES": "1",
+        "BEARER_TOKEN": TOKEN,
+        "NETRC": str(netrc),
+        "HTTPS_PROXY": "http://alice:wonderland-0123@127.0.0.1:1",
+        "NO_PROXY": "localhost",
+        "REQUESTS_CA_BUNDLE": "/wonderland/bundle",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    codes = [main([command, PATH, *where, *options]) for command, where in (("stat", []), ("get", [str(target)]))]
+    printed = capfd.readouterr()
+
+    assert codes == [0, 0] if fault == "well" else [1, 1]
+    assert_nothing_secret(printed.out + printed.err + told.text(), *SECRETS, "wonderland")
+
+
+@pytest.mark.parametrize("method", ["stat", "get"])
+def test_the_command_line_prints_no_password_of_a_proxy_that_is_gone(
+    method: str,
+    open_door: Open,
+    ca: Path,
+    target: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    told: Told,
+) -> None:
+    door = open_door(files={PATH: b"x"})
+    for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://alice:wonderland-0123@127.0.0.1:1")
+    for name, value in {"CTA_DOOR_URL": door.url, "CTA_CA_PATH": str(ca), "CTA_RETRIES": "0"}.items():
+        monkeypatch.setenv(name, value)
+
+    code = main(["--debug", "-vv", method, PATH, *([str(target)] if method == "get" else [])])
+    printed = capfd.readouterr()
+
+    assert code == 1
+    assert_nothing_secret(printed.out + printed.err + told.text(), "wonderland", "alice")
 
 
 @pytest.mark.parametrize("act", ["download", "upload", "list", "remove", "move", "make_dir"])
@@ -221,7 +345,7 @@ def test_a_malformed_token_is_refused_without_being_shown(text: str, tmp_path: P
         Config(token=text)
 
     assert str(token_file) in str(caught.value)
-    assert_nothing_secret(told.text(caught.value, refused.value))
+    assert_nothing_secret(told.text(caught.value, refused.value), *SECRETS)
 
 
 def test_notes_about_uploads_hold_no_secret(fake_cta: FakeCta, target: Path, clean_environment: Path) -> None:

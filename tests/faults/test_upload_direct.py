@@ -110,8 +110,8 @@ def test_a_file_that_may_not_be_looked_at_afterwards_is_told_as_unverified(
     door: Door, client: CtaClient, source: Path
 ) -> None:
     def store_and_forbid(exchange: Exchange) -> None:
+        exchange.door.fault("PROPFIND", acts.status(403), path=PATH)  # before the answer: the client is quick
         put(exchange)
-        exchange.door.fault("PROPFIND", acts.status(403), path=PATH)
 
     door.fault("PUT", store_and_forbid, path=PATH)
 

@@ -3,46 +3,57 @@
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from ctadata_providers import Config, CtaClient
+from tests.conformance.outcomes import *  # noqa: F403 (hooks)
 from tests.servers.apache import apache
 from tests.servers.nginx import nginx
 from tests.servers.pki import Pki, make_pki
 from tests.servers.server import Server
 from tests.servers.tokens import TokenIssuer
-from tests.servers.wsgidav import wsgidav
 from tests.servers.xrootd import xrootd
 from tests.servers.xrootd_cluster import xrootd_cluster
+from tests.servers.xrootd_installation import OWN, Installation, newer
 
 Start = Callable[[Pki, TokenIssuer], AbstractContextManager[Server]]
 
-# Those that come from Debian packages; WsgiDAV does not, so it also runs in `make test`.
-DEBIAN_SERVERS: dict[str, Start] = {
-    "nginx": lambda pki, issuer: nginx(),
-    "nginx-tls": lambda pki, issuer: nginx(pki=pki),
+
+def _xrootds(installation: Installation) -> dict[str, Start]:
+    """Return the ways in which one installation of XRootD is run."""
+    data, cluster = partial(xrootd, installation=installation), partial(xrootd_cluster, installation=installation)
+    return {
+        "xrootd-http": lambda pki, issuer: data(),
+        "xrootd-token": lambda pki, issuer: data("token", pki=pki, issuer=issuer),
+        "xrootd-x509": lambda pki, issuer: data("x509", pki=pki),
+        "xrootd-redirecting-token": lambda pki, issuer: cluster(pki=pki, issuer=issuer, shared=True),
+        "xrootd-redirecting-stripped": lambda pki, issuer: cluster(
+            pki=pki, issuer=issuer, shared=True, strip_token=True
+        ),
+        "xrootd-cluster-http": lambda pki, issuer: cluster(),
+        "xrootd-cluster-token": lambda pki, issuer: cluster(pki=pki, issuer=issuer),
+        "xrootd-cluster-stripped": lambda pki, issuer: cluster(pki=pki, issuer=issuer, strip_token=True),
+    }
+
+
+NEWER = newer()
+SERVERS: dict[str, Start] = {
     "apache": lambda pki, issuer: apache(),
     "apache-tls": lambda pki, issuer: apache(pki=pki),
-    "xrootd-http": lambda pki, issuer: xrootd(),
-    "xrootd-token": lambda pki, issuer: xrootd("token", pki=pki, issuer=issuer),
-    "xrootd-x509": lambda pki, issuer: xrootd("x509", pki=pki),
-    "xrootd-cluster-http": lambda pki, issuer: xrootd_cluster(),
-    "xrootd-cluster-token": lambda pki, issuer: xrootd_cluster(pki=pki, issuer=issuer),
-    "xrootd-cluster-stripped": lambda pki, issuer: xrootd_cluster(pki=pki, issuer=issuer, strip_token=True),
+    "nginx": lambda pki, issuer: nginx(),
+    "nginx-tls": lambda pki, issuer: nginx(pki=pki),
+    **_xrootds(OWN),
+    **({f"newer-{name}": start for name, start in _xrootds(NEWER).items()} if NEWER else {}),
 }
-SERVERS: dict[str, Start] = {"wsgidav": lambda pki, issuer: wsgidav(pki=pki), **DEBIAN_SERVERS}
-# A manager takes a second or more for every name that is new to it: one cluster takes all tests, every
-# cluster those of test_redirects.py.
-CLUSTERS = ("xrootd-cluster-http", "xrootd-cluster-token", "xrootd-cluster-stripped")
-ALL_TESTS = (*(name for name in SERVERS if name not in CLUSTERS), "xrootd-cluster-token")
+# A manager that asks takes a second for every name that is new to it: these take test_redirects.py and
+# test_credentials.py, the whole suite runs on those that look themselves.
+CLUSTERS = tuple(name for name in SERVERS if "-cluster-" in name)
+TOKENS = tuple(name for name in SERVERS if name.endswith(("xrootd-token", "cluster-token", "cluster-stripped")))
+CERTIFICATES = tuple(name for name in SERVERS if name.endswith("-x509"))
 _numbers = itertools.count(1)
-
-
-def server_params(*names: str) -> list[object]:
-    """Return parameters of `server`, those that need Debian packages marked `real`."""
-    return [pytest.param(n, marks=[pytest.mark.real] if n in DEBIAN_SERVERS else []) for n in names]
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +68,7 @@ def issuer() -> TokenIssuer:
     return TokenIssuer()
 
 
-@pytest.fixture(scope="session", params=server_params(*ALL_TESTS))
+@pytest.fixture(scope="session", params=[name for name in SERVERS if name not in CLUSTERS])
 def server(request: pytest.FixtureRequest, pki: Pki, issuer: TokenIssuer) -> Iterator[Server]:
     """One running server after the other."""
     with SERVERS[request.param](pki, issuer) as running:

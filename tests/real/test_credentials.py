@@ -6,15 +6,14 @@ from pathlib import Path
 import pytest
 
 from ctadata_providers import CredentialError, CtaClient, CtaError, NotFoundError, PermissionDeniedError
-from tests.real.conftest import connect, server_params
+from tests.real.conftest import CERTIFICATES, TOKENS, connect
 from tests.servers.pki import Pki
 from tests.servers.server import Server
 from tests.servers.tokens import TokenIssuer
 
-with_tokens = pytest.mark.parametrize(
-    "server", server_params("xrootd-token", "xrootd-cluster-token", "xrootd-cluster-stripped"), indirect=True
-)
-with_certificates = pytest.mark.parametrize("server", server_params("xrootd-x509"), indirect=True)
+pytestmark = pytest.mark.real
+with_tokens = pytest.mark.parametrize("server", TOKENS, indirect=True)
+with_certificates = pytest.mark.parametrize("server", CERTIFICATES, indirect=True)
 
 
 def _try_all(client: CtaClient, folder: str, tmp_path: Path) -> list[CtaError]:

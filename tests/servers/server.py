@@ -4,7 +4,7 @@ import os
 import pwd
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ class Server:
         make_token: Mints a bearer token it accepts; None where it takes none.
         proxy_file: An X.509 proxy it accepts; None where it takes none.
         trusted_hosts: Hosts to which its redirects must carry the token.
+        version: Of the program, where a known limit depends on it.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Server:
     make_token: Callable[..., str] | None = None
     proxy_file: Path | None = None
     trusted_hosts: str = ""
+    version: tuple[int, ...] = ()
 
     def settings(self) -> dict[str, str]:
         """Return the settings of a client that may do everything here, as `Config.from_mapping` takes them."""
@@ -54,6 +56,21 @@ class Server:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
         self._hand_over(target)
+
+    def put_sparse(self, path: str, size: int, last: bytes) -> None:
+        """Write a file that takes no room on the disk: zeros, and some bytes at its end."""
+        self.put(path, b"")
+        with (self.root / path.lstrip("/")).open("r+b") as file:
+            file.seek(size - len(last))
+            file.write(last)
+
+    def put_empty(self, folder: str, names: Iterable[str]) -> None:
+        """Make many empty files in one folder, readable for the server."""
+        target = self.root / folder.lstrip("/")
+        target.mkdir(parents=True, exist_ok=True)
+        self._hand_over(target)
+        for name in names:
+            (target / name).touch()
 
     def publish(self, folder: Path, path: str) -> None:
         """Copy a local folder to `path` of the server."""

@@ -1,60 +1,54 @@
-"""WsgiDAV on cheroot in a thread of this process: a real server that needs no Debian package."""
+"""WsgiDAV on cheroot: a real server that needs no Debian package.
 
-import threading
+It runs in a process of its own, `python -m tests.servers.wsgidav FOLDER PORT`, so that a wire can be cut on one side
+and what it does not close is not held against the tests.
+"""
+
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 
 from cheroot import wsgi
-from cheroot.server import HTTPConnection
-from cheroot.ssl.builtin import BuiltinSSLAdapter
 from wsgidav.wsgidav_app import WsgiDAVApp  # type: ignore[import-untyped]  # it ships no types
 
-from tests.servers.pki import Pki
+from tests.servers.process import free_port, port_answers, running
 from tests.servers.server import Server, work_folder
 
-_PATIENCE = 10.0
-
-
-class _Connection(HTTPConnection):
-    """Throws away what an interrupted client did not take; from 3.13 Python complains of it when it collects."""
-
-    def close(self) -> None:
-        super().close()
-        if not self.linger:
-            with suppress(OSError):
-                self.wfile.close()
+_ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
-def wsgidav(*, pki: Pki | None = None) -> Iterator[Server]:
-    """Serve an empty folder without asking for a credential; with TLS if `pki` is given."""
+def wsgidav() -> Iterator[Server]:
+    """Serve an empty folder without asking for a credential.
+
+    Raises:
+        ServerError: It does not come up.
+    """
+    port = free_port()
     with work_folder("wsgidav") as folder:
         root = folder / "data"
         root.mkdir()
-        app = WsgiDAVApp(
-            {
-                "provider_mapping": {"/": str(root)},
-                "simple_dc": {"user_mapping": {"*": True}},
-                "lock_storage": True,
-                "property_manager": True,
-                "verbose": 1,
-                "logging": {"enable": False},
-            }
-        )
-        server = wsgi.Server(("127.0.0.1", 0), app, numthreads=16, shutdown_timeout=1)
-        server.ConnectionClass = _Connection
-        if pki:
-            server.ssl_adapter = BuiltinSSLAdapter(str(pki.host_cert), str(pki.host_key))
-        server.prepare()
-        thread = threading.Thread(target=server.serve, name="wsgidav", daemon=True)
-        thread.start()
-        try:
-            yield Server(
-                name="wsgidav-tls" if pki else "wsgidav",
-                url=f"{'https' if pki else 'http'}://localhost:{server.bind_addr[1]}",
-                root=root,
-                ca_file=pki.ca_file if pki else None,
-            )
-        finally:
-            server.stop()
-            thread.join(_PATIENCE)
+        argv = [sys.executable, "-m", __name__, str(root), str(port)]
+        with running(argv, log=folder / "wsgidav.log", ready=partial(port_answers, port), cwd=_ROOT):
+            yield Server(name="wsgidav", url=f"http://localhost:{port}", root=root, log=folder / "wsgidav.log")
+
+
+def main(root: str, port: str) -> None:
+    """Serve a folder on a port until the process is ended."""
+    app = WsgiDAVApp(
+        {
+            "provider_mapping": {"/": root},
+            "simple_dc": {"user_mapping": {"*": True}},
+            "lock_storage": True,
+            "property_manager": True,
+            "verbose": 1,
+            "logging": {"enable": False},
+        }
+    )
+    wsgi.Server(("127.0.0.1", int(port)), app, numthreads=16).start()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -5,9 +5,7 @@ XDG_CACHE_HOME), so that no issuer has to run or be trusted; xrootd refuses to r
 """
 
 import json
-import re
 import sqlite3
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,20 +13,13 @@ from pathlib import Path
 from typing import Literal
 
 from tests.servers.pki import Pki
-from tests.servers.process import ServerError, free_port, program, running, tail
+from tests.servers.process import free_port, running, tail
 from tests.servers.server import Server, give_to, service_user, work_folder
 from tests.servers.tokens import ANY_AUDIENCE, TokenIssuer
+from tests.servers.xrootd_installation import OWN, SERVER_PACKAGE, Installation
 
 Mode = Literal["http", "token", "x509"]
-SERVER_PACKAGE = "xrootd-server"
 _READY = "initialization completed"
-
-
-def xrootd_version() -> tuple[int, ...]:
-    """Return the version of the installed xrootd, e.g. (5, 5, 3)."""
-    command = [program("xrootd", SERVER_PACKAGE), "-v"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True)
-    return tuple(int(number) for number in re.findall(r"\d+", answer.stdout + answer.stderr)[:3])
 
 
 @contextmanager
@@ -38,6 +29,7 @@ def xrootd(
     pki: Pki | None = None,
     issuer: TokenIssuer | None = None,
     extra: str = "",
+    installation: Installation = OWN,
 ) -> Iterator[Server]:
     """Run one XRootD data server that exports an empty folder.
 
@@ -47,6 +39,7 @@ def xrootd(
         pki: Host certificate and CA; needed for TLS.
         issuer: Whose tokens are accepted.
         extra: More configuration lines.
+        installation: Whose programs are run.
 
     Raises:
         ServerError: xrootd or a plugin is not installed, or it does not come up.
@@ -54,10 +47,10 @@ def xrootd(
     port = free_port()
     with work_folder("xrootd") as folder:
         owner = service_user("xrootd", SERVER_PACKAGE)
-        lines = [*common_lines(folder, pki if mode != "http" else None), *data_lines(folder, port)]
+        lines = [*common_lines(folder, pki if mode != "http" else None), *data_lines(folder, port, installation)]
         if mode == "token":
             assert issuer is not None
-            lines += token_lines(folder, issuer, ports=(port,))
+            lines += token_lines(folder, issuer, ports=(port,), installation=installation)
         elif mode == "x509":
             assert pki is not None
             lines += _certificate_lines(folder, pki)
@@ -65,7 +58,7 @@ def xrootd(
         config.write_text("\n".join([*lines, extra, ""]))
         (folder / "data" / "public").mkdir(parents=True)
         give_to(owner, folder)
-        with daemon("xrootd", config, folder=folder, owner=owner) as log:
+        with daemon("xrootd", config, folder=folder, owner=owner, installation=installation) as log:
             yield Server(
                 name=f"xrootd-{mode}",
                 url=f"{'http' if mode == 'http' else 'https'}://localhost:{port}",
@@ -75,12 +68,19 @@ def xrootd(
                 ca_file=pki.ca_file if pki and mode != "http" else None,
                 make_token=issuer.mint if issuer and mode == "token" else None,
                 proxy_file=pki.proxy if pki and mode == "x509" else None,
+                version=installation.version,
             )
 
 
 @contextmanager
 def daemon(
-    name: Literal["xrootd", "cmsd"], config: Path, *, folder: Path, owner: str | None, instance: str = "test"
+    name: Literal["xrootd", "cmsd"],
+    config: Path,
+    *,
+    folder: Path,
+    owner: str | None,
+    instance: str = "test",
+    installation: Installation = OWN,
 ) -> Iterator[Path]:
     """Run one XRootD daemon until it says that it is ready; yield its log."""
     log = folder / f"{config.stem}-{name}.log"
@@ -90,7 +90,7 @@ def daemon(
         run.mkdir()
         give_to(owner, run)
     # IPv4 only: a manager asked over [::1] does not find a data server that came over 127.0.0.1.
-    argv = [program(name, SERVER_PACKAGE), "-c", str(config), "-n", instance, "-I", "v4"]
+    argv = [*installation.command(name), "-c", str(config), "-n", instance, "-I", "v4"]
     if owner:
         argv += ["-R", owner]
     with running(argv, log=log, ready=lambda: _READY in tail(log), environ=home, cwd=run):
@@ -120,7 +120,7 @@ def common_lines(folder: Path, pki: Pki | None) -> list[str]:
     return lines
 
 
-def data_lines(folder: Path, port: int) -> list[str]:
+def data_lines(folder: Path, port: int, installation: Installation = OWN) -> list[str]:
     """Return the configuration of a data server."""
     lines = [
         f"oss.localroot {folder}/data",
@@ -129,15 +129,17 @@ def data_lines(folder: Path, port: int) -> list[str]:
         "xrootd.chksum max 4 adler32 md5",
         "http.exthandler xrdtpc libXrdHttpTPC.so",
     ]
-    if xrootd_version() >= (5, 9, 3):
+    if installation.version >= (5, 9, 3):
         lines.append("tpc.allow local")  # refused by default since 5.9.3
     return lines
 
 
-def token_lines(folder: Path, issuer: TokenIssuer, *, ports: tuple[int, ...]) -> list[str]:
+def token_lines(
+    folder: Path, issuer: TokenIssuer, *, ports: tuple[int, ...], installation: Installation = OWN
+) -> list[str]:
     """Return the configuration for bearer tokens, and write the files that it names."""
-    _require_plugin("libXrdAccSciTokens", "xrootd-scitokens-plugins")
-    _require_plugin("libXrdHttp", "xrootd-server-plugins")
+    installation.require_plugin("libXrdAccSciTokens", "xrootd-scitokens-plugins")
+    installation.require_plugin("libXrdHttp", "xrootd-server-plugins")
     audiences = ", ".join([*(f"https://localhost:{port}" for port in ports), ANY_AUDIENCE])
     (folder / "scitokens.cfg").write_text(
         f"[Global]\naudience = {audiences}\n\n[Issuer test]\nissuer = {issuer.issuer}\nbase_path = /\n"
@@ -174,9 +176,3 @@ def _preload_keys(cache: Path, issuer: TokenIssuer) -> None:
         database.execute("CREATE TABLE keycache (issuer text UNIQUE PRIMARY KEY NOT NULL, keys text NOT NULL)")
         database.execute("INSERT INTO keycache VALUES (?, ?)", (issuer.issuer, json.dumps(entry)))
     database.close()
-
-
-def _require_plugin(name: str, package: str) -> None:
-    # Debian: /usr/lib/<triplet>/; elsewhere /usr/lib64. The number is XRootD's plugin version.
-    if not any(next(Path("/usr").glob(f"{folder}/{name}-*.so"), None) for folder in ("lib/*", "lib64")):
-        raise ServerError(f"XRootD's {name} is not installed: it is in the Debian package {package}")

@@ -370,6 +370,27 @@ def test_a_client_works_on_both_sides_of_a_fork(cta_environ: dict[str, str], fak
     assert fake_cta.paths() == ["/lst/child", "/lst/f", "/lst/parent"]
 
 
+# A server that is late
+
+
+@pytest.mark.parametrize("method", ["PROPFIND", "MOVE"])
+def test_a_file_that_is_seen_late_is_not_given_up(fake_cta: FakeCta, local: Path, method: str) -> None:
+    fault = fake_cta.faults.add("not-found", path="/lst/.f.*", method=method, times=1)
+    with connect(fake_cta, retries=1) as client:
+        result = client.upload(local / "sent", "/lst/f")
+
+    assert (fault.hits, result.retries) == (1, 1)
+    assert fake_cta.paths() == ["/lst/f"]
+
+
+def test_a_file_that_is_never_seen_is_an_error_and_leaves_nothing(fake_cta: FakeCta, local: Path) -> None:
+    fake_cta.faults.add("not-found", path="/lst/.f.*", method="PROPFIND")
+    with connect(fake_cta, retries=1) as client, pytest.raises(TransientError, match="/lst/f, and says that it is not"):
+        client.upload(local / "sent", "/lst/f")
+
+    assert fake_cta.paths() == []
+
+
 # What is told of a file
 
 

@@ -3,12 +3,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from ctadata_providers import ConfigError, CtaClient, NotADirError, NotFoundError
+from ctadata_providers import ConfigError, CtaClient, FileInfo, NotADirError, NotFoundError
 from ctadata_providers.backends.memory import MemoryBackend
-from ctadata_providers.globbing import escape, expand, has_magic
+from ctadata_providers.globbing import expand
+from ctadata_providers.patterns import Selection
 
 FILES = (
     "/lst/DL3/night1/run1.fits",
@@ -85,7 +84,7 @@ def test_patterns_within_a_name(backend: MemoryBackend, pattern: str, found: lis
         ("/lst/DL3/**/run1.fits", ["DL3/night1/run1.fits", "DL3/night2/run1.fits"]),
         (
             "/lst/DL3/night2/**",
-            ["DL3/night2/deep", "DL3/night2/deep/er", "DL3/night2/deep/er/run9.fits", "DL3/night2/run1.fits"],
+            ["DL3/night2/deep", "DL3/night2/run1.fits", "DL3/night2/deep/er", "DL3/night2/deep/er/run9.fits"],
         ),
         ("/lst/**/er/*", ["DL3/night2/deep/er/run9.fits"]),
         ("/lst/DL3/n*/**/run9.fits", ["DL3/night2/deep/er/run9.fits"]),
@@ -124,18 +123,7 @@ def test_parts_of_uploads_are_never_found(backend: MemoryBackend, pattern: str) 
 
 @pytest.mark.parametrize("path", [path for path in FILES if not path.endswith("ctapart")])
 def test_an_escaped_path_matches_itself_alone(backend: MemoryBackend, path: str) -> None:
-    assert [info.path for info in expand(backend, escape(path))] == [path]
-
-
-@given(st.text(st.sampled_from("ab*?[]!-^\\.")))
-def test_escape_makes_any_name_literal(name: str) -> None:
-    from fnmatch import translate
-
-    fits = re.compile(translate(escape(name))).fullmatch
-
-    assert fits(name)
-    assert not fits(name + "a")
-    assert not fits("a" + name)
+    assert [info.path for info in expand(backend, re.sub(r"([*?\[])", r"[\1]", path))] == [path]
 
 
 def test_the_literal_beginning_must_exist(backend: MemoryBackend) -> None:
@@ -147,11 +135,6 @@ def test_the_literal_beginning_must_exist(backend: MemoryBackend) -> None:
     assert paths(backend, "/nothing/at/all") == []
 
 
-def test_magic_is_recognised() -> None:
-    assert all(map(has_magic, ("*", "a?", "[a]", "[", "/x/**/y")))
-    assert not any(map(has_magic, ("", "/a/b", "]", "a#b%41")))
-
-
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[CtaClient]:
     """A client of a storage of its own."""
@@ -159,6 +142,56 @@ def client(tmp_path: Path) -> Iterator[CtaClient]:
         (tmp_path / "f").touch()
         made.upload(tmp_path / "f", "/lst/a[1].fits")
         yield made
+
+
+@pytest.mark.parametrize(
+    ("exclude", "found"),
+    [
+        (("night1",), ["night2/run1.fits", "night2/deep/er/run9.fits"]),
+        (("/night2/deep/",), ["night1/run1.fits", "night1/run10.fits", "night1/run2.fits", "night2/run1.fits"]),
+        (("run1*", "er"), ["night1/run2.fits"]),
+    ],
+)
+def test_what_is_excluded_is_not_found(backend: MemoryBackend, exclude: tuple[str, ...], found: list[str]) -> None:
+    matches = expand(backend, "/lst/DL3/**/*.fits", selection=Selection(exclude=exclude))
+
+    assert [info.path.removeprefix("/lst/DL3/") for info in matches] == found
+
+
+def test_a_folder_is_looked_into_once_and_names_without_magic_are_asked_for() -> None:
+    asked: list[str] = []
+
+    class Watched(MemoryBackend):
+        def list_dir(self, path: str) -> Iterator[FileInfo]:
+            asked.append(f"list {path}")
+            return super().list_dir(path)
+
+        def stat(self, path: str) -> FileInfo:
+            asked.append(f"stat {path}")
+            return super().stat(path)
+
+    watched = Watched()
+    for folder in ("/t", "/t/a", "/t/a/b", "/t/c"):
+        watched.make_dir(folder)
+    watched.write("/t/a/index", Empty(), size=0, overwrite=True).result()
+
+    assert [info.path for info in expand(watched, "/t/*/index")] == ["/t/a/index"]
+    assert asked[0] == "list /t"
+    assert sorted(asked[1:]) == ["stat /t/a/index", "stat /t/c/index"]
+    asked.clear()
+    assert [info.path for info in expand(watched, "/t/**/*/**/b")] == ["/t/a/b"]
+    assert sorted(asked) == ["list /t", "list /t/a", "list /t/a/b", "list /t/c"]
+
+
+def test_a_path_that_exists_as_it_is_written_is_no_pattern(tmp_path: Path) -> None:
+    (tmp_path / "f").touch()
+    with CtaClient(backend="memory") as client:
+        for name in ("run[1].fits", "run1.fits", "run2.fits"):
+            client.upload(tmp_path / "f", f"/lst/{name}")
+
+        assert [info.name for info in client.glob("/lst/run[1].fits")] == ["run[1].fits"]
+        assert [info.name for info in client.glob("/lst/run[12].fits")] == ["run1.fits", "run2.fits"]
+        assert list(client.glob("/lst/run[1].fits/")) == []
 
 
 def test_a_pattern_may_be_an_address(client: CtaClient) -> None:

@@ -1,10 +1,15 @@
+import threading
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 
 import pytest
 
-from ctadata_providers.session.tasks import Task, wait
-from ctadata_providers.transfer.parallel import as_ended
+from ctadata_providers.session.loop import curl_loop
+from ctadata_providers.session.tasks import CancellableFuture, Task, in_thread, wait
+from ctadata_providers.transfer.asking import asked
+from ctadata_providers.transfer.parallel import Job, Pump, as_ended
+
+PATIENCE = 10.0
 
 
 async def ended_at_once(number: int) -> int:
@@ -43,17 +48,165 @@ def test_an_error_is_in_its_future_and_the_others_go_on() -> None:
     assert outcomes["good"].result() == 1
 
 
+def endless() -> CancellableFuture[int]:
+    """Return a future that ends only when it is cancelled."""
+    future: CancellableFuture[int] = CancellableFuture(lambda: future.set_exception(CancelledError()))
+    return future
+
+
 def test_closing_cancels_what_runs_and_starts_nothing_more() -> None:
     begun: list[int] = []
+    ended: list[int] = []
+    second = threading.Event()
     gate: Future[int] = Future()
 
     async def task(number: int) -> int:
         begun.append(number)
-        return number if number == 0 else await wait(gate)
+        if number == 0:
+            return await wait(gate)
+        second.set()
+        try:
+            return await wait(endless())
+        finally:
+            ended.append(number)
 
-    outcomes = as_ended(((number, task(number)) for number in range(4)), 1)
+    def tasks() -> Iterator[tuple[int, Task[int]]]:
+        yield from ((number, task(number)) for number in range(4))
+        gate.set_result(0)
+
+    outcomes = as_ended(tasks(), 1)
+
     assert next(outcomes)[0] == 0
-    gate.set_result(1)
+    assert second.wait(PATIENCE)
     outcomes.close()
+    assert begun == [0, 1]
+    assert ended == [1]
 
-    assert begun in ([0], [0, 1])
+
+def test_tasks_run_in_no_thread_that_a_signal_can_tear() -> None:
+    async def where() -> int:
+        return threading.get_ident()
+
+    outcomes = [future.result() for _, future in as_ended(((number, where()) for number in range(20)), 2)]
+
+    assert threading.get_ident() not in outcomes
+
+
+def test_what_another_job_needs_goes_first_and_what_needs_it_goes_after() -> None:
+    order: list[str] = []
+    running = threading.Event()
+    gate: Future[int] = Future()
+
+    async def task(name: str) -> str:
+        if name == "first":
+            running.set()
+            await wait(gate)
+        order.append(name)
+        return name
+
+    def jobs() -> Iterator[Job[str, str]]:
+        yield Job("first", task("first"))
+        assert running.wait(PATIENCE)
+        yield Job("free", task("free"))
+        yield Job("folder", task("folder"), urgent=True)
+        yield Job("inner", task("inner"), after="folder", urgent=True)
+        yield Job("in inner", task("in inner"), after="inner")
+        yield Job("in folder", task("in folder"), after="folder")
+        gate.set_result(0)
+
+    found = dict(Pump[str, str](1, look_ahead=10).outcomes(jobs()))
+
+    assert order == ["first", "folder", "inner", "free", "in folder", "in inner"]
+    assert set(found) == set(order)
+
+
+def test_what_needs_a_job_that_fails_is_not_begun() -> None:
+    begun: list[str] = []
+    gate: Future[int] = Future()
+
+    async def task(name: str) -> str:
+        begun.append(name)
+        if name == "folder":
+            await wait(gate)
+            raise ValueError
+        return name
+
+    def jobs() -> Iterator[Job[str, str]]:
+        yield Job("folder", task("folder"), urgent=True)
+        yield Job("inner", task("inner"), after="folder", urgent=True)
+        yield Job("in inner", task("in inner"), after="inner")
+        gate.set_result(0)
+        yield Job("other", task("other"))
+        yield Job("late", task("late"), after="folder")
+        yield Job("late in inner", task("late in inner"), after="inner")
+
+    found = dict(Pump[str, str](4).outcomes(jobs()))
+
+    assert sorted(begun) == ["folder", "other"]
+    assert isinstance(found["folder"].exception(), ValueError)
+    assert {name for name, future in found.items() if future.cancelled()} == {
+        "inner",
+        "in inner",
+        "late",
+        "late in inner",
+    }
+
+
+def test_stopping_forgets_what_waits_for_another_job_and_tells_what_had_ended() -> None:
+    async def task(name: str) -> str:
+        return name if name == "ended" else str(await wait(endless()))
+
+    async def end_after(future: Future[int]) -> str:
+        running.set()
+        await wait(future)
+        return "ended"
+
+    running = threading.Event()
+    gate: Future[int] = Future()
+    pump = Pump[str, str](4)
+
+    def jobs() -> Iterator[Job[str, str]]:
+        yield Job("folder", task("folder"), urgent=True)
+        yield Job("in folder", task("in folder"), after="folder")
+        yield Job("ended", end_after(gate))
+        assert running.wait(PATIENCE)
+        handed = threading.Event()
+        curl_loop().call(lambda: gate.set_result(0))  # in the thread that drives the task: it ends before
+        curl_loop().call(handed.set)
+        assert handed.wait(PATIENCE)
+        raise KeyError("the listing broke")
+
+    with pytest.raises(KeyError):
+        list(pump.outcomes(jobs()))
+
+    assert [(key, future.result()) for key, future in pump.left] == [("ended", "ended")]
+
+
+def test_many_jobs_over_many_folders_end_each_once() -> None:
+    async def task(number: int) -> int:
+        return await wait(in_thread(lambda: number))
+
+    def jobs() -> Iterator[Job[int, int]]:
+        for folder in range(0, 1000, 10):
+            yield Job(folder, task(folder), after=folder // 100 * 100 if folder % 100 else None, urgent=True)
+            yield from (Job(number, task(number), after=folder) for number in range(folder + 1, folder + 10))
+
+    found = sorted((key, future.result()) for key, future in Pump[int, int](7).outcomes(jobs()))
+
+    assert found == [(number, number) for number in range(1000)]
+
+
+def test_an_answer_that_was_given_up_is_not_waited_for() -> None:
+    go_on = threading.Event()
+    answer = asked(lambda: go_on.wait(PATIENCE))
+
+    assert answer.cancel()
+    with pytest.raises(CancelledError):
+        answer.result(PATIENCE)
+    go_on.set()
+
+
+def test_an_answer_or_an_error_comes_through() -> None:
+    assert asked(lambda: 3).result(PATIENCE) == 3
+    with pytest.raises(ZeroDivisionError):
+        asked(lambda: 1 // 0).result(PATIENCE)

@@ -2,9 +2,41 @@
 
 from types import ModuleType
 
-from tests.conformance.suite import faults, files, folders, listings, names, threads, trees
+from tests.conformance.suite import (
+    checksums,
+    files,
+    folders,
+    interruptions,
+    kinds,
+    large,
+    listings,
+    local_files,
+    moves,
+    names,
+    processes,
+    question_marks,
+    syncing,
+    threads,
+    trees,
+)
 
-_MODULES: tuple[ModuleType, ...] = (names, files, folders, listings, faults, trees, threads)
+_MODULES: tuple[ModuleType, ...] = (
+    names,
+    question_marks,
+    files,
+    kinds,
+    checksums,
+    folders,
+    listings,
+    moves,
+    large,
+    interruptions,
+    processes,
+    local_files,
+    trees,
+    syncing,
+    threads,
+)
 
 __all__: list[str] = []
 for _module in _MODULES:

@@ -4,16 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from ctadata_providers import (
-    AlreadyExistsError,
-    CtaClient,
-    NotFoundError,
-    PermissionDeniedError,
-    StorageError,
-)
+from ctadata_providers import AlreadyExistsError, CtaClient, NotFoundError, PermissionDeniedError, StorageError
+from tests.conformance.features import Feature, feature
 from tests.conformance.storage import Storage
 
 
+@feature(Feature.FOLDERS)
 def test_a_folder_is_made_once(client: CtaClient, folder: str) -> None:
     client.make_dir(folder, parents=True)
     client.make_dir(f"{folder}/a")
@@ -26,6 +22,7 @@ def test_a_folder_is_made_once(client: CtaClient, folder: str) -> None:
     assert list(client.list_dir(f"{folder}/a")) == []
 
 
+@feature(Feature.FOLDERS)
 def test_parents_are_made_only_when_asked(client: CtaClient, folder: str) -> None:
     with pytest.raises(NotFoundError, match=folder):
         client.make_dir(f"{folder}/a/b")
@@ -38,15 +35,7 @@ def test_parents_are_made_only_when_asked(client: CtaClient, folder: str) -> Non
     assert {info.path for info in client.walk(folder)} == {f"{folder}/a", f"{folder}/a/b", f"{folder}/a/c"}
 
 
-def test_a_file_in_the_way_of_a_folder_is_never_right(storage: Storage, client: CtaClient, folder: str) -> None:
-    storage.put(f"{folder}/f", b"1")
-    for flags in ({}, {"exist_ok": True}, {"parents": True}, {"parents": True, "exist_ok": True}):
-        with pytest.raises((AlreadyExistsError, StorageError), match=f"{folder}/f"):
-            client.make_dir(f"{folder}/f", **flags)
-
-    assert storage.tree(folder) == {"f": b"1"}
-
-
+@feature(Feature.REMOVE)
 def test_a_file_and_an_empty_folder_are_removed(storage: Storage, client: CtaClient, folder: str) -> None:
     storage.put(f"{folder}/f", b"1")
     storage.put(f"{folder}/keep", b"1")
@@ -59,6 +48,7 @@ def test_a_file_and_an_empty_folder_are_removed(storage: Storage, client: CtaCli
     assert [info.name for info in client.list_dir(folder)] == ["keep"]
 
 
+@feature(Feature.REMOVE)
 def test_a_full_folder_is_removed_only_when_asked(storage: Storage, client: CtaClient, folder: str) -> None:
     for name in ("full/f", "full/sub/g", "full/sub/deep/h", "keep/f"):
         storage.put(f"{folder}/{name}", b"1")
@@ -74,6 +64,7 @@ def test_a_full_folder_is_removed_only_when_asked(storage: Storage, client: CtaC
     assert [info.path for info in client.walk(folder)] == [f"{folder}/keep", f"{folder}/keep/f"]
 
 
+@feature(Feature.REMOVE)
 def test_a_recursive_removal_takes_single_files_and_hidden_parts_too(
     storage: Storage, client: CtaClient, folder: str
 ) -> None:
@@ -87,6 +78,7 @@ def test_a_recursive_removal_takes_single_files_and_hidden_parts_too(
     assert list(client.list_dir(folder)) == []
 
 
+@feature(Feature.HIDDEN)
 def test_a_folder_with_nothing_but_a_hidden_part_is_not_empty(storage: Storage, client: CtaClient, folder: str) -> None:
     storage.put(f"{folder}/sub/.a.1a2b3c4d.0123.ctapart", b"1")
     with pytest.raises(StorageError):
@@ -95,6 +87,7 @@ def test_a_folder_with_nothing_but_a_hidden_part_is_not_empty(storage: Storage, 
     assert storage.tree(folder) == {"sub/.a.1a2b3c4d.0123.ctapart": b"1"}
 
 
+@feature(Feature.REMOVE)
 def test_the_root_and_what_is_right_below_it_are_guarded(storage: Storage, client: CtaClient, folder: str) -> None:
     storage.put(f"{folder}/f", b"1")
     top = "/" + folder.split("/")[1]
@@ -109,6 +102,7 @@ def test_the_root_and_what_is_right_below_it_are_guarded(storage: Storage, clien
     assert storage.tree(folder) == {"f": b"1"}
 
 
+@feature(Feature.REMOVE)
 def test_a_file_at_depth_one_is_removed(storage: Storage, client: CtaClient, local: Path) -> None:
     storage.put("/conformance-file", b"1")
     client.remove("/conformance-file", recursive=True)

@@ -6,11 +6,13 @@ import time
 from dataclasses import asdict
 
 from ctadata_providers import CtaClient
+from tests.conformance.features import Feature, feature
 from tests.conformance.storage import Storage
 
-MANY = 1000
+MANY = 10_000
 
 
+@feature(Feature.LISTING)
 def test_a_listing_tells_name_kind_size_and_time(storage: Storage, client: CtaClient, folder: str) -> None:
     storage.put(f"{folder}/f.txt", b"12345")
     storage.put(f"{folder}/sub/inner", b"1")
@@ -27,6 +29,7 @@ def test_a_listing_tells_name_kind_size_and_time(storage: Storage, client: CtaCl
     assert client.stat(f"{folder}/sub") == found["sub"]
 
 
+@feature(Feature.LISTING)
 def test_what_a_listing_tells_can_be_copied_and_sent_to_another_process(
     storage: Storage, client: CtaClient, folder: str
 ) -> None:
@@ -38,6 +41,7 @@ def test_what_a_listing_tells_can_be_copied_and_sent_to_another_process(
     assert hash(info) == hash(copy.copy(info))
 
 
+@feature(Feature.LISTING)
 def test_the_root_can_be_listed_and_told_about(storage: Storage, client: CtaClient, folder: str) -> None:
     storage.put(f"{folder}/f", b"1")
 
@@ -46,16 +50,17 @@ def test_the_root_can_be_listed_and_told_about(storage: Storage, client: CtaClie
     assert "/" + folder.split("/")[1] in [info.path for info in client.list_dir("/")]
 
 
+@feature(Feature.MANY)
 def test_a_folder_with_many_entries_is_listed_whole(storage: Storage, client: CtaClient, folder: str) -> None:
-    names = {f"event file {number:04d} #{number % 7}.fits" for number in range(MANY)}
-    for name in names:
-        storage.put(f"{folder}/{name}", b"1")
+    names = {f"event file {number:05d} #{number % 7}.fits" for number in range(MANY)}
+    storage.put_empty(folder, names)
     listed = [info.name for info in client.list_dir(folder)]
 
     assert len(listed) == MANY
     assert set(listed) == names
 
 
+@feature(Feature.HIDDEN)
 def test_unfinished_uploads_are_hidden(storage: Storage, client: CtaClient, folder: str) -> None:
     storage.put(f"{folder}/f", b"1")
     storage.put(f"{folder}/.hidden", b"1")
@@ -68,6 +73,7 @@ def test_unfinished_uploads_are_hidden(storage: Storage, client: CtaClient, fold
     assert [info.name for info in client.glob(f"{folder}/.*")] == [".hidden"]
 
 
+@feature(Feature.WALK)
 def test_a_walk_gives_all_and_each_folder_before_what_is_in_it(
     storage: Storage, client: CtaClient, folder: str
 ) -> None:
@@ -81,6 +87,7 @@ def test_a_walk_gives_all_and_each_folder_before_what_is_in_it(
     assert all(walked.index(name.rpartition("/")[0]) < walked.index(name) for name in walked if "/" in name)
 
 
+@feature(Feature.WALK)
 def test_patterns_find_what_matches_in_order(storage: Storage, client: CtaClient, folder: str) -> None:
     for name in (
         "n1/r1.fits",

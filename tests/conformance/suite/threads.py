@@ -5,11 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ctadata_providers import AlreadyExistsError, CtaClient
+from tests.conformance.features import Feature, feature
 from tests.conformance.storage import Storage
 
 THREADS = 16
 
 
+@feature(Feature.THREADS)
 def test_sixteen_threads_share_one_client(storage: Storage, client: CtaClient, folder: str, local: Path) -> None:
     data = [os.urandom(1000 + 1000 * number) for number in range(THREADS + 4)]
 
@@ -30,6 +32,7 @@ def test_sixteen_threads_share_one_client(storage: Storage, client: CtaClient, f
     assert storage.tree(folder) == {}
 
 
+@feature(Feature.RACE)
 def test_of_many_that_may_not_replace_at_most_one_wins(
     storage: Storage, client: CtaClient, folder: str, local: Path
 ) -> None:
@@ -50,6 +53,7 @@ def test_of_many_that_may_not_replace_at_most_one_wins(
     assert storage.tree(folder) == {"f": str(winners[0]).encode() * 1000}
 
 
+@feature(Feature.THREADS)
 def test_a_fresh_client_is_opened_once_by_many_threads(storage: Storage, folder: str) -> None:
     storage.put(f"{folder}/f", b"123")
     with storage.client() as fresh, ThreadPoolExecutor(THREADS) as pool:
@@ -58,6 +62,7 @@ def test_a_fresh_client_is_opened_once_by_many_threads(storage: Storage, folder:
     assert sizes == [3] * (2 * THREADS)
 
 
+@feature(Feature.THREADS)
 def test_a_closed_client_can_be_used_again(storage: Storage, client: CtaClient, folder: str) -> None:
     storage.put(f"{folder}/f", b"123")
     client.stat(f"{folder}/f")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ctadata_providers import AlreadyExistsError, CtaClient, StorageError
+from tests.conformance.features import Feature, feature
 from tests.conformance.storage import Storage, names_in
 
 FILES = {f"night {night}/run{run} #1.fits": os.urandom(run * 1000) for night in range(3) for run in range(5)}
@@ -24,6 +25,7 @@ def tree(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
+@feature(Feature.TREES)
 def test_a_tree_comes_back_as_it_went(storage: Storage, client: CtaClient, folder: str, local: Path) -> None:
     plant(local / "sent", FILES)
     (local / "sent" / "empty" / "inner").mkdir(parents=True)
@@ -39,6 +41,7 @@ def test_a_tree_comes_back_as_it_went(storage: Storage, client: CtaClient, folde
     assert sum(up) == size
 
 
+@feature(Feature.TREES)
 def test_an_empty_tree_is_an_empty_folder(storage: Storage, client: CtaClient, folder: str, local: Path) -> None:
     (local / "sent").mkdir()
     sent = client.upload_tree(local / "sent", folder)
@@ -49,6 +52,7 @@ def test_an_empty_tree_is_an_empty_folder(storage: Storage, client: CtaClient, f
     assert names_in(local / "received") == []
 
 
+@feature(Feature.TREES)
 def test_a_tree_is_added_to_what_is_there(storage: Storage, client: CtaClient, folder: str, local: Path) -> None:
     storage.put(f"{folder}/a/old", b"old")
     storage.put(f"{folder}/a/f", b"old")
@@ -61,6 +65,7 @@ def test_a_tree_is_added_to_what_is_there(storage: Storage, client: CtaClient, f
     assert tree(local / "received") == {"mine": b"mine", "a/f": b"new", "a/old": b"old", "b/g": b"new"}
 
 
+@feature(Feature.TREES)
 def test_nothing_in_a_tree_is_replaced_when_that_is_forbidden(
     storage: Storage, client: CtaClient, folder: str, local: Path
 ) -> None:
@@ -75,6 +80,7 @@ def test_nothing_in_a_tree_is_replaced_when_that_is_forbidden(
     assert tree(local) == {"sent/f": b"new", "received/f": b"mine"}
 
 
+@feature(Feature.TREES)
 def test_the_first_error_of_a_tree_stops_it_and_leaves_no_parts(
     storage: Storage, client: CtaClient, folder: str, local: Path
 ) -> None:
@@ -95,6 +101,7 @@ def test_the_first_error_of_a_tree_stops_it_and_leaves_no_parts(
     assert set(storage.tree(f"{folder}/up").values()) <= {b"y"}
 
 
+@feature(Feature.TREES)
 def test_parts_are_left_where_they_are(storage: Storage, client: CtaClient, folder: str, local: Path) -> None:
     storage.put(f"{folder}/.f.1a2b3c4d.0123.ctapart", b"part")
     storage.put(f"{folder}/f", b"1")
@@ -106,6 +113,7 @@ def test_parts_are_left_where_they_are(storage: Storage, client: CtaClient, fold
     assert storage.tree(f"{folder}/up") == {"g": b"1"}
 
 
+@feature(Feature.TREES)
 def test_no_link_leads_a_tree_out_of_its_folder(storage: Storage, client: CtaClient, folder: str, local: Path) -> None:
     storage.put(f"{folder}/sub/f", b"new")
     (local / "outside").mkdir()
@@ -117,6 +125,7 @@ def test_no_link_leads_a_tree_out_of_its_folder(storage: Storage, client: CtaCli
     assert names_in(local / "outside") == []
 
 
+@feature(Feature.TREES)
 def test_a_circle_of_links_is_told(storage: Storage, client: CtaClient, folder: str, local: Path) -> None:
     plant(local / "sent", {"a/f": b"1"})
     (local / "sent" / "a" / "loop").symlink_to(local / "sent")

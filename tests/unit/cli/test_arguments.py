@@ -13,7 +13,8 @@ import pytest
 
 from ctadata_providers import Config
 from ctadata_providers.cli import main
-from ctadata_providers.cli.parser import FLAGS, SETTINGS, parse
+from ctadata_providers.cli.options import FLAGS, SETTINGS
+from ctadata_providers.cli.parser import parse
 from ctadata_providers.testing import FakeCta
 
 Run = Callable[..., Any]
@@ -84,6 +85,7 @@ def test_after_two_dashes_everything_is_a_path() -> None:
         (["mv", "a"], "required: TARGET"),
         (["sandbox", "--port", "65536"], "65536 is not a port"),
         (["sandbox", "--port", "x"], "x is not a port"),
+        (["sandbox", "--root", ".", "--fault", "nonsense"], "unknown fault 'nonsense'"),
         (["list", "--tokn-file", "x"], "unrecognized arguments: --tokn-file"),
         (["list", "--token", "secret"], "unrecognized arguments: --token"),
         (["list", "lst/../x"], "segment '..'"),
@@ -102,7 +104,7 @@ def test_wrong_usage_is_one_line_with_a_remedy_and_code_2(
 ) -> None:
     ran = ctadata(*arguments)
 
-    assert (ran.code, ran.out) == (2, "")
+    assert (ran.code, ran.out) == (2, ""), ran.err
     assert said in ran.one_line
     assert ran.one_line.startswith("ctadata: ")
     assert "; " in ran.err

@@ -64,6 +64,7 @@ def test_get_with_json_tells_each_file(ctadata: Run, night: FakeCta) -> None:
         "files": 1,
         "size": 4,
         "retries": 0,
+        "failed": 0,
     }
 
 

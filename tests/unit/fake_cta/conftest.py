@@ -1,3 +1,4 @@
+import itertools
 import socket
 import ssl
 from collections.abc import Iterator
@@ -101,10 +102,26 @@ class Wire:
         return self.file.read(1) == b""
 
 
-@pytest.fixture
-def ask(fake_cta: FakeCta) -> Iterator[Asker]:
-    with asking(fake_cta) as asker:
+class LeapingClock:
+    """A clock that goes on by so many seconds with each look: who waits by it waits for a few looks only."""
+
+    def __init__(self, step: float) -> None:
+        self._looks = itertools.count(step=step)
+
+    def __call__(self) -> float:
+        return next(self._looks)
+
+
+@pytest.fixture(scope="session")
+def asker(cta_server: FakeCta) -> Iterator[Asker]:
+    with asking(cta_server) as asker:
         yield asker
+
+
+@pytest.fixture
+def ask(fake_cta: FakeCta, asker: Asker) -> Asker:
+    """Asks `fake_cta`, over connections that tests share: a TLS handshake takes longer than most of these."""
+    return asker
 
 
 class asking:  # noqa: N801 - used like a function

@@ -30,6 +30,13 @@ def test_what_is_no_token_is_401(ask: Asker, token: str) -> None:
     assert answer.status_code == 401
 
 
+def test_a_token_without_its_scheme_is_401_and_not_shown(ask: Asker) -> None:
+    answer = ask("GET", "/", {"Authorization": "eyJsecret.token"}, token=None)
+
+    assert answer.status_code == 401
+    assert "secret" not in f"{answer.reason} {answer.headers} {answer.text}"
+
+
 def test_basic_is_401(ask: Asker) -> None:
     assert ask("GET", "/", {"Authorization": "Basic YTpi"}, token=None).status_code == 401
 

@@ -1,5 +1,6 @@
 """The switchboard: names, paths, counts, options."""
 
+import math
 from typing import Any, get_args
 
 import pytest
@@ -26,12 +27,30 @@ def test_every_name_is_explained_and_takes_known_options() -> None:
         ({"name": "forbidden", "after": 1}, "'forbidden' has no option 'after'; its options are: none"),
         ({"name": "stall", "seconds": "long"}, "seconds of 'stall' must be of type float"),
         ({"name": "reset", "after": True}, "after of 'reset' must be of type int"),
-        ({"name": "reset", "after": -1}, "after of 'reset' is below 0"),
+        ({"name": "reset", "after": -1}, "after of 'reset' must be 0 or more"),
         ({"name": "redirect-to"}, "'redirect-to' needs the option to"),
         ({"name": "redirect-to", "to": "other.host"}, "'redirect-to' needs the option to"),
         ({"name": "expired-url", "server": "door"}, "'expired-url' is no fault of 'door'; use pool"),
         ({"name": "broken-listing", "method": "GET"}, "GET never meets 'broken-listing'; use PROPFIND"),
         ({"name": "forbidden", "times": 0}, "'forbidden' cannot strike 0 times"),
+        ({"name": "forbidden", "times": 1.5}, "'forbidden' cannot strike 1.5 times"),
+        ({"name": "forbidden", "times": True}, "'forbidden' cannot strike True times"),
+        ({"name": "forbidden", "path": "lst/**"}, "'lst/\\*\\*' is the path of nothing"),
+        ({"name": "forbidden", "path": ""}, "'' is the path of nothing"),
+        ({"name": "forbidden", "path": 5}, "5 is the path of nothing"),
+        ({"name": "forbidden", "method": "FETCH"}, "'FETCH' is no method"),
+        ({"name": "forbidden", "method": ""}, "'' is no method"),
+        ({"name": "slow", "rate": 0}, "rate of 'slow' must be 1 or more"),
+        ({"name": "server-error", "status": 200}, "status of 'server-error' must be 400 to 599"),
+        ({"name": "late-visibility", "status": 9999}, "status of 'late-visibility' must be 400 to 599"),
+        ({"name": "stall", "seconds": -1}, "seconds of 'stall' must be 0 or more"),
+        ({"name": "nearline", "seconds": math.nan}, "seconds of 'nearline' must be a number"),
+        ({"name": "unavailable", "retry_after": math.inf}, "retry_after of 'unavailable' must be finite"),
+        ({"name": "longer-body", "by": -3}, "by of 'longer-body' must be 1 or more"),
+        ({"name": "wrong-size", "by": 0}, "by of 'wrong-size' must not be 0"),
+        ({"name": "redirect-to", "to": "https://"}, "'redirect-to' needs the option to"),
+        ({"name": "redirect-to", "to": "https://other.host/folder"}, "'redirect-to' needs the option to"),
+        ({"name": "redirect-to", "to": 5}, "to of 'redirect-to' must be of type str"),
     ],
 )
 def test_what_means_nothing_is_refused_with_what_is_known(arguments: dict[str, Any], message: str) -> None:
@@ -126,6 +145,7 @@ def test_a_fault_can_be_written_as_text(text: str, option: str, value: object) -
         ("rest", "unknown fault 'rest'"),
         ("reset:after", "'after' of the fault 'reset' is no argument=value"),
         ("reset:after=x", "after cannot be 'x'"),
+        ("truncate:announced=maybe", "announced cannot be 'maybe'"),
         ("reset:colour=red", "'reset' has no option 'colour'"),
     ],
 )

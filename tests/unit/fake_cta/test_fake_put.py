@@ -252,8 +252,9 @@ def test_an_upload_broken_off_at_the_door_leaves_nothing(fake_cta: FakeCta) -> N
     assert not fake_cta.exists("/x")
 
 
-def test_a_wrong_content_md5_at_the_door_leaves_nothing(fake_cta: FakeCta, ask: Asker) -> None:
-    answer = ask("PUT", "/x", {"Content-MD5": "1B2M2Y8AsgTpgAmY7PhCfg=="}, data=b"hello")
+@pytest.mark.parametrize("md5", ["1B2M2Y8AsgTpgAmY7PhCfg==", "none", "\xff"])
+def test_a_wrong_content_md5_at_the_door_leaves_nothing(fake_cta: FakeCta, ask: Asker, md5: str) -> None:
+    answer = ask("PUT", "/x", {"Content-MD5": md5}, data=b"hello")
 
     assert answer.status_code == 400
     assert answer.text.startswith("Checksum mismatch (expected=[")

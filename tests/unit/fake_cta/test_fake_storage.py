@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,37 @@ def test_links_are_followed_and_dangling_ones_are_not_there(storage: Storage, tm
 
     assert listed == ["/d", "/d/x", "/link", "/link/x"]
     assert storage.stat("/d/x") is not None
+
+
+def test_many_threads_store_at_once(storage: Storage, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(lambda number: storage.put(f"/{number // 16}/a/b/{number}", b"1"), range(320)))
+        list(threads.map(lambda number: storage.put("/same", b"%d" % number), range(64)))
+        list(threads.map(storage.make_dirs, ["/made/by/many"] * 64))
+    storage.close()
+
+    assert sum(not entry.is_dir for entry in storage.walk()) == 321
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_nothing_is_kept_of_what_is_gone(storage: Storage) -> None:
+    for number in range(20):
+        storage.put("/d/over", b"%d" % number)
+        storage.put("/d/moved", b"%d" % number)
+        storage.move("/d/moved", f"/d/{number}")
+        storage.remove(f"/d/{number}")
+    kept = storage.noted
+    storage.notes_to_change(found(storage, "/d")).xattrs["a"] = "b"
+    storage.remove("/d")
+
+    assert (kept, storage.noted) == (1, 0)
+
+
+def test_a_folder_that_goes_while_it_is_listed_ends_the_listing_of_it(storage: Storage) -> None:
+    storage.put("/d/x", b"1")
+    storage.put("/e/x", b"1")
+    listing = storage.walk()
+    first = next(listing)
+    storage.remove(first.path)
+
+    assert [entry.path for entry in listing] == (["/d", "/d/x"] if first.path == "/e" else ["/e", "/e/x"])

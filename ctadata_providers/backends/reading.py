@@ -1,0 +1,68 @@
+"""What the answer to a GET tells of the bytes that come with it; servers are not believed in that."""
+
+from ctadata_providers.backends.entries import number
+from ctadata_providers.checksum import parse_digests
+from ctadata_providers.errors import IntegrityError, TransientError, UnsupportedError
+from ctadata_providers.session import Response, Sink
+
+
+class Span:
+    """A sink for as many bytes as a range has."""
+
+    def __init__(self, path: str, sink: Sink, size: int) -> None:
+        self._path = path
+        self._sink = sink
+        self._missing = size
+
+    def __call__(self, data: bytes) -> None:
+        """Take the next bytes.
+
+        Raises:
+            IntegrityError: When there are more than were asked for.
+        """
+        if len(data) > self._missing:
+            raise IntegrityError(f"the server sends more of {self._path} than was asked for", path=self._path)
+        self._missing -= len(data)
+        self._sink(data)
+
+    def check_whole(self) -> None:
+        """Make sure that all bytes have come.
+
+        Raises:
+            TransientError: When some are missing.
+        """
+        if self._missing:
+            raise TransientError(
+                f"the server sent {self._missing} bytes of {self._path} too few", path=self._path, remedy="try again"
+            )
+
+
+def digests(response: Response) -> dict[str, str]:
+    """Return the checksums that an answer tells."""
+    return parse_digests(v for name, v in response.headers.items() if name in ("digest", "repr-digest"))
+
+
+def check_range(response: Response, path: str, start: int, end: int | None) -> None:
+    """Make sure that the answer holds the bytes that were asked for.
+
+    Raises:
+        UnsupportedError: When the server sends the whole file instead.
+        TransientError: When it sends other bytes.
+    """
+    if response.status != 206:
+        raise UnsupportedError(f"the server ignores ranges of {path} (it answered {response.status})", path=path)
+    unit, _, rest = response.headers.get("content-range", "").partition(" ")
+    span, _, _ = rest.partition("/")
+    first, _, last = span.partition("-")
+    right = unit == "bytes" and first == str(start) and (end is None or last == str(end - 1))
+    if not right:
+        raise TransientError(f"the server sent other bytes of {path} than {start}-{end}: {span!r}", path=path)
+
+
+def total_size(response: Response) -> int | None:
+    """Return the size of the whole file, None when the answer does not tell."""
+    if response.status == 206:
+        total = response.headers.get("content-range", "").rpartition("/")[2]
+    else:
+        total = response.headers.get("content-length", "")
+    return number(total)

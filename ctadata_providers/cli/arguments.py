@@ -1,0 +1,166 @@
+"""What each command takes: its arguments, options and help."""
+
+import argparse
+
+from ctadata_providers.cli.options import Commands, add_on_error, add_recursive, command
+
+
+def add_list(commands: Commands) -> None:
+    """Add `list`."""
+    parser = command(
+        commands,
+        "list",
+        "list folders, files or what matches a pattern",
+        "[PATH]...",
+        examples="  ctadata list lst/DL3\n  ctadata list -l 'lst/DL3/**/*.fits.gz'\n"
+        "  ctadata list -r --json lst/DL3 | jq .size\n"
+        "  ctadata list -r --include '*.fits.gz' --exclude tmp/ lst/DL3",
+    )
+    parser.add_argument("paths", nargs="*", default=["/"], metavar="PATH", help="default: the root")
+    parser.add_argument("-l", "--long", action="store_true", help="type, size and time (UTC) before the name")
+    add_recursive(parser, "all that is below, too")
+
+
+def add_get(commands: Commands) -> None:
+    """Add `get`."""
+    parser = command(
+        commands,
+        "get",
+        "download files or folders",
+        "REMOTE... [LOCAL]",
+        examples="  ctadata get lst/DL3/index.fits.gz\n  ctadata get lst/DL3/index.fits.gz copy.fits.gz\n"
+        "  ctadata get 'lst/DL3/*.fits.gz' night/\n  ctadata get -r lst/DL3/20241114 .\n"
+        "  ctadata get -r --include '*.fits.gz' --exclude 'logs/' lst/DL3 copy",
+    )
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        metavar="REMOTE... [LOCAL]",
+        help="remote paths or patterns, then where to: a file, or a folder if it exists, ends in '/', or several files "
+        "come (default: the current folder)",
+    )
+    add_recursive(parser)
+    add_on_error(parser)
+    parser.add_argument("--no-overwrite", action="store_true", help="fail where a local file exists")
+
+
+def add_put(commands: Commands) -> None:
+    """Add `put`."""
+    parser = command(
+        commands,
+        "put",
+        "upload files or folders",
+        "LOCAL... REMOTE",
+        examples="  ctadata put plot.png lst/users/alice/\n  ctadata put plot.png lst/users/alice/night1.png\n"
+        "  ctadata put -r results lst/users/alice/\n"
+        "  ctadata put -r --exclude '*.tmp' --on-error stop results lst/users/alice/",
+    )
+    parser.add_argument("local", nargs="+", metavar="LOCAL", help="local files, with -r folders")
+    parser.add_argument(
+        "remote",
+        metavar="REMOTE",
+        help="remote file, or folder if it exists, ends in '/', or several files go; missing folders are made",
+    )
+    add_recursive(parser)
+    add_on_error(parser)
+    parser.add_argument("--no-overwrite", action="store_true", help="fail where a remote file exists")
+
+
+def add_rm(commands: Commands) -> None:
+    """Add `rm`."""
+    parser = command(
+        commands,
+        "rm",
+        "remove remote files or folders",
+        "PATH...",
+        examples="  ctadata rm lst/users/alice/old.png\n  ctadata rm 'lst/users/alice/*.tmp'\n"
+        "  ctadata rm -r lst/users/alice/results",
+    )
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="files, empty folders, or patterns")
+    parser.add_argument("-r", "--recursive", action="store_true", help="folders with all that is below")
+
+
+def add_mv(commands: Commands) -> None:
+    """Add `mv`."""
+    parser = command(
+        commands,
+        "mv",
+        "rename or move a remote file or folder",
+        "SOURCE TARGET",
+        examples="  ctadata mv lst/users/alice/a.png lst/users/alice/b.png\n"
+        "  ctadata mv lst/users/alice/a.png lst/users/alice/plots/",
+    )
+    parser.add_argument("source", metavar="SOURCE", help="remote path")
+    parser.add_argument("target", metavar="TARGET", help="remote path, or folder if it exists or ends in '/'")
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that stands at the target")
+
+
+def add_mkdir(commands: Commands) -> None:
+    """Add `mkdir`."""
+    parser = command(
+        commands,
+        "mkdir",
+        "make remote folders",
+        "PATH...",
+        examples="  ctadata mkdir -p lst/users/alice/results/night1",
+    )
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="remote folder")
+    parser.add_argument("-p", "--parents", action="store_true", help="missing parents too; no error if it exists")
+
+
+def add_stat(commands: Commands) -> None:
+    """Add `stat`."""
+    parser = command(
+        commands,
+        "stat",
+        "show all that is known of files or folders",
+        "PATH...",
+        examples="  ctadata stat lst/DL3/index.fits.gz\n  ctadata stat --json 'lst/DL3/*' | jq .checksums.adler32",
+    )
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="remote paths or patterns")
+
+
+def add_sandbox(commands: Commands) -> None:
+    """Add `sandbox`."""
+    parser = command(
+        commands,
+        "sandbox",
+        "serve a data centre with sample data on this machine until Ctrl-C",
+        "",
+        examples='  ctadata sandbox               # then paste the "export" lines into another shell\n'
+        "  ctadata sandbox --root ~/dl3  # serve your own files\n"
+        "  ctadata sandbox --fault unavailable:method=GET,times=2  # to try out what your pipeline makes of it",
+        settings=False,
+    )
+    parser.add_argument("--root", metavar="DIR", help="folder to serve (default: a temporary one with sample data)")
+    parser.add_argument("--port", metavar="N", type=_port, default=0, help="port of the door (default: a free one)")
+    parser.add_argument(
+        "--fault",
+        metavar="NAME[:OPTION=VALUE,...]",
+        action="append",
+        default=[],
+        help="something that goes wrong, such as slow:path=/lst/**,rate=100000; may be given several times, see "
+        "docs/testing.md",
+    )
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**16:
+        raise argparse.ArgumentTypeError(f"{text} is not a port, 0 to 65535")
+    return int(text)
+
+
+def add_demo(commands: Commands) -> None:
+    """Add `demo`."""
+    parser = command(
+        commands,
+        "demo",
+        "run the example analysis with Snakemake, then with Airflow, on a sandbox",
+        "",
+        examples="  ctadata demo\n  ctadata demo --data ~/hess-dl3-dr1 --output demo-output",
+        settings=False,
+    )
+    parser.add_argument("--data", metavar="DIR", help="DL3 files to use (default: made for the demo)")
+    parser.add_argument(
+        "--output", metavar="DIR", default="demo-output", help="where results go (default: demo-output)"
+    )

@@ -1,0 +1,167 @@
+"""What the parsers of the command line share: how they tell errors, and the options of several commands."""
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn, TypeAlias
+
+from ctadata_providers.errors import ConfigError
+from ctadata_providers.patterns import Selection
+
+SETTINGS: tuple[tuple[str, str, str], ...] = (
+    ("profile", "NAME", "profile of the data centre: prod, dev, or one of your config.toml; also cta://NAME@…"),
+    ("backend", "NAME", "how to speak to it (default: webdav)"),
+    ("door_url", "URL", "WebDAV door, https://host:port"),
+    ("base_path", "PATH", "prefix of all paths at the door"),
+    ("token_file", "FILE", "file with a bearer token"),
+    ("proxy_file", "FILE", "X.509 proxy"),
+    ("cert_file", "FILE", "X.509 certificate"),
+    ("key_file", "FILE", "its private key"),
+    ("ca_path", "PATH", "trusted CAs beside the system's: a hashed folder or a PEM file"),
+    ("trusted_hosts", "HOSTS", "hosts to which a redirect may carry the token, separated by commas"),
+    ("max_parallel", "N", "transfers at once (default: 16)"),
+    ("retries", "N", "how often a passing fault is tried again (default: 5)"),
+    ("checksum", "MODE", "auto, require or off (default: auto)"),
+)
+"""Settings that are options with a value: the field of `Config`, its placeholder, its help."""
+
+FLAGS: tuple[tuple[str, str], ...] = (
+    ("allow_http_pools", "follow a redirect to plain http, without the token; a checksum is then required"),
+)
+"""Settings that are switches: the field of `Config`, its help."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are ours, so that they are reported as all others."""
+
+    def __init__(self, **settings: object) -> None:
+        settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(allow_abbrev=False, **settings)  # type: ignore[arg-type]  # passed on as they came
+
+    def error(self, message: str) -> NoReturn:
+        """Raise a usage error."""
+        raise ConfigError(f"usage: {message}", remedy=f"see '{self.prog} --help'")
+
+
+class CommandParser(Parser):
+    """A sub-command whose options may also stand between its paths, as with GNU tools."""
+
+    _intermixed = False
+
+    def parse_known_args(  # type: ignore[override]  # the overloads of argparse cannot be restated in fewer lines
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse as argparse does, with options between the paths."""
+        # Up to Python 3.12 parse_known_intermixed_args calls back into this method, twice, and forgets a "--".
+        if self._intermixed or "--" in (args or ()):
+            return super().parse_known_args(args, namespace)
+        self._intermixed = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._intermixed = False
+
+
+Commands: TypeAlias = "argparse._SubParsersAction[CommandParser]"  # what add_subparsers gives has no public name
+
+
+def add_general(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how to print."""
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "--json", action="store_true", default=argparse.SUPPRESS, help="one JSON object a line, errors too"
+    )
+    group.add_argument(
+        "-q", "--quiet", action="store_true", default=argparse.SUPPRESS, help="no progress bar, no summary"
+    )
+    group.add_argument(
+        "-v", "--verbose", action="count", default=argparse.SUPPRESS, help="tell what is done; -vv: more of it"
+    )
+    group.add_argument(
+        "--debug", action="store_true", default=argparse.SUPPRESS, help="show the Python trace of an error"
+    )
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add an option for each setting."""
+    group = parser.add_argument_group("settings", "over those of profile and environment")
+    for name, metavar, text in SETTINGS:
+        group.add_argument(_option(name), metavar=metavar, default=argparse.SUPPRESS, help=text)
+    for name, text in FLAGS:
+        group.add_argument(_option(name), action="store_true", default=argparse.SUPPRESS, help=text)
+
+
+def add_recursive(parser: argparse.ArgumentParser, text: str = "folders with all that is below") -> None:
+    """Add `-r`, and `--include` and `--exclude`, which need it."""
+    parser.add_argument("-r", "--recursive", action="store_true", help=text)
+    add_selection(parser, which="with -r, ")
+
+
+def add_selection(parser: argparse.ArgumentParser, *, which: str = "") -> None:
+    """Add `--include` and `--exclude`; each gives a list of patterns."""
+    parser.add_argument(
+        "--include",
+        metavar="PATTERN",
+        action="append",
+        default=[],
+        help=f"{which}take only what matches: a name at any depth, or with '/' a path from the folder given (a '/' at "
+        "the end: folders only), with all below; may be given several times",
+    )
+    parser.add_argument(
+        "--exclude",
+        metavar="PATTERN",
+        action="append",
+        default=[],
+        help=f"{which}leave out what matches, likewise, also of what is included",
+    )
+
+
+def add_on_error(parser: argparse.ArgumentParser) -> None:
+    """Add `--on-error`."""
+    parser.add_argument(
+        "--on-error",
+        choices=("stop", "continue"),
+        default="continue",
+        help="whether the first error stops the others, or all errors are told at the end (default: continue)",
+    )
+
+
+def check_selection(args: argparse.Namespace) -> None:
+    """Make sure that patterns can be used, before anything is asked.
+
+    Raises:
+        ConfigError: When a pattern is none, or stands without `-r` where that is needed.
+    """
+    include, exclude = getattr(args, "include", []), getattr(args, "exclude", [])
+    if (include or exclude) and not getattr(args, "recursive", True):
+        raise ConfigError("usage: --include and --exclude select what is in folders", remedy="add -r")
+    Selection.of(include, exclude)
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def command(
+    commands: Commands, name: str, text: str, takes: str, *, examples: str, settings: bool = True
+) -> argparse.ArgumentParser:
+    """Add a command and return its parser, which has the general options.
+
+    Args:
+        commands: Those that there are.
+        name: What it is called.
+        text: What it does.
+        takes: Its arguments.
+        examples: Lines of them, for its help.
+        settings: Whether it also takes the settings of the core.
+    """
+    parser = commands.add_parser(
+        name,
+        usage=f"ctadata {name} [OPTION]... {takes}".rstrip(),
+        help=text,
+        description=text[0].upper() + text[1:] + ".",
+        epilog=f"examples:\n{examples}",
+    )
+    add_general(parser)
+    if settings:
+        add_settings(parser)
+    return parser

@@ -1,0 +1,88 @@
+"""What a client stands on: settings that are resolved at the first use, and a backend opened for them."""
+
+import threading
+from types import TracebackType
+from typing import Any, Self
+
+from ctadata_providers import uri
+from ctadata_providers.backends import Backend, open_backend
+from ctadata_providers.config import Config
+from ctadata_providers.errors import ConfigError
+from ctadata_providers.transfer import Context
+
+_UNPICKLED = frozenset({"token", "on_token"})
+
+
+class Connection:
+    """A storage under some settings. Construction does no I/O; many threads can use one, each process its own.
+
+    Args:
+        config: The settings; without it they are resolved by `Config.from_env(**settings)` at the first request.
+        **settings: Settings by name, over those of `config`.
+    """
+
+    def __init__(self, config: Config | None = None, **settings: Any) -> None:
+        self._given = config
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._context: Context | None = None
+        self._config: Config | None = None
+
+    @property
+    def config(self) -> Config:
+        """The settings, resolved at the first use."""
+        if self._config is None:
+            with self._lock:
+                if self._config is None:
+                    given, settings = self._given, self._settings
+                    self._config = given.with_settings(**settings) if given else Config.from_env(**settings)
+        return self._config
+
+    def close(self) -> None:
+        """Close idle connections; the client can still be used."""
+        if self._context is not None:
+            self._context.backend.close()
+            self._context.cleaner.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Connections and secrets stay here: the other process resolves its own.
+        return {"given": self._given, "settings": {k: v for k, v in self._settings.items() if k not in _UNPICKLED}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Connection.__init__(self, state["given"], **state["settings"])
+
+    @property
+    def _transfers(self) -> Context:
+        if self._context is None:
+            config = self.config
+            with self._lock:
+                if self._context is None:
+                    self._context = Context.of(open_backend(config), config)
+        return self._context
+
+    @property
+    def _backend(self) -> Backend:
+        return self._transfers.backend
+
+    def _path(self, text: str) -> str:
+        """Return the path of an address that belongs to this client.
+
+        Raises:
+            ConfigError: When it is not usable, or names another profile.
+        """
+        address = uri.parse(text)
+        if address.name is not None and address.name != self.config.profile:
+            raise ConfigError(
+                f"{text} names the profile '{address.name}', this client has '{self.config.profile}'",
+                path=text,
+                remedy=f"make a client with profile='{address.name}'",
+            )
+        return address.path

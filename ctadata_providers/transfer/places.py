@@ -1,0 +1,68 @@
+"""Where the files of a remote tree go: nothing is written outside the local folder that takes it."""
+
+import os
+from pathlib import Path
+
+from ctadata_providers.errors import NotADirError, StorageError
+from ctadata_providers.transfer.local import explained
+from ctadata_providers.uri import segment_fault, split
+
+
+class LocalRoot:
+    """The local folder that takes a remote one; nothing is written outside it."""
+
+    def __init__(self, local: Path, top: str) -> None:
+        self._local = local
+        self._real = os.path.realpath(local)
+        self._top = top.rstrip("/") + "/"
+        self._checked: tuple[str, Path] | None = None
+
+    def place_of(self, path: str) -> Path:
+        """Return the local place of a remote path.
+
+        Raises:
+            StorageError: When it would lie outside, by its name or through a symbolic link.
+        """
+        folder, name = split(path)
+        if self._checked is None or self._checked[0] != folder:
+            self._checked = folder, self._inside(folder)
+        fault = segment_fault(name)
+        if fault:
+            raise StorageError(f"{path!r} is not written: {fault}", path=path)
+        target = self._checked[1] / name
+        try:
+            if target.is_symlink():
+                self._refuse_outside(path, target)
+        except OSError as error:
+            raise explained(error, target, "write") from error
+        return target
+
+    def _inside(self, folder: str) -> Path:
+        segments = (folder.rstrip("/") + "/").removeprefix(self._top).split("/")
+        local = self._local.joinpath(*segments)
+        self._refuse_outside(folder, local)
+        return local
+
+    def _refuse_outside(self, path: str, local: Path) -> None:
+        if os.path.commonpath([self._real, os.path.realpath(local)]) != self._real:
+            raise StorageError(
+                f"{path} would be written outside {self._local}",
+                path=path,
+                remedy=f"remove the symbolic link at {local} that leads there",
+            )
+
+
+def made_folder(folder: Path) -> Path:
+    """Make a local folder with its parents and return it; one that exists is right.
+
+    Raises:
+        NotADirError: When it is a file.
+        StorageError: For another fault of the file system.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirError(f"cannot make folder {folder}: it is a file", path=folder, remedy="remove it") from error
+    except OSError as error:
+        raise explained(error, folder, "make folder") from error
+    return folder

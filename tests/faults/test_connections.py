@@ -1,0 +1,57 @@
+"""Connections that were good and are dead when they are used again."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ctadata_providers import CtaClient
+from tests.faults.scripted import RIGHT, Door, Exchange
+
+Open = Callable[..., Door]
+Client = Callable[..., CtaClient]
+FILES = {f"/tree/{number}": b"x" * 1000 for number in range(40)}
+
+
+def once_a_connection(exchange: Exchange) -> None:
+    """Answer rightly, but die at the second request of a connection, as a door behind a balancer that restarts."""
+    if exchange.number > 1:
+        exchange.reset()
+    RIGHT[exchange.asked.method](exchange)
+
+
+@pytest.fixture
+def idle(open_door: Open, client_of: Client, tmp_path: Path) -> tuple[Door, CtaClient]:
+    """A client with a dozen idle connections to a door, all of which die when they are used."""
+    door = open_door(files=dict(FILES))
+    client = client_of(door, retries=1, max_parallel=12)
+    together = threading.Barrier(12)
+
+    def at_once(exchange: Exchange) -> None:
+        together.wait(10)
+        RIGHT["GET"](exchange)
+
+    door.fault("GET", at_once, times=12)
+    client.download_tree("/tree", tmp_path / "tree")
+    for method in ("GET", "PUT"):
+        door.fault(method, once_a_connection)
+    return door, client
+
+
+def test_a_download_over_dead_connections_needs_no_retry(idle: tuple[Door, CtaClient], tmp_path: Path) -> None:
+    _, client = idle
+
+    result = client.download("/tree/1", tmp_path / "again")
+
+    assert result.retries == 0
+    assert (tmp_path / "again").read_bytes() == FILES["/tree/1"]
+
+
+def test_an_upload_over_dead_connections_needs_no_retry(idle: tuple[Door, CtaClient], tmp_path: Path) -> None:
+    door, client = idle
+
+    result = client.upload(tmp_path / "tree" / "1", "/new")
+
+    assert result.retries == 0
+    assert door.files["/new"] == FILES["/tree/1"]

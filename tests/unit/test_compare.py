@@ -1,0 +1,384 @@
+"""What two trees have under the same names, and whether it is the same."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ctadata_providers import Config, ConfigError, CredentialError, CtaClient, NotFoundError, TransientError
+from ctadata_providers.backends import FileInfo
+from ctadata_providers.backends.memory import MemoryBackend
+from ctadata_providers.patterns import EVERYTHING, Selection
+from ctadata_providers.session.request import Sink
+from ctadata_providers.session.tasks import in_thread, wait
+from ctadata_providers.testing import FakeCta
+from ctadata_providers.transfer import Context, LocalEntry
+from ctadata_providers.transfer.compare import same_by_listing
+from ctadata_providers.transfer.ordered import in_order
+from ctadata_providers.transfer.pairs import Pair, pairs
+from ctadata_providers.transfer.verification import Difference, verify_tree
+from tests.unit.two_trees import TOP, client, local, plant, sow
+
+__all__ = ["client", "local"]
+
+NOON = "Sun, 22 Nov 2026 12:00:00 GMT"
+NOON_SECONDS = 1795348800.0
+
+
+# Pairs
+
+
+def walked(client: CtaClient, local: Path, **options: Any) -> list[str]:
+    """Walk, and show each pair as its path and where it is."""
+    found = pairs(client._transfers.backend, local, TOP, **options)
+    return [f"{pair.relative}:{'h' if pair.local else ''}{'t' if pair.remote else ''}" for pair in found]
+
+
+def test_pairs_come_in_the_order_of_their_paths(client: CtaClient, fake_cta: FakeCta, local: Path) -> None:
+    plant(local, {"b": b"", "a/z": b"", "a/b/c": b"", "a-b": b"", "only here/f": b""})
+    sow(fake_cta, {"b": b"", "a/z": b"", "a/b/d": b"", "a.b": b"", "only there/f": b""})
+
+    assert walked(client, local) == [
+        ":ht",
+        "a:ht",
+        "a/b:ht",
+        "a/b/c:h",
+        "a/b/d:t",
+        "a/z:ht",
+        "a-b:h",
+        "a.b:t",
+        "b:ht",
+        "only here:h",
+        "only here/f:h",
+        "only there:t",
+        "only there/f:t",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "seen"),
+    [
+        ("local", ["only here:h", "only here/f:h", "only there:t"]),
+        ("remote", ["only here:h", "only there:t", "only there/f:t"]),
+    ],
+)
+def test_a_folder_of_the_target_alone_is_not_looked_into(
+    source: Any, seen: list[str], client: CtaClient, fake_cta: FakeCta, local: Path
+) -> None:
+    plant(local, {"only here/f": b""})
+    sow(fake_cta, {"only there/f": b""})
+
+    assert walked(client, local, source=source)[1:] == seen
+
+
+def test_only_the_target_may_be_missing(client: CtaClient, fake_cta: FakeCta, local: Path) -> None:
+    plant(local, {"f": b""})
+
+    assert walked(client, local, source="local") == [":h", "f:h"]
+    for source in ("remote", None):
+        with pytest.raises(NotFoundError):
+            walked(client, local, source=source)
+    sow(fake_cta, {"g": b""})
+    assert walked(client, local / "none", source="remote") == [":t", "g:t"]
+    for source in ("local", None):
+        with pytest.raises(NotFoundError):
+            walked(client, local / "none", source=source)
+
+
+def test_an_excluded_folder_is_not_even_listed(client: CtaClient, fake_cta: FakeCta, local: Path) -> None:
+    sow(fake_cta, {"tmp/f": b"", "n/f": b"", "n/g.fits": b""})
+    selection = Selection(include=("*.fits",), exclude=("tmp/",))
+    seen = walked(client, local, selection=selection)
+
+    assert seen == [":ht", "n:t", "n/g.fits:t"]
+    assert [request.path for request in fake_cta.requests] == [TOP, f"{TOP}/n"]
+
+
+def test_a_file_and_a_folder_of_one_name_clash() -> None:
+    pair = Pair("x", LocalEntry("x", is_dir=False, size=1, mtime=None), FileInfo("/x", is_dir=True))
+
+    assert (pair.clash, pair.is_dir) == (True, False)
+
+
+def test_a_folder_that_cannot_be_listed_is_told_and_passed_over(local: Path) -> None:
+    class Broken(MemoryBackend):
+        def list_dir(self, path: str) -> Iterator[FileInfo]:
+            if path.endswith("/b"):
+                raise TransientError("the listing broke off", path=path)
+            return super().list_dir(path)
+
+    backend = Broken()
+    for path in ("/lst", TOP, *(f"{TOP}/{name}" for name in "abc"), f"{TOP}/c/d"):
+        backend.make_dir(path)
+    told: list[tuple[str, str]] = []
+    seen = [
+        pair.relative
+        for pair in pairs(backend, local, TOP, on_error=lambda path, error: told.append((path, error.message)))
+    ]
+
+    assert seen == ["", "a", "b", "c", "c/d"]
+    assert told == [("b", "the listing broke off")]
+    with pytest.raises(TransientError):
+        list(pairs(backend, local, TOP))
+
+
+def test_closing_the_walk_ends_its_threads(local: Path) -> None:
+    backend = MemoryBackend()
+    backend.make_dir("/lst")
+    backend.make_dir(TOP)
+    for number in range(50):
+        backend.make_dir(f"{TOP}/{number}")
+    walk = pairs(backend, local, TOP)
+    for _ in range(5):
+        next(walk)
+    walk.close()
+    deadline = time.monotonic() + 5
+    while any(thread.name.startswith("ctadata-listing") for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+# By listings
+
+
+def entry(size: int | None = 4, mtime: float | None = NOON_SECONDS) -> LocalEntry:
+    return LocalEntry("f", is_dir=False, size=size, mtime=mtime)
+
+
+def info(size: int | None = 4, **known: Any) -> FileInfo:
+    return FileInfo("/f", is_dir=False, size=size, **{"modified": NOON, **known})
+
+
+SUM = {"checksums": {"adler32": "00000001"}}
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "compare", "same"),
+    [
+        (entry(5), info(), "size", False),
+        (entry(), info(None), "size", False),
+        (entry(None), info(None), "size", False),
+        (entry(), info(), "size", True),
+        (entry(0), info(0), "checksum", True),
+        (entry(), info(), "checksum", None),
+        (entry(), info(**SUM), "auto", None),
+        (entry(), info(**SUM), "mtime", True),
+        (entry(), info(), "auto", True),
+        (entry(), info(checksums={"odd": "1"}), "auto", True),
+        (entry(), info(modified=None), "auto", False),
+        (entry(mtime=None), info(), "mtime", False),
+    ],
+)
+def test_listings_decide_where_they_can(here: LocalEntry, there: FileInfo, compare: Any, same: bool | None) -> None:
+    assert same_by_listing(here, there, compare, uploaded=True) is same
+    assert same_by_listing(here, there, compare, uploaded=False) is same
+
+
+@pytest.mark.parametrize(
+    ("offset", "uploaded", "ahead", "same"),
+    [
+        (0.9, True, 0, True),  # times of servers are cut to the second
+        (1.0, True, 0, False),
+        (-100, True, 0, True),
+        (-0.1, False, 0, False),
+        (0.0, False, 0, True),
+        (100, False, 0, True),
+        (3600, True, -3600, True),
+        (3660, True, -3600, False),
+        (-3600, True, 3600, True),
+        (-3500, True, 3600, False),
+        (0.9, True, 1.5, True),  # no more than what the server's clock is told to
+        (1.0, True, -1.5, False),
+    ],
+)
+def test_a_copy_is_right_when_it_is_not_older(offset: float, uploaded: bool, ahead: float, same: bool) -> None:
+    here = entry(mtime=NOON_SECONDS + offset)
+
+    assert same_by_listing(here, info(), "mtime", uploaded=uploaded, clock_ahead=ahead) is same
+
+
+# Verification
+
+
+def shown(found: Any) -> list[tuple[str, str, str | None, str | None]]:
+    return [(item.path, item.kind, item.here, item.there) for item in found]
+
+
+def test_every_way_to_differ_is_told_in_the_order_of_the_paths(
+    client: CtaClient, fake_cta: FakeCta, local: Path
+) -> None:
+    plant(local, {"a": b"same", "b/x": b"1", "c/size": b"12", "c/sum": b"old", "d": b"f", "z/deep/here": b"h"})
+    sow(fake_cta, {"a": b"same", "b": b"f", "c/size": b"123", "c/sum": b"new", "d/x": b"1", "e/there": b"t"})
+    (local / "nowhere").symlink_to("/does/not/exist")
+    found = client.verify(local, TOP)
+
+    assert shown(found) == [
+        ("b", "kind", "folder", "file"),
+        ("c/size", "size", "2", "3"),
+        ("c/sum", "checksum", "adler32 028c0140", "adler32 028e014b"),
+        ("d", "kind", "file", "folder"),
+        ("e", "missing here", None, "folder"),
+        ("e/there", "missing here", None, "file"),
+        ("nowhere", "error", None, None),
+        ("z", "missing there", "folder", None),
+        ("z/deep", "missing there", "folder", None),
+        ("z/deep/here", "missing there", "file", None),
+    ]
+    assert (found.same, found.size) == (1, 4)
+    assert {request.method for request in fake_cta.requests} == {"PROPFIND"}
+
+
+def test_the_same_trees_have_no_difference(client: CtaClient, fake_cta: FakeCta, local: Path) -> None:
+    files = {f"{number % 7}/{number}": os.urandom(number) for number in range(100)}
+    plant(local, files)
+    sow(fake_cta, files)
+    found = client.verify(local, f"{TOP}/")
+
+    assert list(found) == []
+    assert (found.same, found.size) == (100, sum(range(100)))
+
+
+def test_by_size_no_byte_is_looked_at(client: CtaClient, fake_cta: FakeCta, local: Path) -> None:
+    plant(local, {"f": b"old"})
+    sow(fake_cta, {"f": b"new"})
+
+    assert list(client.verify(local, TOP, compare="size")) == []
+
+
+def test_two_files_are_compared_like_trees(client: CtaClient, fake_cta: FakeCta, local: Path) -> None:
+    plant(local, {"f": b"1", "g": b"2"})
+    sow(fake_cta, {"f": b"1", "h": b"2"})
+
+    assert shown(client.verify(local / "f", f"{TOP}/f")) == []
+    assert shown(client.verify(local / "g", f"{TOP}/f"))[0][:2] == ("f", "checksum")
+    assert shown(client.verify(local / "h", f"{TOP}/h")) == [("h", "missing here", None, "file")]
+    assert shown(client.verify(local / "f", f"{TOP}/none")) == [("none", "missing there", "file", None)]
+    assert shown(client.verify(local, f"{TOP}/f")) == [("f", "kind", "folder", "file")]
+    with pytest.raises(NotFoundError):
+        list(client.verify(local / "none", f"{TOP}/none"))
+
+
+def test_patterns_select_what_is_compared(client: CtaClient, fake_cta: FakeCta, local: Path) -> None:
+    plant(local, {"a.fits": b"1", "a.log": b"1", "tmp/b.fits": b"1"})
+    sow(fake_cta, {"a.fits": b"1"})
+
+    assert shown(client.verify(local, TOP, include=["*.fits"], exclude=["tmp/"])) == []
+
+
+def test_another_way_to_compare_is_refused(client: CtaClient, local: Path) -> None:
+    with pytest.raises(ConfigError, match="mtime"):
+        client.verify(local, TOP, compare="mtime")
+
+
+def test_a_refused_token_is_raised_and_no_difference(fake_cta: FakeCta, local: Path) -> None:
+    settings = {**fake_cta.settings(), "token": "not.a.verify.token"}
+    with CtaClient(Config(**settings)) as client, pytest.raises(CredentialError):  # type: ignore[arg-type]  # settings
+        list(client.verify(local, TOP))
+
+
+class Plain(MemoryBackend):
+    """A server without checksums, that has trouble once."""
+
+    def __init__(self, trouble: int = 0) -> None:
+        super().__init__()
+        self.reads = 0
+        self._trouble = trouble
+
+    def checksum(self, path: str, algorithm: str) -> dict[str, str]:
+        return {}
+
+    def read(self, path: str, sink: Sink, **options: Any) -> Any:
+        self.reads += 1
+        future = super().read(path, sink, **options)
+        if self.reads <= self._trouble:
+            failed: Any = type(future)()
+            failed.set_exception(TransientError("the connection broke", path=path))
+            return failed
+        return future
+
+
+@pytest.mark.parametrize(("trouble", "reads", "kinds"), [(0, 1, []), (1, 2, []), (9, 2, ["error"])])
+def test_without_any_checksum_the_remote_file_is_read_again_after_a_fault(
+    trouble: int, reads: int, kinds: list[str], local: Path
+) -> None:
+    backend = Plain(trouble)
+    context = Context.of(backend, Config(backend="memory", retries=1))
+    plant(local, {"f": b"data"})
+    client = CtaClient(backend="memory")
+    client._context = context
+    client.upload(local / "f", "/f")
+    before, backend.reads = backend.reads, 0
+    found = list(verify_tree(context, local / "f", "/f"))
+
+    assert before == 0
+    assert [item.kind for item in found] == kinds
+    assert backend.reads == reads
+
+
+def test_a_file_on_tape_is_not_read_for_its_checksum(local: Path) -> None:
+    class Tape(Plain):
+        def stat(self, path: str) -> FileInfo:
+            return FileInfo(path, is_dir=False, size=4, locality="NEARLINE")
+
+    plant(local, {"f": b"data"})
+    backend = Tape()
+    (found,) = verify_tree(Context.of(backend, Config(backend="memory")), local / "f", "/f")
+
+    assert (found.kind, backend.reads) == ("error", 0)
+    assert "tape" in str(found.error)
+
+
+def test_a_verification_that_is_closed_stops(client: CtaClient, fake_cta: FakeCta, local: Path) -> None:
+    plant(local, {f"{number:03d}": b"here" for number in range(200)})
+    sow(fake_cta, {})
+    fake_cta.make_dir(TOP)
+    found = client.verify(local, TOP)
+    first = next(found)
+    found.close()
+
+    assert first == Difference("000", "missing there", "file", None)
+    assert list(found) == []
+
+
+# In order
+
+
+def test_outcomes_come_in_the_order_of_the_tasks_and_few_at_once() -> None:
+    running: list[int] = []
+    most = 0
+    release = {number: threading.Event() for number in range(20)}
+
+    async def task(number: int) -> int:
+        nonlocal most
+        running.append(number)
+        most = max(most, len(running))
+        if number + 1 in release:
+            release[number + 1].set()  # each lets the next one end: the first ends last of its batch
+        await wait(in_thread(lambda: release[number].wait(0.05)))
+        running.remove(number)
+        return number
+
+    outcomes = [(key, future.result()) for key, future in in_order(((n, task(n)) for n in range(20)), 4)]
+
+    assert outcomes == [(number, number) for number in range(20)]
+    assert most <= 4
+
+
+def test_an_error_of_a_task_is_in_its_future_and_the_others_go_on() -> None:
+    async def task(number: int) -> int:
+        if number == 1:
+            raise NotFoundError("none")
+        return number
+
+    futures = [future for _, future in in_order(((n, task(n)) for n in range(3)), 2)]
+
+    assert isinstance(futures[1].exception(), NotFoundError)
+    assert [futures[0].result(), futures[2].result()] == [0, 2]
+
+
+def test_no_selection_takes_everything() -> None:
+    assert EVERYTHING.takes("a/b", is_dir=False)
