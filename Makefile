@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 READY := $(VENV)/.ready
 
 
-.PHONY: help demo test test-real fuzz soak lint format bench docs lock clean
+.PHONY: help demo test test-real fuzz soak servers-table lint format bench docs lock clean
 help: ## Tell what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -27,6 +27,11 @@ FUZZ_SECONDS ?= 1800
 soak: $(READY) ## Full sizes, minutes to hours: fuzz for FUZZ_SECONDS, and the tests marked soak
 	$(BIN)/python -m pytest -m soak --timeout 3600
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
+
+servers-table: $(READY) ## Write the table of docs/servers.md from a run on every server
+	sh tests/real/install.sh
+	CTA_SERVERS_TABLE=write $(BIN)/python -m pytest -q tests/conformance
+	CTA_SERVERS_TABLE=write $(BIN)/python -m pytest -q -m real tests/real/test_conformance.py tests/real/test_table.py
 
 lint: $(READY) ## Check style, types and layers
 	$(BIN)/ruff format --check .

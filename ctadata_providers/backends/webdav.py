@@ -15,6 +15,7 @@ from ctadata_providers.backends.entries import Place, entry_name, file_info
 from ctadata_providers.backends.reading import Span, check_range, digests, total_size
 from ctadata_providers.backends.servers import Server, identify, is_plain
 from ctadata_providers.config import Config
+from ctadata_providers.credentials.resolve import origin
 from ctadata_providers.errors import (
     AlreadyExistsError,
     CredentialError,
@@ -34,6 +35,7 @@ from ctadata_providers.uri import split
 CHECKSUM_TIMEOUT = 2.0
 CHECKSUMS_AT_ONCE = 2
 TRANSFER_DIGEST = "adler32"
+HEARD_AFTER = (0.02, 0.05, 0.1, 0.2, 0.3, 0.3)
 DRAINED = 16
 """Pieces of an answer that are read behind the entry that was wanted; there is nothing from an honest server."""
 
@@ -107,13 +109,27 @@ class WebdavBackend:
     def make_dir(self, path: str) -> None:
         """Make one folder, by MKCOL (with a slash: nginx wants it)."""
         try:
-            self._session.message(self._request("MKCOL", path, "make folder", url=self._url(path) + "/"))
+            made = self._session.message(self._request("MKCOL", path, "make folder", url=self._url(path) + "/"))
         except UnsupportedError as error:
             if error.status == 405:  # RFC 4918: MKCOL on what exists
                 raise AlreadyExistsError(
                     f"cannot make folder {path}: it exists", path=path, status=405, remedy="use another name"
                 ) from error
             raise
+        if origin(made.url) != origin(self._config.door_url):
+            self._wait_for(path)
+
+    def _wait_for(self, path: str) -> None:
+        """Wait a little for what another server has made: the XRootD manager that sent us there hears of it later."""
+        for delay in HEARD_AFTER:
+            try:
+                self._look(path)
+            except NotFoundError:
+                time.sleep(delay)
+            except (StorageError, CredentialError):
+                return  # whoever asks next will be told
+            else:
+                return
 
     def remove(self, path: str, *, is_file: bool = False) -> None:
         """Remove one file or empty folder, by DELETE.
@@ -232,7 +248,8 @@ class WebdavBackend:
         headers = {} if overwrite else {"If-None-Match": "*"}
         if server.digest_on_transfer:
             headers["Want-Digest"] = TRANSFER_DIGEST
-        expect = size >= server.expect_from or (size > 0 and self._session.redirects_uploads)
+        # Never without content (RFC 9110 section 10.1.1): XRootD then answers nothing at all.
+        expect = size > 0 and (size >= server.expect_from or self._session.redirects_uploads)
         request = self._request(
             "PUT",
             path,

@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Mapping
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ctadata_providers import uri
@@ -51,7 +50,7 @@ def sync(args: argparse.Namespace, output: Output) -> int:
         progress_bar(f"{source} to {target}", total=None, shown=output.bars and not args.dry_run) as progress,
     ):
         result = client.sync(
-            *(uri.format_uri(address.path) if uri.is_uri(text) else Path(text) for text in (args.source, args.target)),
+            *(uri.format_uri(address.path) if uri.is_uri(text) else text for text in (args.source, args.target)),
             compare=args.compare,
             delete=args.delete,
             dry_run=args.dry_run,
@@ -62,18 +61,24 @@ def sync(args: argparse.Namespace, output: Output) -> int:
             on_change=tell,
         )
     code = _failed(result.failures, output)
-    _summarize(_synced(result), _sync_summary(result, dry_run=args.dry_run), output)
+    _summarize(_synced(result, dry_run=args.dry_run), _sync_summary(result, dry_run=args.dry_run), output)
     return code
 
 
-def _synced(result: "SyncResult") -> dict[str, Any]:
+def _synced(result: "SyncResult", *, dry_run: bool) -> dict[str, Any]:
     figures = {name: getattr(result, name) for name in ("copied", "unchanged", "removed", "size", "retries")}
-    return {"done": "synced", **figures, "seconds": round(result.seconds, 3), "failures": len(result.failures)}
+    return {
+        "done": "synced",
+        "dry_run": dry_run,
+        **figures,
+        "seconds": round(result.seconds, 3),
+        "failures": len(result.failures),
+    }
 
 
 def _sync_summary(result: "SyncResult", *, dry_run: bool) -> str:
     done = "would be copied" if dry_run else "copied"
-    removed = f", {result.removed} removed" if result.removed else ""
+    removed = f", {result.removed} {'would be ' if dry_run else ''}removed" if result.removed else ""
     failed = f", {len(result.failures)} failed" if result.failures else ""
     retries = f", {result.retries} retries" if result.retries else ""
     copied = f"{_files(result.copied)} {done} ({amount(result.size)} in {result.seconds:.1f} s)"
@@ -82,11 +87,11 @@ def _sync_summary(result: "SyncResult", *, dry_run: bool) -> str:
 
 def verify(args: argparse.Namespace, output: Output) -> int:
     """Tell how local and remote files differ."""
-    address = uri.parse(args.remote)
+    address = _address(args.remote)
     differing = 0
     with open_client(args, [address]) as client:
         found = client.verify(
-            Path(args.local), address.path, compare=args.compare, include=args.include, exclude=args.exclude
+            args.local, address.path, compare=args.compare, include=args.include, exclude=args.exclude
         )
         with closing(found):
             for difference in found:
@@ -108,7 +113,7 @@ def _show(difference: "Difference", output: Output) -> None:
         detail = f": {why}"
     else:
         detail = f": {here} here, {there} there"
-    output.record(record, f"{difference.path}: {difference.kind}{detail}")
+    output.record(record, f"{difference.path or '.'}: {difference.kind}{detail}")
 
 
 def clean(args: argparse.Namespace, output: Output) -> int:
@@ -126,14 +131,15 @@ def clean(args: argparse.Namespace, output: Output) -> int:
 
     if args.local:
         # Here, not above: help and usage errors come at once.
+        from ctadata_providers.mirroring import local_path
         from ctadata_providers.transfer.cleaning import clean_local
 
         def clean_here(text: str) -> None:
-            take(clean_local(Path(text), older_than=args.older_than, dry_run=args.dry_run))
+            take(clean_local(local_path(text), older_than=args.older_than, dry_run=args.dry_run))
 
         code = each(args.paths, clean_here, output)
     else:
-        addresses = [uri.parse(text) for text in args.paths]
+        addresses = [_address(text) for text in args.paths]
         with open_client(args, addresses) as client:
 
             def clean_there(address: uri.Address) -> None:
@@ -142,9 +148,8 @@ def clean(args: argparse.Namespace, output: Output) -> int:
             code = each(addresses, clean_there, output)
     done = "would be removed" if args.dry_run else "removed"
     parts = "1 part" if totals["removed"] == 1 else f"{totals['removed']} parts"
-    _summarize(
-        {"done": "cleaned", **totals}, f"{parts} {done} ({amount(totals['size'])}), {totals['kept']} kept", output
-    )
+    record = {"done": "cleaned", "dry_run": args.dry_run, **totals}
+    _summarize(record, f"{parts} {done} ({amount(totals['size'])}), {totals['kept']} kept", output)
     return code or failed
 
 
@@ -187,3 +192,10 @@ def _summarize(record: Mapping[str, Any], line: str, output: Output) -> None:
 
 def _files(count: int) -> str:
     return "1 file" if count == 1 else f"{count} files"
+
+
+def _address(text: str) -> uri.Address:
+    """Parse an address; an empty text, such as a variable without a value, is not taken for the root."""
+    if not text:
+        raise ConfigError("usage: an empty path", remedy="write / for the root")
+    return uri.parse(text)

@@ -134,17 +134,22 @@ class _BlockingThreads:
             self._idle.release()
 
 
-_threads = _BlockingThreads()
+_threads, _asking_threads = _BlockingThreads(), _BlockingThreads()
 
 
-def in_thread(function: Callable[[], T]) -> Future[T]:
-    """Run what blocks in a thread of a small shared pool."""
-    return _threads.submit(function)
+def in_thread(function: Callable[[], T], *, asks: bool = False) -> Future[T]:
+    """Run what blocks in a thread of a small shared pool.
+
+    Args:
+        function: What to run.
+        asks: Whether nobody may wait for its end; questions to a silent server must not hold up other acts.
+    """
+    return (_asking_threads if asks else _threads).submit(function)
 
 
 def _forget_threads() -> None:
-    global _threads
-    _threads = _BlockingThreads()
+    global _threads, _asking_threads
+    _threads, _asking_threads = _BlockingThreads(), _BlockingThreads()
 
 
 os.register_at_fork(after_in_child=_forget_threads)

@@ -7,13 +7,26 @@
 ['/lst/hello.txt']
 
 What goes wrong there is switched on by name: `cta.faults.add("reset", path="/lst/**", times=1)`.
+
+Where is what, from the outside to the inside:
+
+* for users: `fake` (`FakeCta`), `pytest_plugin`, `sandbox` (the command) and `samples` (its data)
+* one thread for all servers: `running`; certificates: `pki`
+* a request: `server` takes it, `exchange` is one with its answer, `requestlog` keeps what was asked, without secrets
+* the door: `door`, with `bans`, `logins` (by `tokens`), `reading` and `writing`; what it says: `propfind` (about
+  `questions`), `pages`
+* the pools: `pool`, with `ranges` and `upload`
+* what is so and what is told: `storage` (in a `scratch` folder), `facts` and `digests`
+* what goes wrong: the `fault_kinds` there are, the `faults` that are on; before and after an answer `fault_acts`, in
+  its bytes `fault_bends`
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ctadata_providers.testing.fake import FakeCta
-    from ctadata_providers.testing.faults import Fault, FaultName, Faults
+    from ctadata_providers.testing.fault_kinds import FaultName
+    from ctadata_providers.testing.faults import Fault, Faults
     from ctadata_providers.testing.requestlog import LoggedRequest
 
 __all__ = ["FakeCta", "Fault", "FaultName", "Faults", "LoggedRequest"]
@@ -21,7 +34,7 @@ __all__ = ["FakeCta", "Fault", "FaultName", "Faults", "LoggedRequest"]
 _HOMES = {
     "FakeCta": "fake",
     "Fault": "faults",
-    "FaultName": "faults",
+    "FaultName": "fault_kinds",
     "Faults": "faults",
     "LoggedRequest": "requestlog",
 }

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 from ctadata_providers.testing.digests import digest_header, repr_digest_header
 from ctadata_providers.testing.exchange import Exchange, Refusal
-from ctadata_providers.testing.faults import Fault, FaultName, Faults
+from ctadata_providers.testing.fault_kinds import FaultName
+from ctadata_providers.testing.faults import Fault, Faults
 from ctadata_providers.testing.storage import Entry, Locality, Storage
 from ctadata_providers.testing.tokens import Activity, Login
 

@@ -12,7 +12,8 @@ from ctadata_providers import uri
 from ctadata_providers.errors import ConfigError, IsADirError, NotFoundError
 from ctadata_providers.testing.bans import Bans
 from ctadata_providers.testing.door import Manners
-from ctadata_providers.testing.faults import Fault, FaultName, FaultOptions, Faults
+from ctadata_providers.testing.fault_kinds import FaultName, FaultOptions
+from ctadata_providers.testing.faults import Fault, Faults
 from ctadata_providers.testing.logins import Logins
 from ctadata_providers.testing.pki import Pki
 from ctadata_providers.testing.requestlog import LoggedRequest, RequestLog, ServerName

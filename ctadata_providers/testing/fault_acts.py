@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from ctadata_providers.testing.exchange import Exchange, Refusal, quote_path
-from ctadata_providers.testing.faults import Fault, FaultName
+from ctadata_providers.testing.fault_kinds import FaultName
+from ctadata_providers.testing.faults import Fault
 
 # Nobody listens at port 1 (tcpmux).
 _REFUSING_PORT = 1

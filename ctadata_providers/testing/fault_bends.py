@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-from ctadata_providers.testing.faults import Fault, FaultName
+from ctadata_providers.testing.fault_kinds import FaultName
+from ctadata_providers.testing.faults import Fault
 
 Pause = Callable[[float], Awaitable[None]]
 """Waits, as long as the client does."""

@@ -6,12 +6,13 @@ What is said here of dCache was read in its HttpPoolRequestHandler.
 import asyncio
 import contextlib
 import os
+import re
 import ssl
 import uuid
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
@@ -19,17 +20,19 @@ from ctadata_providers.errors import NotFoundError
 from ctadata_providers.testing.exchange import Exchange, Refusal, quote_path
 from ctadata_providers.testing.facts import Facts
 from ctadata_providers.testing.faults import Faults
+from ctadata_providers.testing.ranges import parse_ranges, part_marks
 from ctadata_providers.testing.requestlog import RequestLog
 from ctadata_providers.testing.server import Server
 from ctadata_providers.testing.storage import Entry, Storage
-from ctadata_providers.testing.transfers import content_disposition, parse_ranges, part_marks, receive
-from ctadata_providers.testing.upload import NO_WISHES, Wishes
+from ctadata_providers.testing.upload import NO_WISHES, Wishes, receive
 
 UUID_PARAMETER = "dcache-http-uuid"
 REFERRER_PARAMETER = "dcache-http-ref"
 
 _BOUNDARY = "__AAAAAAAAAAAAAAAA__"
 _BLOCK = 1 << 20
+# A header parameter may hold these without quotes: ASCII without RFC 2045's tspecials.
+_PLAIN = re.compile(r"[!#-'*+.\-0-9A-Z^-~]{1,78}")
 _SMALL = 1 << 18
 
 
@@ -234,6 +237,20 @@ class Pool(Server):
         if not self._storage.has_checksums(entry):
             await asyncio.to_thread(self._storage.checksums, entry)
         return facts.digest(entry)
+
+
+def content_disposition(name: str) -> str:
+    """Return the header that names a file (RFC 2183, RFC 2231), formed as a pool does.
+
+    >>> content_disposition("run 1.fits"), content_disposition("ü")
+    ('attachment;filename="run 1.fits"', "attachment;filename*=UTF-8''%C3%BC")
+    """
+    if _PLAIN.fullmatch(name):
+        return f"attachment;filename={name}"
+    if name.isascii() and name.isprintable() and len(name) <= 78:
+        escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+        return f'attachment;filename="{escaped}"'
+    return f"attachment;filename*=UTF-8''{quote(name, safe='')}"
 
 
 async def _blocks(descriptor: int, span: tuple[int, int]) -> AsyncIterator[bytes]:

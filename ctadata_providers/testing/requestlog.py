@@ -95,7 +95,7 @@ def safe_text(text: str) -> str:
     """Return a text with the secrets in it as fingerprints.
 
     >>> safe_text("https://me:pass@door/x?authz=secret&y=1")
-    'https://sha256:3cff4ef39ef2eb8c@door/x?authz=sha256:2bb80d537b1da3e3&y=1'
+    'https://sha256:1821af43763136be@door/x?authz=sha256:2bb80d537b1da3e3&y=1'
     """
     return _SECRET_TEXT.sub(_hide, text)
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from ctadata_providers.checksum import new_hasher
-from ctadata_providers.errors import IntegrityError, QuotaError
+from ctadata_providers.errors import IntegrityError, NotFoundError, QuotaError
+from ctadata_providers.testing.exchange import Exchange, Refusal
 
 if TYPE_CHECKING:
     from ctadata_providers.testing.storage import Entry, Storage
@@ -97,6 +98,40 @@ class Upload:
                 return stored
         actual, expected = checksums["md5"], _hex_of_base64(md5 or "")
         raise IntegrityError(f"Checksum mismatch (expected=[2:{expected}], actual=[2:{actual}])", path=self.entry.path)
+
+
+async def receive(
+    exchange: Exchange, storage: "Storage", entry: "Entry", wishes: Wishes, *, keep_corrupt: bool
+) -> "Entry":
+    """Store the body of a PUT under its entry.
+
+    Args:
+        exchange: The PUT.
+        storage: Where it goes.
+        entry: The empty entry made for it.
+        wishes: What the client wants beside.
+        keep_corrupt: Whether a file without the checksum in Content-MD5 is stored all the same, as it is
+            by a PUT that was redirected (dCache issue 7862).
+
+    Raises:
+        Refusal: 400 when it does not have the checksum in Content-MD5, 507 when it does not fit, 500 when the
+            entry went away.
+        ClientGoneError: When the connection ends first; an empty entry stays.
+    """
+    md5 = exchange.expected_md5
+    if md5:
+        wishes = Wishes(algorithms=wishes.algorithms | {"md5"}, mtime=wishes.mtime, xattrs=wishes.xattrs)
+    with storage.upload(entry, wishes) as upload:
+        try:
+            async for chunk in exchange.chunks():
+                upload.write(chunk)
+            return upload.commit(md5=md5, keep_corrupt=keep_corrupt)
+        except IntegrityError as error:
+            raise Refusal(400, error.message) from error
+        except QuotaError as error:
+            raise Refusal(507, "No space left for the upload") from error
+        except NotFoundError as error:
+            raise Refusal(500, error.message) from error
 
 
 def _hex_of_base64(text: str) -> str:

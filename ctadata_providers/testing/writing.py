@@ -18,8 +18,7 @@ from ctadata_providers.testing.questions import BadQuestionError, Change, parse_
 from ctadata_providers.testing.reading import find, require
 from ctadata_providers.testing.storage import Entry, Storage
 from ctadata_providers.testing.tokens import Activity, Login
-from ctadata_providers.testing.transfers import receive
-from ctadata_providers.testing.upload import Wishes
+from ctadata_providers.testing.upload import Wishes, receive
 
 _XATTR_PARAMETER = "xattr."
 _MIME_TYPE = "mime_type"

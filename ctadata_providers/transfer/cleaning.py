@@ -17,7 +17,7 @@ from ctadata_providers.transfer.failures import ends_all
 from ctadata_providers.transfer.local import explained
 from ctadata_providers.transfer.names import is_part
 from ctadata_providers.transfer.trees import remove_tree
-from ctadata_providers.transfer.uploads import noted
+from ctadata_providers.transfer.uploads import noted, under_way
 from ctadata_providers.transfer.walking import walk
 
 Fate = Literal["removed", "young", "under way", "undated"]
@@ -137,18 +137,20 @@ def clean(context: Context, path: str, *, older_than: float, dry_run: bool = Fal
 
     for info in walk(backend, path, hidden=True, on_error=tell):
         parts.take(info.path, is_dir=info.is_dir, size=info.size, mtime=info.mtime)
-    # Read after the listings: an upload is noted before its name can be listed.
+    # Read after the listings: an upload is noted before its name can be listed. One server has many addresses, and the
+    # names are random: the name alone tells.
+    living = {name for path in under_way() for name in path.split("/") if is_part(name)}
     notes = noted(context.door)
     now = time.time() + clock_ahead(backend)
 
     def fate(part: _Part) -> Fate:
-        if any(living for remembered, living in notes if _belongs(remembered.path, part)):
+        if part.path.rpartition("/")[2] in living:
             return "under way"
         return _fate_by_age(part, now - older_than)
 
     def remove(part: _Part) -> None:
         _remove_there(context, part)
-        for remembered, _ in notes:
+        for remembered in notes:
             if _belongs(remembered.path, part):
                 remembered.forget()
 

@@ -100,9 +100,12 @@ async def checksums_of(context: Context, local: Path, info: FileInfo) -> Checksu
     known = info.checksums
     if not common_algorithm(known) and isinstance(backend, ChecksumBackend):
         known = await wait(asked(partial(backend.checksum, info.path, DEFAULT_ALGORITHM)))
-    algorithm = common_algorithm(known) or DEFAULT_ALGORITHM
+    offered = common_algorithm(known)
+    if not offered:
+        refuse_unreadable(info, act="read")
+    algorithm = offered or DEFAULT_ALGORITHM
     here = await wait(_local_checksum(local, algorithm))
-    there = known.get(algorithm) or await _read_checksum(context, info, algorithm)
+    there = known[offered] if offered else await _read_checksum(context, info, algorithm)
     return Checksums(algorithm, here, there)
 
 
@@ -131,7 +134,6 @@ def _local_checksum(local: Path, algorithm: str) -> Future[str]:
 
 
 async def _read_checksum(context: Context, info: FileInfo, algorithm: str) -> str:
-    refuse_unreadable(info, act="read")
     attempts = Attempts(context.policy)
     while True:
         hasher = new_hasher(algorithm)

@@ -1,5 +1,6 @@
 """The two directions of a sync: what is its source, what its target, and what can be done there."""
 
+import math
 import os
 import time
 from abc import ABC, abstractmethod
@@ -8,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ctadata_providers.backends import FileInfo
-from ctadata_providers.errors import AlreadyExistsError, NotFoundError, StorageError
+from ctadata_providers.errors import AlreadyExistsError, NotADirError, NotFoundError, StorageError
 from ctadata_providers.session.tasks import Task
 from ctadata_providers.transfer.clocks import clock_ahead
 from ctadata_providers.transfer.compare import Compare, checksums_of, same_by_listing
 from ctadata_providers.transfer.context import Context, Progress, TransferResult
 from ctadata_providers.transfer.download import download
-from ctadata_providers.transfer.folders import make_dirs
+from ctadata_providers.transfer.folders import make_dirs, stat_or_none
 from ctadata_providers.transfer.local import explained
 from ctadata_providers.transfer.pairs import Pair, Side
 from ctadata_providers.transfer.places import LocalRoot, made_folder
@@ -81,12 +82,25 @@ class Direction(ABC):
         """Return what is there of it."""
         return pair.remote if self.source == "local" else pair.local
 
-    def names_in_source(self, relative: str) -> dict[str, bool]:
-        """Return the names in a folder of the source, parts too, and whether they are folders."""
-        return self._names_here(relative) if self.source == "local" else self._names_there(relative)
+    def names_in_source(self, relative: str) -> set[str]:
+        """Return the names in a folder of the source, parts too.
+
+        Raises:
+            CtaError: When it cannot be listed, also when it is gone.
+        """
+        if self.source == "remote":
+            return {info.name for info in self.context.backend.list_dir(self.remote_path(relative))}
+        place = self.root / relative
+        try:
+            return set(os.listdir(place))  # noqa: PTH208 (names are wanted)
+        except OSError as error:
+            raise explained(error, place, "list") from error
 
     def names_in_target(self, relative: str) -> dict[str, bool]:
-        """Return the names in a folder of the target, parts too, and whether they are folders; no link is followed."""
+        """Return the names in a folder of the target, parts too, and whether they are folders.
+
+        No local link is followed; what is gone has none.
+        """
         return self._names_there(relative) if self.source == "local" else self._names_here(relative)
 
     def remote_path(self, relative: str) -> str:
@@ -166,8 +180,7 @@ class Down(Direction):
             return False
         result = await download(self.context, info, place, progress=self.progress)
         if info.mtime is not None:
-            with suppress(OSError):  # another's file system: the copy is then newer than its source, as well
-                os.utime(place, (time.time(), info.mtime))
+            _set_time(place, info.mtime)
         return result
 
     def remove(self, relative: str, *, is_dir: bool) -> None:
@@ -199,11 +212,24 @@ class Up(Direction):
         return self.remote_path(relative)
 
     def check_name(self, relative: str) -> None:
-        """Make sure that the name can be that of a remote file."""
-        fault = segment_fault(split(f"/{relative}")[1]) if relative else None
+        """Make sure that the name can be that of a remote file, and that the top is not below one."""
+        if not relative:
+            return self._check_above()
+        fault = segment_fault(split(f"/{relative}")[1])
         if fault:
             place = self.root / relative
             raise StorageError(f"cannot upload {str(place)!r}: {fault}", path=place, remedy="rename it, or exclude it")
+        return None
+
+    def _check_above(self) -> None:
+        folder = self.path
+        while folder != "/":
+            info = stat_or_none(self.context.backend, folder)
+            if info is not None and not info.is_dir:
+                raise NotADirError(f"{folder} is a file, so no folder can be made there", path=folder)
+            if info is not None:
+                return
+            folder = split(folder)[0]
 
     def make(self, relative: str) -> None:
         """Make a remote folder, the top with its parents."""
@@ -227,3 +253,15 @@ class Up(Direction):
         """Remove a remote file or empty folder."""
         with suppress(NotFoundError):
             self.context.backend.remove(self.remote_path(relative), is_file=not is_dir)
+
+
+def _set_time(place: Path, mtime: float) -> None:
+    """Give a copy the time of its source; on a file system that rounds times down (FAT, to 2 s), the next that it has.
+
+    Where times cannot be set, the copy is newer than its source, too.
+    """
+    now = time.time()
+    with suppress(OSError):
+        os.utime(place, (now, mtime))
+        if place.stat().st_mtime < math.floor(mtime):
+            os.utime(place, (now, mtime + 2))

@@ -134,6 +134,7 @@ class _Sync:
         self._done = _Done()
         self._extras: list[str] = []
         self._unmade: str | None = None
+        self._staying: set[str] = set()  # folders with something in them that could not be removed
 
     def run(self) -> SyncResult:
         started = time.monotonic()
@@ -188,7 +189,8 @@ class _Sync:
             return None
         source = direction.source_of(pair)
         if source is None:
-            self._extras.append(pair.relative)
+            if options.delete:
+                self._extras.append(pair.relative)
             return None
         exists = direction.target_of(pair) is not None
         if pair.clash:
@@ -221,6 +223,8 @@ class _Sync:
         try:
             outcome = future.result()
         except CtaError as error:
+            if change.kind == "remove":
+                self._staying |= {change.path[:end] for end, letter in enumerate(change.path) if letter == "/"}
             return self._fail(change.path, error)
         if outcome is False:
             done.unchanged += 1
@@ -236,27 +240,25 @@ class _Sync:
     def _remove(self) -> None:
         """Remove what only the target has; nothing unless all of it could be found out."""
         try:
+            if self._extras and not self._direction.names_in_source(""):
+                raise _nothing_in_source(self._direction)
             plan = plan_removals(self._direction, self._options.selection, self._extras)
         except CtaError as error:
-            self._failures.take(error.path or self._direction.path, error)
-            return
+            return self._fail("", error)
         files = ((Change("remove", name), self._removal(name, is_dir=False)) for name in plan.files)
         self._run(files, self._direction.context.max_parallel)
         folders = (
             (Change("remove", name, is_dir=True), self._removal(name, is_dir=True))
             for name in plan.folders
-            if not self._failed_below(name)
+            if name not in self._staying
         )
         self._run(folders, 1)
+        return None
 
     async def _removal(self, relative: str, *, is_dir: bool) -> bool:
         if not self._options.dry_run:
             await wait(asked(partial(self._direction.remove, relative, is_dir=is_dir)))
         return True
-
-    def _failed_below(self, folder: str) -> bool:
-        beginning = self._direction.remote_path(folder) + "/"
-        return any(failure.path.startswith(beginning) for failure in self._failures.by_path())
 
     def _tell(self, change: Change) -> None:
         if self._options.dry_run:
@@ -277,3 +279,13 @@ def _clash(target: str, *, source_is_dir: bool) -> StorageError:
     if source_is_dir:
         return NotADirError(f"{target} is a file, in the source a folder", path=target, remedy="remove the file first")
     return IsADirError(f"{target} is a folder, in the source a file", path=target, remedy="remove the folder first")
+
+
+def _nothing_in_source(direction: Direction) -> StorageError:
+    """Return the error for a removal of all: a source that is not mounted, or may not be read, would ask for it."""
+    target = direction.target_name("")
+    return StorageError(
+        f"nothing is removed from {target}: there is nothing in the source, which would remove all of it",
+        path=target,
+        remedy="look whether the source is mounted and may be read; to remove all, remove the target itself",
+    )

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,7 +10,7 @@ from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 
-from ctadata_providers.backends import Backend
+from ctadata_providers.backends import Backend, FileInfo
 from ctadata_providers.errors import AlreadyExistsError, CtaError, NotADirError, NotFoundError, StorageError
 from ctadata_providers.patterns import EVERYTHING, Selection
 from ctadata_providers.session.tasks import Task, wait
@@ -80,28 +80,32 @@ def download_tree(
         failures.take(folder, error)
 
     def jobs() -> _Jobs:
-        entries = walk(context.backend, path, selection=selection, on_error=unlisted)
-        first = next(entries, None)  # a missing folder must not leave an empty one here
-        root = LocalRoot(made_folder(local), path)
-        refused: set[str] = set()  # folders that cannot be made here
-        for number, info in enumerate(chain([first] if first else [], entries), start=1):
-            try:
-                if split(info.path)[0] in refused:
-                    target = None
-                else:
-                    target = root.place_of(info.path)
-                    if info.is_dir:
-                        made_folder(target)
-            except CtaError as error:
-                failures.take(info.path, error)
-                target = None
-            if info.is_dir and target is None:
-                refused.add(info.path)
-            elif target is not None and not info.is_dir:
+        with closing(walk(context.backend, path, selection=selection, on_error=unlisted)) as entries:
+            first = next(entries, None)  # a missing folder must not leave an empty one here
+            root = LocalRoot(made_folder(local), path)
+            found = chain([first] if first else [], entries)
+            for number, (info, target) in enumerate(_placed(found, root, failures), start=1):
                 task = download(context, info, target, overwrite=overwrite, progress=progress)
                 yield Job(_Step(info.path, number), task)
 
     return _run(jobs(), context.max_parallel, failures)
+
+
+def _placed(entries: Iterable[FileInfo], root: LocalRoot, failures: Failures) -> Iterator[tuple[FileInfo, Path]]:
+    """Make the folders of a tree, and give its files with where they go; nothing below a folder that cannot be made."""
+    refused: set[str] = set()
+    for info in entries:
+        target = None
+        if split(info.path)[0] not in refused:
+            try:
+                place = root.place_of(info.path)
+                target = made_folder(place) if info.is_dir else place
+            except CtaError as error:
+                failures.take(info.path, error)
+        if info.is_dir and target is None:
+            refused.add(info.path)
+        elif target is not None and not info.is_dir:
+            yield info, target
 
 
 def upload_tree(
@@ -173,11 +177,12 @@ def remove_tree(context: Context, path: str) -> None:
         CtaError: The first error; what was removed is gone.
     """
     folders = [path]
-    for info in walk(context.backend, path, hidden=True):
-        if info.is_dir:
-            folders.append(info.path)
-        else:
-            context.backend.remove(info.path, is_file=True)
+    with closing(walk(context.backend, path, hidden=True)) as entries:
+        for info in entries:
+            if info.is_dir:
+                folders.append(info.path)
+            else:
+                context.backend.remove(info.path, is_file=True)
     for folder in reversed(folders):
         context.backend.remove(folder)
 

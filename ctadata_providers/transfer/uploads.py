@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ctadata_providers.transfer.names import address_hash
+from ctadata_providers.transfer.names import address_hash, is_part
 
 logger = logging.getLogger(__name__)
 _under_way: set[Path] = set()
@@ -72,9 +72,14 @@ def abandoned(door: str, target: str) -> list[Remembered]:
     return [Remembered(note.path, note.file) for note in notes if note.target == target and note.has_ended]
 
 
-def noted(door: str) -> list[tuple[Remembered, bool]]:
-    """Return all temporary names at a door, each with whether its upload may still run in a process of this host."""
-    return [(Remembered(note.path, note.file), note.is_ours and not note.has_ended) for note in _notes("*.json", door)]
+def noted(door: str) -> list[Remembered]:
+    """Return all temporary names at a door."""
+    return [Remembered(note.path, note.file) for note in _notes("*.json", door)]
+
+
+def under_way() -> list[str]:
+    """Return the temporary names, at whatever door, that a process of this host may still be uploading."""
+    return [note.path for note in _notes("*.json") if note.is_ours and not note.has_ended]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +93,16 @@ class _Note:
     has_ended: bool
 
 
-def _notes(pattern: str, door: str) -> Iterator[_Note]:
+def _notes(pattern: str, door: str | None = None) -> Iterator[_Note]:
     for file in sorted(state_folder().glob(pattern)):
         try:
             fields = json.loads(file.read_text(encoding="utf-8"))
-            if fields["door"] == door:
+            if door in (None, fields["door"]) and any(map(is_part, fields["path"].split("/"))):
                 ours = fields["host"] == socket.gethostname()
                 ended = ours and not _uploads(int(fields["pid"]), file)
                 yield _Note(file, str(fields["target"]), str(fields["path"]), is_ours=ours, has_ended=ended)
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # being written or removed by another process
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
+            continue  # being written or removed by another process, or no note
 
 
 def _uploads(pid: int, note: Path) -> bool:

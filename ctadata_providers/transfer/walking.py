@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -61,7 +61,7 @@ def walk(
     hidden: bool = False,
     selection: Selection = EVERYTHING,
     on_error: OnUnlisted | None = None,
-) -> Iterator[FileInfo]:
+) -> Generator[FileInfo, None, None]:
     """Give what a selection takes below a folder as listings arrive, several of them ahead.
 
     A folder comes before what is in it, in a folder all in the server's order, then each sub-folder with what is below

@@ -20,8 +20,8 @@ from ctadata_providers.backends.memory import MemoryBackend
 from ctadata_providers.testing import FakeCta
 from ctadata_providers.transfer import Context
 from ctadata_providers.transfer.cleaning import CleanResult, clean, clean_local
-from ctadata_providers.transfer.names import part_name
-from ctadata_providers.transfer.uploads import noted, remember, state_folder
+from ctadata_providers.transfer.names import address_hash, part_name
+from ctadata_providers.transfer.uploads import abandoned, noted, remember, state_folder, under_way
 
 DAY = 86400.0
 
@@ -237,6 +237,17 @@ def test_the_upload_of_a_living_process_of_this_host_stays(client: CtaClient, fa
     assert list(state_folder().iterdir()) == []
 
 
+def test_a_living_upload_stays_also_when_it_goes_through_another_door(client: CtaClient, fake_cta: FakeCta) -> None:
+    note = leave(client, fake_cta, "/lst/n/f", pid=os.getppid())
+    fields = json.loads(note.read_text())
+    fields |= {"door": "https://alias.example/lst", "path": fields["path"].removeprefix("/lst")}
+    note.write_text(json.dumps(fields))
+    result = client.clean("lst", older_than=0)
+
+    assert list(fates(result).values()) == ["under way"]
+    assert note.exists()
+
+
 def test_an_upload_of_another_host_goes_by_its_age(client: CtaClient, fake_cta: FakeCta) -> None:
     note = leave(client, fake_cta, "/lst/n/f", pid=1, host="elsewhere.example")
     young = client.clean("lst")
@@ -277,10 +288,14 @@ def test_an_upload_of_this_process_stays_while_it_runs(client: CtaClient, fake_c
 
 def test_notes_that_mean_nothing_are_passed_over(client: CtaClient, fake_cta: FakeCta) -> None:
     state_folder().mkdir(parents=True)
-    for name, text in {"a.b.json": "", "c.d.json": "[]", "e.f.json": "{}", "g.h.json": '{"door": 1}'}.items():
-        (state_folder() / name).write_text(text)
+    door = client._transfers.door
+    whole = {"door": door, "target": "/lst/f", "path": "/lst/.f.ctapart", "host": socket.gethostname(), "pid": 10**30}
+    texts = ["", "[]", "{}", '{"door": 1}', json.dumps(whole), json.dumps(whole | {"path": "/lst/f", "pid": 2**22 + 1})]
+    for number, text in enumerate(texts):
+        (state_folder() / f"{address_hash(door + '/lst/f')}.{number}.json").write_text(text)
 
-    assert noted(client._transfers.door) == []
+    assert noted(door) == abandoned(door, "/lst/f") == []
+    assert under_way() == []
 
 
 # Local

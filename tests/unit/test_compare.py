@@ -319,12 +319,13 @@ def test_without_any_checksum_the_remote_file_is_read_again_after_a_fault(
     assert backend.reads == reads
 
 
-def test_a_file_on_tape_is_not_read_for_its_checksum(local: Path) -> None:
+def test_a_file_on_tape_is_told_without_reading_either(local: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Tape(Plain):
         def stat(self, path: str) -> FileInfo:
             return FileInfo(path, is_dir=False, size=4, locality="NEARLINE")
 
     plant(local, {"f": b"data"})
+    monkeypatch.delattr(Path, "open")
     backend = Tape()
     (found,) = verify_tree(Context.of(backend, Config(backend="memory")), local / "f", "/f")
 

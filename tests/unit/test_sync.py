@@ -2,7 +2,9 @@
 
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import replace
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from ctadata_providers import (
     Config,
     ConfigError,
     CtaClient,
+    FileInfo,
     IsADirError,
     NotADirError,
     NotFoundError,
@@ -20,7 +23,7 @@ from ctadata_providers import (
 from ctadata_providers.backends.memory import MemoryBackend
 from ctadata_providers.testing import FakeCta
 from ctadata_providers.transfer import Context
-from ctadata_providers.transfer.directions import Up
+from ctadata_providers.transfer.directions import Down, Up
 from ctadata_providers.transfer.sync import Change, SyncOptions, sync_tree
 from tests.unit.two_trees import ADDRESS, FILES, TOP, Bytes, client, kinds, local, methods, plant, sow, stored, tree
 
@@ -139,6 +142,26 @@ def test_a_download_gets_the_time_of_its_source(client: CtaClient, fake_cta: Fak
     client.sync(ADDRESS, local)
 
     assert (local / "f").stat().st_mtime == client.stat(f"{TOP}/f").mtime
+
+
+class OddServer(MemoryBackend):
+    """A server whose files have all changed in an odd second."""
+
+    def list_dir(self, path: str) -> Iterator[FileInfo]:
+        return (replace(info, modified=formatdate(1_700_000_001, usegmt=True)) for info in super().list_dir(path))
+
+
+def test_a_file_system_that_tells_times_by_two_seconds_gets_nothing_twice(
+    local: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    utime = os.utime
+    monkeypatch.setattr(os, "utime", lambda path, times: utime(path, tuple(when // 2 * 2 for when in times)))
+    context = Context.of(OddServer(), Config(backend="memory"))
+    sync_tree(Up(context, plant(local / "source", {"f": b"1", "g": b"2"}), TOP), SyncOptions())
+    down = Down(context, local / "copy", TOP)
+    copied = [sync_tree(down, SyncOptions(compare="mtime")).copied for _ in range(2)]
+
+    assert copied == [2, 0]
 
 
 class LateServer(MemoryBackend):
@@ -281,6 +304,16 @@ def test_a_dry_run_tells_what_a_run_does_and_touches_nothing(
         ("remove", "old"),
     ]
     assert client.sync(local, ADDRESS, delete=True, dry_run=True).changes == ()
+
+
+def test_a_dry_run_tells_that_the_target_is_below_a_file(client: CtaClient, fake_cta: FakeCta, local: Path) -> None:
+    plant(local, {"f": b"1"})
+    sow(fake_cta, {"file": b"1"})
+    for dry_run in (False, True):
+        with pytest.raises(NotADirError, match=f"{TOP}/file is a file"):
+            client.sync(local, f"{ADDRESS}/file/n/m", dry_run=dry_run)
+
+    assert client.sync(local, f"{ADDRESS}/none/n/m", dry_run=True).copied == 1
 
 
 def test_a_dry_run_of_a_download_makes_no_folder(client: CtaClient, fake_cta: FakeCta, local: Path) -> None:

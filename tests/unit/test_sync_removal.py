@@ -8,6 +8,7 @@ import pytest
 from ctadata_providers import (
     CtaClient,
     PermissionDeniedError,
+    StorageError,
 )
 from ctadata_providers.testing import FakeCta
 from ctadata_providers.transfer.sync import Change
@@ -115,3 +116,56 @@ def test_what_is_gone_meanwhile_is_no_error(client: CtaClient, fake_cta: FakeCta
     result = client.sync(local, ADDRESS, delete=True, on_change=remove)
 
     assert (result.removed, result.failures) == (0, ())
+
+
+def test_an_empty_source_removes_nothing(client: CtaClient, fake_cta: FakeCta, local: Path) -> None:
+    sow(fake_cta, {"f": b"1", "n/g": b"2"})
+    fake_cta.make_dir("/lst/empty")
+    mine = plant(local / "mine", {"f": b"1"})
+    mount = local / "mount"
+    mount.mkdir()
+    for source, target in ((mount, ADDRESS), ("cta://lst/empty", mine)):
+        for dry_run in (False, True):
+            with pytest.raises(StorageError, match="nothing in the source"):
+                client.sync(source, target, delete=True, dry_run=dry_run)
+    told = client.sync(mount, ADDRESS, delete=True, on_error="continue")
+    kept = stored(fake_cta)
+    (mount / "folder").mkdir()
+    meant = client.sync(mount, ADDRESS, delete=True)
+
+    assert [failure.path for failure in told.failures] == [TOP]
+    assert kept == {"f": b"1", "n/g": b"2"}
+    assert tree(mine) == {"f": b"1"}
+    assert (meant.removed, stored(fake_cta)) == (3, {})
+
+
+def test_two_empty_folders_are_the_same(client: CtaClient, fake_cta: FakeCta, local: Path) -> None:
+    fake_cta.make_dir(TOP)
+
+    assert client.sync(local, ADDRESS, delete=True).removed == 0
+
+
+def test_what_comes_to_a_linked_folder_of_the_source_meanwhile_is_not_removed(
+    client: CtaClient, fake_cta: FakeCta, local: Path
+) -> None:
+    source = plant(local / "source", {"f": b"1"})
+    elsewhere = plant(local / "elsewhere", {"g": b"2"})
+    (source / "n").symlink_to(elsewhere)
+    sow(fake_cta, {"n/late": b"l", "n/extra": b"e"})
+    result = client.sync(source, ADDRESS, delete=True, on_change=lambda _: plant(elsewhere, {"late": b"l"}))
+
+    assert result.removed == 1
+    assert sorted(stored(fake_cta)) == ["f", "n/g", "n/late"]
+
+
+def test_a_file_that_cannot_be_removed_is_told_once_and_keeps_its_folders(
+    client: CtaClient, fake_cta: FakeCta, local: Path
+) -> None:
+    plant(local, {"f": b"1"})
+    sow(fake_cta, {"old/deep/stuck": b"s", "old/other/y": b"y", "old/z": b"z"})
+    fake_cta.faults.add("forbidden", path=f"{TOP}/old/deep/stuck", method="DELETE")
+    result = client.sync(local, ADDRESS, delete=True, on_error="continue")
+
+    assert [failure.path for failure in result.failures] == [f"{TOP}/old/deep/stuck"]
+    assert stored(fake_cta) == {"f": b"1", "old/deep/stuck": b"s"}
+    assert result.removed == 3

@@ -355,6 +355,17 @@ def test_a_top_that_cannot_be_used_is_raised(local: Path, new: Path, on_error: A
         upload_tree(context(storage), local / "none", "/t/up", on_error=on_error)
 
 
+def test_an_error_ends_the_listings_even_while_it_is_looked_at(local: Path) -> None:
+    with pytest.raises(NotADirError) as caught:
+        download_tree(context(Storage(FILES)), "/t", local / "a")
+    listing = [thread for thread in threading.enumerate() if thread.name.startswith("ctadata-listing")]
+    for thread in listing:
+        thread.join(PATIENCE)
+
+    assert not any(thread.is_alive() for thread in listing)
+    assert caught.traceback
+
+
 def test_another_word_for_the_policy_is_refused(local: Path, new: Path) -> None:
     for act in (
         lambda: download_tree(context(Storage()), "/t", new, on_error="ignore"),  # type: ignore[arg-type]  # tried

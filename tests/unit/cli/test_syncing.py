@@ -67,13 +67,13 @@ def test_a_dry_run_prints_what_would_be_done(ctadata: Run, night: FakeCta) -> No
         "copy    old/c.fits",
         "remove  extra",
     ]
-    assert re.fullmatch(r"4 files would be copied \(13 B in .* s\), 0 unchanged, 1 removed", ran.one_line)
+    assert re.fullmatch(r"4 files would be copied \(13 B in .* s\), 0 unchanged, 1 would be removed", ran.one_line)
     assert files(Path("copy")) == {"b.fits": b"another", "extra": b"e"}
     assert as_json.err == ""
     assert as_json.records[0] == {"change": "copy", "path": "a.fits", "type": "file", "size": 4}
     assert as_json.records[3] == {"change": "make", "path": "old", "type": "folder", "size": None}
     assert as_json.records[-1].pop("seconds") >= 0
-    assert as_json.records[-1]["done"] == "synced"
+    assert (as_json.records[-1]["done"], as_json.records[-1]["dry_run"]) == ("synced", True)
     assert as_json.records[-1]["removed"] == 1
 
 
@@ -119,7 +119,14 @@ def test_failures_are_told_and_the_rest_is_done(ctadata: Run, night: FakeCta) ->
         (["sync", "--include", "../x", "a", "cta://b"], "not a usable pattern"),
         (["sync", "--on-error", "ask", "a", "cta://b"], "invalid choice: 'ask'"),
         (["sync", "a", "cta://b/../c"], "segment '..'"),
+        (["sync", "--delete", "cta://lst/DL3", ""], "an empty path"),
+        (["sync", "", "cta://lst/DL3"], "an empty path"),
+        (["sync", "cta://lst/DL3", "https://host/x"], "only cta:// addresses"),
         (["verify", "a"], "required: REMOTE"),
+        (["verify", "", "lst"], "an empty path"),
+        (["verify", "a", ""], "an empty path"),
+        (["clean", ""], "an empty path"),
+        (["clean", "--local", ""], "an empty path"),
         (["verify", "--compare", "mtime", "a", "b"], "invalid choice: 'mtime'"),
         (["clean"], "required: PATH"),
         (["clean", "--older-than", "24", "lst"], "'24' is no time such as 90s, 30m, 24h or 7d"),
@@ -255,6 +262,12 @@ def test_what_cannot_be_compared_is_a_line_and_code_1(ctadata: Run, night: FakeC
     assert "neither none here nor /lst/none there" in nothing.one_line
 
 
+def test_the_top_has_a_name_in_a_difference(ctadata: Run, night: FakeCta) -> None:
+    Path("file").write_bytes(b"1")
+
+    assert ctadata("verify", "file", "cta://").lines == [".: kind: file here, folder there"]
+
+
 def test_selected_files_are_verified(ctadata: Run, night: FakeCta) -> None:
     ctadata("get", "-q", "lst/DL3/a.fits", "copy/")
     ran = ctadata("verify", "--compare", "size", "--exclude", "old/", "--exclude", "[bn]*", "copy", "lst/DL3")
@@ -284,7 +297,7 @@ def test_parts_are_removed_and_told(ctadata: Run, night: FakeCta) -> None:
         "removed /lst/DL3/old/.b.ctapart/",
         "2 parts removed (8 B), 0 kept",
     ]
-    assert again.records == [{"done": "cleaned", "removed": 0, "size": 0, "kept": 0}]
+    assert again.records == [{"done": "cleaned", "dry_run": False, "removed": 0, "size": 0, "kept": 0}]
     assert len(night.paths()) == 4
 
 

@@ -112,16 +112,10 @@ class LeapingClock:
         return next(self._looks)
 
 
-@pytest.fixture(scope="session")
-def asker(cta_server: FakeCta) -> Iterator[Asker]:
-    with asking(cta_server) as asker:
-        yield asker
-
-
 @pytest.fixture
-def ask(fake_cta: FakeCta, asker: Asker) -> Asker:
-    """Asks `fake_cta`, over connections that tests share: a TLS handshake takes longer than most of these."""
-    return asker
+def ask(fake_cta: FakeCta) -> Iterator[Asker]:
+    with asking(fake_cta) as asker:
+        yield asker
 
 
 class asking:  # noqa: N801 - used like a function

@@ -7,7 +7,7 @@ import pytest
 
 from ctadata_providers.errors import ConfigError
 from ctadata_providers.testing import FakeCta, FaultName, Faults
-from ctadata_providers.testing.faults import KINDS, Options
+from ctadata_providers.testing.fault_kinds import KINDS, Options
 from tests.unit.fake_cta.conftest import Asker
 
 

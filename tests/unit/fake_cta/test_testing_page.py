@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ctadata_providers.testing import FakeCta
-from ctadata_providers.testing.faults import KINDS
+from ctadata_providers.testing.fault_kinds import KINDS
 from ctadata_providers.testing.storage import QUICK_SIZE
 
 pytest_plugins = ["pytester"]
