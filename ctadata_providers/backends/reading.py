@@ -1,9 +1,13 @@
 """What the answer to a GET tells of the bytes that come with it; servers are not believed in that."""
 
+import re
+
 from ctadata_providers.backends.entries import number
 from ctadata_providers.checksum import parse_digests
 from ctadata_providers.errors import IntegrityError, TransientError, UnsupportedError
 from ctadata_providers.session import Response, Sink
+
+_SPAN = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)")
 
 
 class Span:
@@ -51,12 +55,12 @@ def check_range(response: Response, path: str, start: int, end: int | None) -> N
     """
     if response.status != 206:
         raise UnsupportedError(f"the server ignores ranges of {path} (it answered {response.status})", path=path)
-    unit, _, rest = response.headers.get("content-range", "").partition(" ")
-    span, _, _ = rest.partition("/")
-    first, _, last = span.partition("-")
-    right = unit == "bytes" and first == str(start) and (end is None or last == str(end - 1))
-    if not right:
-        raise TransientError(f"the server sent other bytes of {path} than {start}-{end}: {span!r}", path=path)
+    told = response.headers.get("content-range", "")
+    span = _SPAN.fullmatch(told)
+    first, last, total = span.groups() if span else ("", "", "")
+    right = number(first) == start and (end is None or number(last) == end - 1)
+    if not right or (total != "*" and (number(total) or 0) <= (number(last) or 0)):
+        raise TransientError(f"the server sent other bytes of {path} than {start}-{end}: {told[:40]!r}", path=path)
 
 
 def total_size(response: Response) -> int | None:

@@ -116,12 +116,12 @@ class WebdavBackend:
                     f"cannot make folder {path}: it exists", path=path, status=405, remedy="use another name"
                 ) from error
             raise
-        if origin(made.url) != origin(self._config.door_url):
-            self._wait_for(path)
+        self._wait_for(path, made)
 
-    def _wait_for(self, path: str) -> None:
+    def _wait_for(self, path: str, made: Response) -> None:
         """Wait a little for what another server has made: the XRootD manager that sent us there hears of it later."""
-        for delay in HEARD_AFTER:
+        elsewhere = origin(made.url) != origin(self._config.door_url)
+        for delay in HEARD_AFTER if elsewhere else ():
             try:
                 self._look(path)
             except NotFoundError:
@@ -174,7 +174,7 @@ class WebdavBackend:
         headers = {"Destination": self._destination(target) + slash, "Overwrite": "T" if overwrite else "F"}
         request = self._request("MOVE", source, "rename", url=self._url(source) + slash, headers=headers, retried=False)
         try:
-            self._session.message(request)
+            self._wait_for(target, self._session.message(request))
         except UnsupportedError:
             self._no_rename_in = {"/"}  # 405 or 501: not for any path
             raise

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import TextIO
 
 from ctadata_providers.cli.output import Output, safe
 from ctadata_providers.cli.parser import parse
@@ -46,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         ended by SIGTERM.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
     # Errors of the usage itself are printed as it asks for.
     output = Output(as_json="--json" in arguments, debug="--debug" in arguments)
     try:
@@ -73,6 +75,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001  # the last resort: one line for the user, the trace with --debug
         output.error(error)
         return _FAILED
+
+
+def _nowhere() -> TextIO:
+    """Return what stands for a stream that was closed before the start; no file or connection gets its number then."""
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 (for as long as the process lives)
 
 
 def _run(arguments: Sequence[str]) -> int:

@@ -46,7 +46,8 @@ def each(items: Iterable[Item], act: Callable[[Item], None], output: Output, *, 
         1 when an item failed (its error is printed), else 0.
 
     Raises:
-        CtaError: What no other item would survive either: a wrong setting or credential; with `stop` the first error.
+        CtaError: What no other item would survive either: a wrong setting, a refused credential, no space; with
+            `stop` the first error.
         BrokenPipeError: When nobody reads stdout any more.
     """
     code = 0
@@ -56,7 +57,7 @@ def each(items: Iterable[Item], act: Callable[[Item], None], output: Output, *, 
         except BrokenPipeError:
             raise
         except OSError as error:
-            if stop:
+            if stop or ends_all(error):
                 raise
             output.error(error)
             code = 1
@@ -160,7 +161,7 @@ def mv(args: argparse.Namespace, output: Output) -> int:
     with open_client(args, [source, target]) as client:
         folder = paths.remote_folder(client, target, several=False)
         path = uri.join(folder, uri.split(source.path)[1]) if folder else target.path
-        client.move(source.path, path, overwrite=args.overwrite)
+        client.move(source.uri, path, overwrite=args.overwrite)
         output.done("moved", path)
     return 0
 

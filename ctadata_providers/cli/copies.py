@@ -86,12 +86,14 @@ def put(args: argparse.Namespace, output: Output) -> int:
 
         def add(text: str) -> None:
             source = Path(text)
-            if not source.exists():
-                raise NotFoundError(f"{text} does not exist on this machine", path=source, remedy="check the name")
+            if not (text and source.exists()):  # an empty text would be the current folder
+                raise NotFoundError(
+                    f"{text or repr(text)} does not exist on this machine", path=text, remedy="check the name"
+                )
             if source.is_dir() and not args.recursive:
                 raise IsADirError(f"{text} is a folder", path=source, remedy="add -r to copy all that is in it")
             # '.' and '..' have no name to be copied under: their content goes into the folder itself.
-            inside = folder is not None and source.name not in ("", "..")
+            inside = folder is not None and text.rstrip("/").rpartition("/")[2] not in ("", ".", "..")
             target = uri.join(folder, source.name) if folder is not None and inside else address.path
             _claim(target, plan)
             tree = partial(client.upload_tree, source, target, **_tree_options(args)) if source.is_dir() else None
@@ -229,7 +231,7 @@ class Report:
         return 1 if self._failures else 0
 
     def _ends(self, error: BaseException) -> bool:
-        return self._stop or not isinstance(error, OSError) or (isinstance(error, CtaError) and ends_all(error))
+        return self._stop or not isinstance(error, OSError) or ends_all(error)
 
     def _summary(self, seconds: float) -> str:
         again = f", {self._retries} retries" if self._retries else ""

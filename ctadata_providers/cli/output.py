@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ctadata_providers.errors import CtaError
 
@@ -42,9 +42,9 @@ class Output:
     def record(self, data: Mapping[str, Any], *lines: str) -> None:
         """Print a result on stdout: the data as one line of JSON, or lines for people."""
         if self.as_json:
-            print(json.dumps(data))
+            _write(sys.stdout, json.dumps(data))
         for line in () if self.as_json else lines:
-            print(safe(line, sys.stdout.encoding))
+            _write(sys.stdout, safe(line, sys.stdout.encoding))
 
     def done(self, verb: str, path: str, **details: Any) -> None:
         """Tell that something was done to a remote path: with `--json` on stdout, with `-v` on stderr."""
@@ -56,7 +56,7 @@ class Output:
     def say(self, message: str) -> None:
         """Print a message for people on stderr, unless quiet or as JSON."""
         if not (self.quiet or self.as_json):
-            print(safe(message, sys.stderr.encoding), file=sys.stderr)
+            _write(sys.stderr, safe(message, sys.stderr.encoding))
 
     def error(self, error: BaseException) -> None:
         """Print an error as one line on stderr, with `--debug` after its trace."""
@@ -65,10 +65,15 @@ class Output:
         message, path, remedy = _explain(error)
         if self.as_json:
             data = {"error": type(error).__name__, "message": message, "path": path, "remedy": remedy}
-            print(json.dumps(data), file=sys.stderr)
+            _write(sys.stderr, json.dumps(data))
         else:
             line = f"ctadata: {message}; {remedy}" if remedy else f"ctadata: {message}"
-            print(safe(line, sys.stderr.encoding), file=sys.stderr)
+            _write(sys.stderr, safe(line, sys.stderr.encoding))
+
+
+def _write(stream: TextIO, line: str) -> None:
+    """Write a line at once: `print` writes its end apart, and a line of another thread's log may come between."""
+    stream.write(f"{line}\n")
 
 
 def safe(text: str, encoding: str | None = "utf-8") -> str:
@@ -97,12 +102,17 @@ def describe(info: "FileInfo") -> dict[str, Any]:
 
 
 def utc(seconds: float | None) -> str | None:
-    """Return a time as ISO 8601 in UTC, to the second.
+    """Return a time as ISO 8601 in UTC, to the second; None for one beyond the calendar.
 
     >>> utc(0.5)
     '1970-01-01T00:00:00Z'
     """
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if seconds is None:
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):  # a server may tell any year
+        return None
 
 
 def amount(size: float) -> str:

@@ -21,6 +21,8 @@ FIRST_BYTE_FACTOR = 5.5
 """A first byte may take this many times `timeout`: dCache stages and queues for up to 300 s (330 s by default)."""
 MAX_IGNORED_BYTES = 256 * 1024
 """Bytes of an error page after which the rest is not waited for."""
+_DEAD = frozenset({52, 55, 56})
+"""libcurl's codes for nothing got, send and receive errors: what a dead connection shows (curl/curl.h)."""
 _CODE = re.compile(r"[0-9]{3}")
 _idle_handles: deque[Any] = deque(maxlen=256)
 
@@ -84,7 +86,7 @@ class Exchange:
     def finished(self, code: int, text: str) -> None:
         """Deliver the outcome."""
         text = text or self.handle.errstr()
-        self.died_unused = bool(code) and self._is_unused()
+        self.died_unused = code in _DEAD and self._is_unused()
         self._release()
         try:
             if self._error is not None:

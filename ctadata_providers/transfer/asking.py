@@ -15,7 +15,7 @@ def asked(function: Callable[[], T]) -> Future[T]:
 
     For questions, and for acts that may still happen after all has been given up, such as making a folder.
     """
-    running = in_thread(function)
+    running = in_thread(function, asks=True)
     answer: CancellableFuture[T] = CancellableFuture(lambda: _settle(answer, CancelledError()))
 
     def take(done: Future[T]) -> None:

@@ -5,13 +5,12 @@ import shutil
 import stat
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from ctadata_providers.errors import ConfigError, CtaError, NotFoundError, PermissionDeniedError
-from ctadata_providers.transfer.clocks import clock_ahead
 from ctadata_providers.transfer.context import Context, Failure
 from ctadata_providers.transfer.failures import ends_all
 from ctadata_providers.transfer.local import explained
@@ -135,13 +134,14 @@ def clean(context: Context, path: str, *, older_than: float, dry_run: bool = Fal
         parts.doubt(folder)
         failures.append(Failure.of(folder, error))
 
-    for info in walk(backend, path, hidden=True, on_error=tell):
-        parts.take(info.path, is_dir=info.is_dir, size=info.size, mtime=info.mtime)
+    with closing(walk(backend, path, hidden=True, on_error=tell)) as entries:
+        for info in entries:
+            parts.take(info.path, is_dir=info.is_dir, size=info.size, mtime=info.mtime)
     # Read after the listings: an upload is noted before its name can be listed. One server has many addresses, and the
     # names are random: the name alone tells.
     living = {name for path in under_way() for name in path.split("/") if is_part(name)}
     notes = noted(context.door)
-    now = time.time() + clock_ahead(backend)
+    now = time.time() + context.clock_ahead
 
     def fate(part: _Part) -> Fate:
         if part.path.rpartition("/")[2] in living:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from ctadata_providers.backends import Backend, open_backend
+from ctadata_providers.backends import Backend, ClockBackend, open_backend
 from ctadata_providers.config import ChecksumMode, Config
 from ctadata_providers.errors import CtaError, TransientError
 from ctadata_providers.retry import RetryPolicy, log_retry
@@ -61,6 +61,12 @@ class Context:
             max_parallel=config.max_parallel,
             allow_http_pools=config.allow_http_pools,
         )
+
+    @property
+    def clock_ahead(self) -> float:
+        """Seconds that the server's clock is ahead of ours; zero where that is not known."""
+        backend = self.backend
+        return (backend.clock_ahead() or 0.0) if isinstance(backend, ClockBackend) else 0.0
 
 
 class Attempts:

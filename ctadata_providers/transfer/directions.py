@@ -11,7 +11,6 @@ from pathlib import Path
 from ctadata_providers.backends import FileInfo
 from ctadata_providers.errors import AlreadyExistsError, NotADirError, NotFoundError, StorageError
 from ctadata_providers.session.tasks import Task
-from ctadata_providers.transfer.clocks import clock_ahead
 from ctadata_providers.transfer.compare import Compare, checksums_of, same_by_listing
 from ctadata_providers.transfer.context import Context, Progress, TransferResult
 from ctadata_providers.transfer.download import download
@@ -110,7 +109,7 @@ class Direction(ABC):
     def same_by_listing(self, pair: Pair, compare: Compare) -> bool | None:
         """Tell whether the copy is right as far as listings say, None when bytes must be looked at."""
         assert pair.local is not None and pair.remote is not None  # noqa: S101, PT018 (both are there to be compared)
-        ahead = clock_ahead(self.context.backend)
+        ahead = self.context.clock_ahead
         return same_by_listing(pair.local, pair.remote, compare, uploaded=self.source == "local", clock_ahead=ahead)
 
     async def differs(self, pair: Pair) -> bool:

@@ -41,6 +41,6 @@ class Failures:
         return tuple(sorted(self._failures, key=lambda failure: failure.path))
 
 
-def ends_all(error: CtaError) -> bool:
+def ends_all(error: BaseException) -> bool:
     """Tell whether no other file would fare better: a refused credential, a wrong setting, no space left."""
     return isinstance(error, CredentialError | ConfigError | QuotaError)

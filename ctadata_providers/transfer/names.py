@@ -5,7 +5,7 @@ import os
 import re
 
 MAX_NAME_BYTES = 255
-_PART = re.compile(r"\..*\.ctapart")
+_PART = re.compile(r"\..*\.ctapart", re.DOTALL)
 
 
 def part_name(name: str, address: str) -> str:

@@ -1,5 +1,6 @@
 """A local and a remote tree, walked side by side: what stands under the same name here and there."""
 
+import stat
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -133,6 +134,8 @@ class _Walk:
     def _takes(self, pair: Pair) -> bool:
         if pair.is_dir and self._is_extra(pair):
             return self._selection.enters(pair.relative)
+        if pair.clash and self._selection.enters(pair.relative):
+            return True  # what may be taken in the folder has no place on the other side
         sides = (side for side in (pair.local, pair.remote) if side is not None)
         return any(self._selection.takes(pair.relative, is_dir=side.is_dir) for side in sides)
 
@@ -182,8 +185,12 @@ class _Walk:
         self, pair: Pair, local: LocalFolder | None, there: dict[str, FileInfo], listing: Listing | None, *, told: bool
     ) -> _Folder:
         """Put the two sides of a folder together, and have its remote sub-folders listed before they are wanted."""
-        here = self._local_entries(local) if local else {}
         prefix = f"{pair.relative}/" if pair.relative else ""
+        here = self._local_entries(local) if local else {}
+        for name in there.keys() - here.keys() if local else ():
+            entry = self._passed_over(prefix + name, there[name])
+            if entry:
+                here[name] = entry
         inside = [Pair(prefix + name, here.get(name), there.get(name)) for name in sorted(here.keys() | there.keys())]
         folders = [inner for inner in inside if inner.remote is not None and self._enters(inner)]
         asks = (partial(self._backend.list_dir, inner.remote.path) for inner in folders if inner.remote is not None)
@@ -192,6 +199,17 @@ class _Walk:
             self._listings.finish(listing)
         below = {inner.relative: listing for inner, listing in zip(folders, announced, strict=True)}
         return _Folder(pair, told, local, iter(inside), below)
+
+    def _passed_over(self, relative: str, info: FileInfo) -> LocalEntry | None:
+        """Return the local file that stands where a remote folder may hold what is taken, though it is none of it."""
+        if not info.is_dir or not self._selection.enters(relative) or self._selection.takes(relative, is_dir=False):
+            return None
+        try:
+            found = (self._root / relative).lstat()
+        except OSError:
+            return None
+        size = found.st_size if stat.S_ISREG(found.st_mode) else None
+        return LocalEntry(relative, is_dir=False, size=size, mtime=found.st_mtime)
 
     def _local_entries(self, folder: LocalFolder) -> dict[str, LocalEntry]:
         unusable: list[LocalEntry] = []

@@ -1,5 +1,6 @@
 """Many transfers at once."""
 
+import os
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable
@@ -62,25 +63,37 @@ class Pump(Generic[K, T]):
         self._places = limit
         self._stopped = False
         self._idle: SimpleQueue[None] = SimpleQueue()
+        self._pid = os.getpid()
 
     def outcomes(self, jobs: Iterable[Job[K, T]]) -> Generator[tuple[K, Future[T]], None, None]:
         """Run jobs and give each with its outcome as it ends; one that was not begun has a cancelled future.
 
         They are taken a little ahead of those that run. Whatever ends the iteration stops those that still run.
+
+        Raises:
+            RuntimeError: In a process forked from the one that began it.
         """
         try:
             for job in jobs:
                 self._add(job)
                 while self._open >= self._most or not self._ended.empty():
-                    self._open -= 1
-                    yield self._ended.get()
+                    yield self._next()
             while self._open:
-                self._open -= 1
-                yield self._ended.get()
+                yield self._next()
         finally:
             if isinstance(jobs, Generator):
                 jobs.close()
-            self._stop()
+            if not self._forked():  # what runs is its parent's, and the lock may be held for ever
+                self._stop()
+
+    def _next(self) -> tuple[K, Future[T]]:
+        if self._forked():
+            raise RuntimeError("transfers do not go on in a forked process: begin others there")
+        self._open -= 1
+        return self._ended.get()
+
+    def _forked(self) -> bool:
+        return os.getpid() != self._pid
 
     def _add(self, job: Job[K, T]) -> None:
         self._open += 1
@@ -105,11 +118,16 @@ class Pump(Generic[K, T]):
 
     def _fail(self, job: Job[K, T]) -> list[Job[K, T]]:
         """Return the jobs that can no longer have a turn without this one, and those without them."""
-        if not job.urgent:
-            return []
-        self._failed.add(job.key)
-        needing = self._needing.pop(job.key, [])
-        return [refused for other in needing for refused in (other, *self._fail(other))]
+        refused: list[Job[K, T]] = []
+        without = [job]
+        while without:
+            job = without.pop()
+            if job.urgent:
+                self._failed.add(job.key)
+                needing = self._needing.pop(job.key, [])
+                refused += needing
+                without += needing
+        return refused
 
     def _refuse(self, jobs: Iterable[Job[K, T]]) -> None:
         for job in jobs:

@@ -1,5 +1,6 @@
 """What is in a tree, remote or local: a folder before what is in it, nothing but what a selection takes."""
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Generator, Iterator
@@ -47,11 +48,15 @@ class _Folder(Generic[Entry]):
 
     def owed(self) -> list[Entry]:
         """Return this folder and those above it that have not been given yet, and take them as given."""
-        above = self._above.owed() if self._above else []
-        if self._owed is not None:
-            above.append(self._owed)
-        self._owed = self._above = None
-        return above
+        owed: list[Entry] = []
+        folder: _Folder[Entry] | None = self
+        while folder is not None:
+            if folder._owed is not None:
+                owed.append(folder._owed)
+            above = folder._above
+            folder._owed = folder._above = None
+            folder = above
+        return owed[::-1]
 
 
 def walk(
@@ -208,7 +213,8 @@ def _local_entry(root: Path, relative: str, selection: Selection) -> LocalEntry 
     try:
         found = os.stat(place)  # noqa: PTH116 (once for all that is wanted of it)
     except OSError as error:
-        if not wanted:
+        # What cannot be looked at may be a folder that holds what is wanted; a link that leads nowhere is none.
+        if not wanted and (not selection.enters(relative) or _leads_nowhere(place, error)):
             return None
         raise _unusable(place) if place.is_symlink() else explained(error, place, "read") from error
     if stat.S_ISDIR(found.st_mode):
@@ -218,6 +224,10 @@ def _local_entry(root: Path, relative: str, selection: Selection) -> LocalEntry 
     if not stat.S_ISREG(found.st_mode):
         raise _unusable(place)
     return LocalEntry(relative, is_dir=False, size=found.st_size, mtime=found.st_mtime)
+
+
+def _leads_nowhere(place: Path, error: OSError) -> bool:
+    return isinstance(error, FileNotFoundError) or (place.is_symlink() and error.errno == errno.ELOOP)
 
 
 def _unusable(place: Path) -> StorageError:

@@ -70,7 +70,7 @@ def mark_known_limit(request: pytest.FixtureRequest, storage: Storage) -> None:
     """Expect the failure that the table of limits tells; a test that passes all the same then fails."""
     item = request.node
     callspec = getattr(item, "callspec", None)
-    limit = known_limit(storage.name, storage.version, item.originalname, callspec.params if callspec else {})
+    limit = known_limit(storage.name, item.originalname, callspec.params if callspec else {})
     item.stash[VERSION] = storage.version
     if limit is not None:
         item.stash[LIMIT] = limit

@@ -37,7 +37,6 @@ class Limit:
         says: What the table says instead of "yes".
         reason: Why.
         error: What the test ends with.
-        below: First version of the server's program that has it no more, None when all have it.
         certain: False when it is a matter of timing, so that the test may also pass.
     """
 
@@ -47,7 +46,6 @@ class Limit:
     says: str
     reason: Reason
     error: type[BaseException] | tuple[type[BaseException], ...] = AssertionError
-    below: tuple[int, ...] | None = None
     certain: bool = True
 
 
@@ -181,7 +179,7 @@ LIMITS: tuple[Limit, ...] = (
 )
 
 
-def known_limit(storage: str, version: tuple[int, ...], test: str, params: Mapping[str, Any]) -> Limit | None:
+def known_limit(storage: str, test: str, params: Mapping[str, Any]) -> Limit | None:
     """Return the known limit of a test on a storage."""
     fitting = (
         limit
@@ -189,6 +187,5 @@ def known_limit(storage: str, version: tuple[int, ...], test: str, params: Mappi
         if storage.startswith(limit.storage)
         and limit.test == test
         and (limit.value is None or limit.value in params.values())
-        and (limit.below is None or version < limit.below)
     )
     return next(fitting, None)

@@ -15,7 +15,7 @@ class Storage(Protocol):
 
     Attributes:
         name: Of the kind of server, for the table of limits.
-        version: Of the server's program, where a known limit depends on it.
+        version: Of the server's program, where the table for users tells several apart.
         settings: Of a client, as another process needs them; None when the storage lives in this process only.
     """
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ctadata_providers import CtaClient
+from ctadata_providers import CtaClient, TransientError
+from tests.faults import acts
 from tests.faults.scripted import RIGHT, Door, Exchange
 
 Open = Callable[..., Door]
@@ -55,3 +56,15 @@ def test_an_upload_over_dead_connections_needs_no_retry(idle: tuple[Door, CtaCli
 
     assert result.retries == 0
     assert door.files["/new"] == FILES["/tree/1"]
+
+
+def test_a_silent_server_is_not_asked_again_at_once_on_a_kept_connection(open_door: Open, client_of: Client) -> None:
+    door = open_door(files={"/x": b"x"})
+    client = client_of(door, retries=0, timeout=0.1)
+    client.checksum("/x")  # by reading it: a connection stays
+    door.fault("GET", acts.stall_after(None))
+
+    with pytest.raises(TransientError):
+        client.checksum("/x")
+
+    assert len(door.requests("GET")) == 2

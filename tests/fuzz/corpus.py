@@ -76,6 +76,21 @@ TOKENS = (
 )
 """Pieces that mean something somewhere."""
 
+HREFS = (
+    *("/lst/run", "https://door.example:2880/lst/run%20", "/lst/", "/lst/../x", "/lst/..", "/lst/%2e%2e/", "/lst/."),
+    *(
+        "/lst/a%2Fb",
+        "//lst/x",
+        "/lst/%00",
+        "/lst/%0A",
+        "/lst//",
+        "/base/lst/x",
+        "/lst%2Fx",
+        "https://door.example/lst/x",
+    ),
+)
+"""Hrefs of an entry of `/lst`, honest and not."""
+
 LOCATIONS = (
     "https://pool.example:2881/lst/run?dcache-http-uuid=f81d4fae-7dec&dcache-http-ref=https%3A%2F%2Fdoor.example%3A2880",
     "https://[2001:db8::1]:21001/lst/run?dcache-http-uuid=f81d4fae",

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from ctadata_providers.uri import segment_fault
-from tests.fuzz.corpus import ANSWERS, TOKENS
+from tests.fuzz.corpus import ANSWERS, HREFS, TOKENS
 
 T = TypeVar("T", str, bytes)
 ODD_NAMES = ("a b", "h#h", "p%41q", "%2e%2e", "q?x", "a+b", "[x]", "it's", "a&b;c=d", "ü", "日本", "...", "..a", " a ")
@@ -114,7 +114,8 @@ _propstat = st.builds(
     st.one_of(_blank, _noise),
 )
 _href = st.builds(
-    lambda path: element("d", "href", [_escaped(path)]), st.one_of(paths, st.text(_xml_letters, max_size=9))
+    lambda path: element("d", "href", [_escaped(path)]),
+    st.one_of(paths, st.sampled_from(HREFS), names.map("/lst/".__add__)),
 )
 _response = st.builds(
     lambda parts: element("D", "response", parts),

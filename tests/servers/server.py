@@ -26,7 +26,7 @@ class Server:
         make_token: Mints a bearer token it accepts; None where it takes none.
         proxy_file: An X.509 proxy it accepts; None where it takes none.
         trusted_hosts: Hosts to which its redirects must carry the token.
-        version: Of the program, where a known limit depends on it.
+        version: Of the program, where several are tested.
     """
 
     name: str

@@ -269,6 +269,19 @@ def test_patterns_select_what_is_compared(client: CtaClient, fake_cta: FakeCta, 
     assert shown(client.verify(local, TOP, include=["*.fits"], exclude=["tmp/"])) == []
 
 
+def test_a_file_that_is_not_selected_where_a_folder_may_hold_what_is_is_a_difference(
+    client: CtaClient, fake_cta: FakeCta, local: Path
+) -> None:
+    plant(local, {"x/a.fits": b"1", "y": b"file"})
+    sow(fake_cta, {"x": b"file", "y/b.fits": b"1"})
+    found = list(client.verify(local, TOP, include=["*.fits"]))
+
+    assert [(item.path, item.kind, item.here, item.there) for item in found] == [
+        ("x", "kind", "folder", "file"),
+        ("y", "kind", "file", "folder"),
+    ]
+
+
 def test_another_way_to_compare_is_refused(client: CtaClient, local: Path) -> None:
     with pytest.raises(ConfigError, match="mtime"):
         client.verify(local, TOP, compare="mtime")

@@ -57,3 +57,7 @@ def test_other_names_are_not(name: str) -> None:
 def test_an_address_has_one_hash() -> None:
     assert address_hash("x") == address_hash("x") != address_hash("y")
     assert len(address_hash("\udcff")) == 8
+
+
+def test_the_part_of_a_name_with_a_line_break_is_hidden_too() -> None:
+    assert is_part(part_name("a\nb", "https://door/lst/a"))

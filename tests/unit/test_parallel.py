@@ -1,4 +1,7 @@
+import os
+import signal
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
 
@@ -7,7 +10,7 @@ import pytest
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.tasks import CancellableFuture, Task, in_thread, wait
 from ctadata_providers.transfer.asking import asked
-from ctadata_providers.transfer.parallel import Job, Pump, as_ended
+from ctadata_providers.transfer.parallel import STOP_PATIENCE, Job, Pump, as_ended
 
 PATIENCE = 10.0
 
@@ -152,6 +155,25 @@ def test_what_needs_a_job_that_fails_is_not_begun() -> None:
     }
 
 
+def test_a_job_that_fails_takes_a_long_chain_with_it() -> None:
+    gate: Future[int] = Future()
+
+    async def task(number: int) -> int:
+        await wait(gate)
+        raise ValueError
+
+    def jobs() -> Iterator[Job[int, int]]:
+        yield Job(0, task(0), urgent=True)
+        yield from (Job(number, task(number), after=number - 1, urgent=True) for number in range(1, 2000))
+        gate.set_result(0)
+
+    found = dict(Pump[int, int](1, look_ahead=2000).outcomes(jobs()))
+
+    assert isinstance(found.pop(0).exception(), ValueError)
+    assert len(found) == 1999
+    assert all(future.cancelled() for future in found.values())
+
+
 def test_stopping_forgets_what_waits_for_another_job_and_tells_what_had_ended() -> None:
     async def task(name: str) -> str:
         return name if name == "ended" else str(await wait(endless()))
@@ -180,6 +202,29 @@ def test_stopping_forgets_what_waits_for_another_job_and_tells_what_had_ended() 
         list(pump.outcomes(jobs()))
 
     assert [(key, future.result()) for key, future in pump.left] == [("ended", "ended")]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_neither_waits_for_its_parent_nor_stops_anything() -> None:
+    gate: Future[int] = Future()
+    outcomes = as_ended([(0, ended_at_once(0)), (1, ended_by(gate))], 2)
+    next(outcomes)
+    began = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(int(PATIENCE))
+        try:
+            next(outcomes)
+        except RuntimeError:
+            os._exit(7)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    gate.set_result(1)
+
+    assert os.waitstatus_to_exitcode(status) == 7
+    assert time.monotonic() - began < STOP_PATIENCE
+    assert [key for key, _ in outcomes] == [1]
 
 
 def test_many_jobs_over_many_folders_end_each_once() -> None:

@@ -266,6 +266,22 @@ def test_a_file_where_a_folder_is_meant_is_left_alone(client: CtaClient, fake_ct
         client.sync(local, ADDRESS)
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_file_that_is_not_selected_where_a_folder_is_meant_is_told(
+    dry_run: bool, client: CtaClient, fake_cta: FakeCta, local: Path
+) -> None:
+    plant(local, {"x/a.fits": b"1", "y": b"file"})
+    sow(fake_cta, {"x": b"file", "y/b.fits": b"1"})
+    for source, target in ((local, ADDRESS), (ADDRESS, local)):
+        result = client.sync(source, target, include=["*.fits"], delete=True, dry_run=dry_run, on_error="continue")
+
+        assert [failure.path for failure in result.failures] == [f"{TOP}/x", f"{TOP}/y"]
+        assert (result.copied, result.removed) == (0, 0)
+    assert stored(fake_cta) == {"x": b"file", "y/b.fits": b"1"}
+    assert tree(local) == {"x/a.fits": b"1", "y": b"file"}
+    assert client.sync(local, ADDRESS, include=["*.fits"], exclude=["x", "y"]).copied == 0
+
+
 # Dry run
 
 

@@ -105,6 +105,7 @@ def test_a_tree_may_be_deep() -> None:
     folders = {"/t" + "/d" * depth: ["d/"] for depth in range(3000)} | {"/t" + "/d" * 3000: ["f"]}
 
     assert len(names(walk(Shelf(folders), "/t"))) == 3001
+    assert len(names(walk(Shelf(folders), "/t", selection=Selection(include=("f",))))) == 3001
 
 
 # How much at once
@@ -467,3 +468,14 @@ def test_one_local_folder_can_be_looked_at_alone(tree: Path) -> None:
     (tree / "c" / "up").symlink_to(tree)
     with pytest.raises(StorageError, match="circle"):
         LocalFolder(tree, "c/up", above=below)
+
+
+def test_what_cannot_be_looked_at_is_told_although_include_does_not_match_it(tmp_path: Path) -> None:
+    (tmp_path / "night").symlink_to("x" * 300)  # as a folder in one that may not be entered, which root may
+    (tmp_path / "nowhere").symlink_to("missing")
+    told: list[str] = []
+    found = list(
+        local_entries(tmp_path, selection=Selection(("*.fits",)), on_error=lambda path, error: told.append(path))
+    )
+
+    assert (found, told) == ([], ["night"])

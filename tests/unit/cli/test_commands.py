@@ -3,13 +3,15 @@
 import json
 import re
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ctadata_providers.cli.output import Output, safe
+from ctadata_providers import FileInfo, NotFoundError
+from ctadata_providers.cli.output import Output, describe, safe
 from ctadata_providers.testing import FakeCta
 
 Run = Callable[..., Any]
@@ -137,6 +139,13 @@ def test_mv_renames_or_moves_into_a_folder(ctadata: Run, night: FakeCta) -> None
     assert night.get("/lst/DL3/z.fits") == b"n"
 
 
+def test_mv_of_a_file_as_a_folder_is_an_error(ctadata: Run, night: FakeCta) -> None:
+    ran = ctadata("mv", "--json", "lst/DL3/a.fits/", "lst/DL3/z.fits")
+
+    assert (ran.code, ran.error["error"]) == (1, "NotADirError")
+    assert night.exists("/lst/DL3/a.fits")
+
+
 def test_mkdir_makes_parents_only_when_asked(ctadata: Run, night: FakeCta) -> None:
     refused = ctadata("mkdir", "lst/x/y")
     made = ctadata("mkdir", "-p", "lst/x/y", "lst/DL3")
@@ -190,6 +199,21 @@ def test_a_local_error_names_the_file(ctadata: Run, night: FakeCta) -> None:
     assert ran.code == 1
     assert "x" in ran.one_line
     assert Path("x").read_bytes() == b"mine"
+
+
+def test_a_time_that_no_calendar_has_is_unknown() -> None:
+    for modified in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"):
+        assert describe(FileInfo("/lst/a", is_dir=False, modified=modified))["mtime"] is None
+
+
+def test_a_line_is_written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(sys.stderr, "write", written.append)
+    Output().say("one")
+    Output().error(KeyboardInterrupt())
+    Output(as_json=True).error(NotFoundError("none"))
+
+    assert [line.endswith("\n") for line in written] == [True] * 3
 
 
 def test_nothing_in_a_name_acts_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

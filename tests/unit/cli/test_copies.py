@@ -172,3 +172,22 @@ def test_put_of_several_files_does_not_go_into_a_file(ctadata: Run, night: FakeC
     assert ran.code == 1
     assert "/lst/DL3/a.fits is a file; name a folder" in ran.one_line
     assert night.get("/lst/DL3/a.fits") == b"aaaa"
+
+
+def test_an_empty_name_is_not_the_folder_where_one_is(ctadata: Run, night: FakeCta) -> None:
+    before = night.paths()
+    Path("mine").write_bytes(b"mine")
+    ran = ctadata("put", "-r", "--json", "", "lst/DL3/")
+
+    assert (ran.code, ran.error["error"]) == (1, "NotFoundError")
+    assert night.paths() == before
+
+
+def test_the_content_of_a_folder_goes_into_another_when_it_is_named_with_a_dot(ctadata: Run, night: FakeCta) -> None:
+    Path("mine").mkdir()
+    Path("mine/x").write_bytes(b"x")
+    ran = ctadata("put", "-r", "mine/.", "mine/./", "lst/DL3/old")
+
+    assert ran.code == 1
+    assert "written twice" in ran.err
+    assert "/lst/DL3/old/x" in night.paths()

@@ -34,6 +34,19 @@ def started(*arguments: str, **options: object) -> "Iterator[subprocess.Popen[st
         process.communicate()
 
 
+@pytest.mark.parametrize("closed", ["1", "2"])
+def test_a_closed_stdout_or_stderr_is_no_error(
+    closed: str, cta_environ: object, fake_cta: FakeCta, tmp_path: Path
+) -> None:
+    fake_cta.put("/lst/a", b"12345")
+    command = f"{shlex.join(CTADATA)} get -v lst/a {closed}>&- && {shlex.join(CTADATA)} list -q lst {closed}>&-"
+    ran = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert (ran.returncode, ran.stdout) == (0, "a\n" if closed == "2" else "")
+    assert "unexpected" not in ran.stderr
+    assert (tmp_path / "a").read_bytes() == b"12345"
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_waiting_command_without_a_trace(number: int, code: int, tmp_path: Path) -> None:
     with socket.create_server(("localhost", 0)) as silent:
