@@ -93,7 +93,7 @@ def put(args: argparse.Namespace, output: Output) -> int:
             if source.is_dir() and not args.recursive:
                 raise IsADirError(f"{text} is a folder", path=source, remedy="add -r to copy all that is in it")
             # '.' and '..' have no name to be copied under: their content goes into the folder itself.
-            inside = folder is not None and text.rstrip("/").rpartition("/")[2] not in ("", ".", "..")
+            inside = folder is not None and source.name not in ("", "..")
             target = uri.join(folder, source.name) if folder is not None and inside else address.path
             _claim(target, plan)
             tree = partial(client.upload_tree, source, target, **_tree_options(args)) if source.is_dir() else None

@@ -181,13 +181,3 @@ def test_an_empty_name_is_not_the_folder_where_one_is(ctadata: Run, night: FakeC
 
     assert (ran.code, ran.error["error"]) == (1, "NotFoundError")
     assert night.paths() == before
-
-
-def test_the_content_of_a_folder_goes_into_another_when_it_is_named_with_a_dot(ctadata: Run, night: FakeCta) -> None:
-    Path("mine").mkdir()
-    Path("mine/x").write_bytes(b"x")
-    ran = ctadata("put", "-r", "mine/.", "mine/./", "lst/DL3/old")
-
-    assert ran.code == 1
-    assert "written twice" in ran.err
-    assert "/lst/DL3/old/x" in night.paths()
