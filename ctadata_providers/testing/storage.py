@@ -17,7 +17,7 @@ from typing import Literal
 
 from ctadata_providers import uri
 from ctadata_providers.checksum import new_hasher
-from ctadata_providers.errors import AlreadyExistsError, IsADirError, NotADirError, NotFoundError
+from ctadata_providers.errors import AlreadyExistsError, IsADirError, NotADirError, NotFoundError, StorageError
 from ctadata_providers.testing.scratch import ScratchFolder
 from ctadata_providers.testing.upload import NO_WISHES, Upload, Wishes
 
@@ -25,6 +25,7 @@ from ctadata_providers.testing.upload import NO_WISHES, Upload, Wishes
 _INCOMING_PREFIX = ".fakecta-"
 _BLOCK = 1 << 20
 _SECOND = 1_000_000_000
+_CLEARINGS, _CLEARING_PAUSE = 200, 0.01
 # What was not uploaded here is read for its checksum at once only up to this size.
 QUICK_SIZE = 64 << 20
 
@@ -134,9 +135,15 @@ class Storage:
 
     def clear(self) -> None:
         """Remove every file and folder."""
-        for entry in list(self.children("/")):
-            with contextlib.suppress(FileNotFoundError):
-                self.remove(entry.path)
+        for _ in range(_CLEARINGS):  # a request that nobody waits for any more may still make something
+            for entry in list(self.children("/")):
+                with contextlib.suppress(OSError):
+                    self.remove(entry.path)
+            if next(iter(self.children("/")), None) is None:
+                break
+            time.sleep(_CLEARING_PAUSE)
+        else:
+            raise StorageError("the served folder does not become empty", remedy="wait for the requests that still run")
         self._notes.clear()
 
     # Looking
