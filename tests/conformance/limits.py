@@ -117,7 +117,7 @@ _QUESTION_MARKS = (
     "test_a_name_is_literal",
     "test_a_special_name_leaves_its_neighbour_alone",
     "test_removing_a_special_name_leaves_its_neighbour_alone",
-    "test_a_new_folder_with_a_special_name_is_there",
+    "test_a_new_folder_with_a_special_name_is_there_at_once",
     _TREE,
     _MOVE,
 )
@@ -147,7 +147,7 @@ LIMITS: tuple[Limit, ...] = (
         Limit(
             storage="xrootd-redirecting", test=test, value="a b", says="folders late", reason=LATE, error=NotFoundError
         )
-        for test in ("test_a_new_folder_with_a_special_name_is_there", _TREE)
+        for test in ("test_a_new_folder_with_a_special_name_is_there_at_once", _TREE)
     ),
     *(
         Limit(storage=storage, test=_RACE, says="not always", reason=RACING, certain=False)
