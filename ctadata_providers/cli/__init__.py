@@ -1,5 +1,6 @@
 """The command line `ctadata`."""
 
+import io
 import logging
 import os
 import signal
@@ -143,6 +144,7 @@ def _log(output: Output) -> Iterator[None]:
     finally:
         logger.setLevel(before)
         logger.removeHandler(handler)
+        handler.setStream(io.StringIO())  # a thread that is about to write says nothing after our last line
 
 
 class _SafeFormatter(logging.Formatter):

@@ -80,7 +80,7 @@ def gather(
 
 def list_(args: argparse.Namespace, output: Output) -> int:
     """Print what is in folders, or matches patterns."""
-    addresses = [uri.parse(text) for text in args.paths]
+    addresses = [paths.parse(text) for text in args.paths]
     # Names are short where one folder is listed; else they tell where they are.
     base = addresses[0].path.rstrip("/") + "/" if len(addresses) == 1 else None
     unlisted: list[str] = []
@@ -124,7 +124,7 @@ def _columns(info: "FileInfo") -> str:
 
 def stat(args: argparse.Namespace, output: Output) -> int:
     """Print all that is known of files and folders, a blank line between two."""
-    addresses = [uri.parse(text) for text in args.paths]
+    addresses = [paths.parse(text) for text in args.paths]
     separator: list[str] = []
     with open_client(args, addresses) as client:
 
@@ -143,7 +143,7 @@ def _fields(info: "FileInfo") -> list[str]:
 
 def rm(args: argparse.Namespace, output: Output) -> int:
     """Remove files and folders."""
-    addresses = [uri.parse(text) for text in args.paths]
+    addresses = [paths.parse(text) for text in args.paths]
     with open_client(args, addresses) as client:
         # All is found before the first is gone: a listing of what is being removed would be neither old nor new.
         found, code = gather(client, addresses, output, recursive=args.recursive)
@@ -157,7 +157,7 @@ def rm(args: argparse.Namespace, output: Output) -> int:
 
 def mv(args: argparse.Namespace, output: Output) -> int:
     """Rename or move a file or folder."""
-    source, target = uri.parse(args.source), uri.parse(args.target)
+    source, target = paths.parse(args.source), paths.parse(args.target)
     with open_client(args, [source, target]) as client:
         folder = paths.remote_folder(client, target, several=False)
         path = uri.join(folder, uri.split(source.path)[1]) if folder else target.path
@@ -168,7 +168,7 @@ def mv(args: argparse.Namespace, output: Output) -> int:
 
 def mkdir(args: argparse.Namespace, output: Output) -> int:
     """Make folders."""
-    addresses = [uri.parse(text) for text in args.paths]
+    addresses = [paths.parse(text) for text in args.paths]
     with open_client(args, addresses) as client:
 
         def make(address: uri.Address) -> None:

@@ -48,7 +48,7 @@ class Copy:
 def get(args: argparse.Namespace, output: Output) -> int:
     """Download files and folders."""
     remotes, local = _split_paths(args.paths)
-    addresses = [uri.parse(text) for text in remotes]
+    addresses = [paths.parse(text) for text in remotes]
     with open_client(args, addresses) as client:
         stop = args.on_error == "stop"
         found, code = gather(client, addresses, output, recursive=args.recursive, stop=stop)
@@ -79,7 +79,7 @@ def put(args: argparse.Namespace, output: Output) -> int:
     """Upload files and folders."""
     if "-" in args.local:
         raise ConfigError("'-' for standard input is not supported yet", remedy="write a file and name that")
-    address = uri.parse(args.remote)
+    address = paths.parse(args.remote)
     with open_client(args, [address]) as client:
         folder = paths.remote_folder(client, address, several=len(args.local) > 1)
         plan: dict[str, Copy] = {}

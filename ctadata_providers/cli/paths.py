@@ -12,6 +12,17 @@ if TYPE_CHECKING:
     from ctadata_providers import CtaClient, FileInfo
 
 
+def parse(text: str) -> uri.Address:
+    """Parse an address; an empty text, such as a variable without a value, is not taken for the root.
+
+    Raises:
+        ConfigError: When it is empty, or cannot be an address.
+    """
+    if not text:
+        raise ConfigError("usage: an empty path", remedy="write / for the root")
+    return uri.parse(text)
+
+
 def profile_of(addresses: Iterable[uri.Address], chosen: str | None) -> str | None:
     """Return the profile that the addresses and `--profile` agree on, None when none is named.
 

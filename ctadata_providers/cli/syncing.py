@@ -6,6 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from ctadata_providers import uri
+from ctadata_providers.cli import paths
 from ctadata_providers.cli.commands import each, open_client
 from ctadata_providers.cli.output import Output, amount, utc
 from ctadata_providers.cli.progress import progress_bar
@@ -87,7 +88,7 @@ def _sync_summary(result: "SyncResult", *, dry_run: bool) -> str:
 
 def verify(args: argparse.Namespace, output: Output) -> int:
     """Tell how local and remote files differ."""
-    address = _address(args.remote)
+    address = paths.parse(args.remote)
     differing = 0
     with open_client(args, [address]) as client:
         found = client.verify(
@@ -139,7 +140,7 @@ def clean(args: argparse.Namespace, output: Output) -> int:
 
         code = each(args.paths, clean_here, output)
     else:
-        addresses = [_address(text) for text in args.paths]
+        addresses = [paths.parse(text) for text in args.paths]
         with open_client(args, addresses) as client:
 
             def clean_there(address: uri.Address) -> None:
@@ -192,10 +193,3 @@ def _summarize(record: Mapping[str, Any], line: str, output: Output) -> None:
 
 def _files(count: int) -> str:
     return "1 file" if count == 1 else f"{count} files"
-
-
-def _address(text: str) -> uri.Address:
-    """Parse an address; an empty text, such as a variable without a value, is not taken for the root."""
-    if not text:
-        raise ConfigError("usage: an empty path", remedy="write / for the root")
-    return uri.parse(text)

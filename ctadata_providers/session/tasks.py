@@ -10,15 +10,21 @@ import threading
 from collections.abc import Callable, Coroutine, Generator
 from concurrent import futures
 from concurrent.futures import CancelledError, Future
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from types import coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 Task = Coroutine[Future[Any], Any, T]
 BLOCKING_THREADS = 16
-INTERRUPT_PATIENCE = 1.5
+INTERRUPT_PATIENCE = 1.2
 """Seconds for cleaning up after Ctrl-C; a command ends within 2 s."""
+SIGNAL_PATIENCE = 0.2
+"""Seconds after which a wait looks whether a signal came.
+
+One that comes just before the main thread falls asleep does not wake it; Python acts on it at the next wake-up.
+"""
 
 
 class CancellableFuture(Future[T]):
@@ -88,10 +94,24 @@ def run(task: Task[T]) -> T:
     """Run a coroutine to its end; what interrupts the wait stops it, lets it clean up, and goes on."""
     future = spawn(task)
     try:
-        return future.result()
+        return _outcome(future)
     finally:
         if future.cancel():  # Ctrl-C, or an engine's time-out raised in this thread
             futures.wait([future], timeout=INTERRUPT_PATIENCE)
+
+
+def _outcome(future: Future[T]) -> T:
+    while not future.done():
+        with suppress(futures.TimeoutError):
+            future.exception(SIGNAL_PATIENCE)
+    return future.result()
+
+
+def take(queue: SimpleQueue[T]) -> T:
+    """Take the next item of a queue; a signal is acted on meanwhile."""
+    while True:
+        with suppress(Empty):
+            return queue.get(timeout=SIGNAL_PATIENCE)
 
 
 @coroutine

@@ -14,6 +14,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from ctadata_providers.backends import FileInfo
+from ctadata_providers.session.tasks import take
 from ctadata_providers.transfer.local import explained
 
 LISTINGS_AT_ONCE = 4
@@ -79,7 +80,7 @@ class Listing:
         while True:
             if os.getpid() != self._pid:
                 raise RuntimeError("the threads of a walk do not live on in a forked process: begin another one there")
-            item = self._arrived.get()
+            item = take(self._arrived)
             if isinstance(item, FileInfo):
                 yield item
             elif isinstance(item, _OnDisk):

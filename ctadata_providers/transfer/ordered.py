@@ -8,7 +8,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from ctadata_providers.session.tasks import INTERRUPT_PATIENCE, Task, spawn
+from ctadata_providers.session.tasks import INTERRUPT_PATIENCE, Task, spawn, take
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -37,10 +37,10 @@ def in_order(tasks: Iterable[tuple[K, Task[T]]], limit: int) -> Generator[tuple[
                     yield begun.popleft()
                 if len(begun) < limit:
                     break
-                running.discard(ended.get())
+                running.discard(take(ended))
         while begun:
             while begun[0][1] in running:
-                running.discard(ended.get())
+                running.discard(take(ended))
             yield begun.popleft()
     finally:
         for future in running:

@@ -11,14 +11,14 @@ from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 from ctadata_providers.session.loop import curl_loop
-from ctadata_providers.session.tasks import Task, spawn
+from ctadata_providers.session.tasks import Task, spawn, take
 
 K = TypeVar("K")
 T = TypeVar("T")
 
 LOOK_AHEAD = 4
 """Tasks that wait for their turn, as a multiple of those that run."""
-STOP_PATIENCE = 1.5
+STOP_PATIENCE = 1.2
 """Seconds that stopped tasks have for cleaning up: Ctrl-C shall end a command within 2 s."""
 
 
@@ -90,7 +90,7 @@ class Pump(Generic[K, T]):
         if self._forked():
             raise RuntimeError("transfers do not go on in a forked process: begin others there")
         self._open -= 1
-        return self._ended.get()
+        return take(self._ended)
 
     def _forked(self) -> bool:
         return os.getpid() != self._pid

@@ -137,3 +137,24 @@ def test_the_profile_of_an_address_is_used(ctadata: Run, night: FakeCta, tmp_pat
     config.write_text(f'[profiles.site]\ndoor_url = "{night.door_url}"\nbase_path = "/lst"\n')
 
     assert ctadata("list", "cta://site@DL3/old").lines == ["c.fits"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["get", "-r", "", "copy"],
+        ["put", "-r", ".", ""],
+        ["list", ""],
+        ["rm", "-r", ""],
+        ["mv", "", "x"],
+        ["mkdir", ""],
+        ["stat", ""],
+    ],
+)
+def test_a_variable_without_a_value_is_not_the_root(arguments: list[str], ctadata: Run, fake_cta: FakeCta) -> None:
+    fake_cta.put("/lst/a", b"1")
+    ran = ctadata(*arguments)
+
+    assert ran.code == 2
+    assert "empty path" in ran.one_line
+    assert fake_cta.requests == []
