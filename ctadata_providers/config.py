@@ -7,6 +7,7 @@ be in the environment.
 """
 
 import os
+import shlex
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -19,11 +20,21 @@ from ctadata_providers.uri import segment_fault
 
 BackendName = Literal["webdav", "memory"]
 ChecksumMode = Literal["auto", "require", "off"]
+GrantType = Literal["refresh_token", "client_credentials"]
+RefreshMode = Literal["auto", "never"]
 
 DEFAULT_PROFILE = "prod"
 BUILT_IN_PROFILES: Mapping[str, Mapping[str, str]] = {
-    "prod": {"door_url": "https://dcache.cta.cscs.ch:2880"},
-    "dev": {"door_url": "https://dcache-dev.ctaodc.ch:2880"},
+    "prod": {
+        "door_url": "https://dcache.cta.cscs.ch:2880",
+        "issuer": "https://keycloak.cta.cscs.ch/realms/master",
+        "client_id": "dcache-cta-cscs-ch-users",
+    },
+    "dev": {
+        "door_url": "https://dcache-dev.ctaodc.ch:2880",
+        "issuer": "https://keycloak.cta.cscs.ch/realms/master",
+        "client_id": "dcache-dev",
+    },
 }
 
 ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
@@ -32,6 +43,16 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "base_path": ("CTA_BASE_PATH",),
     "token": ("BEARER_TOKEN",),
     "token_file": ("BEARER_TOKEN_FILE",),
+    "token_command": ("CTA_TOKEN_COMMAND",),
+    "oidc_account": ("CTA_OIDC_ACCOUNT",),
+    "issuer": ("CTA_ISSUER",),
+    "client_id": ("CTA_CLIENT_ID",),
+    "client_secret": ("CTA_CLIENT_SECRET",),
+    "client_secret_file": ("CTA_CLIENT_SECRET_FILE",),
+    "grant_type": ("CTA_GRANT_TYPE",),
+    "scope": ("CTA_SCOPE",),
+    "audience": ("CTA_AUDIENCE",),
+    "refresh": ("CTA_REFRESH",),
     "proxy_file": ("X509_USER_PROXY",),
     "cert_file": ("X509_USER_CERT",),
     "key_file": ("X509_USER_KEY",),
@@ -48,7 +69,20 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
 }
 """Which environment variables give a setting; the first that is set and not empty wins."""
 
-CREDENTIAL_SETTINGS = frozenset({"token", "token_file", "proxy_file", "cert_file", "key_file"})
+CREDENTIAL_SETTINGS = frozenset(
+    {
+        "token",
+        "token_file",
+        "token_command",
+        "oidc_account",
+        "client_secret",
+        "client_secret_file",
+        "grant_type",
+        "proxy_file",
+        "cert_file",
+        "key_file",
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +96,17 @@ class Config:
         base_path: Prefix of all paths at the door.
         token: Bearer token for the door. Never shown, logged or pickled.
         token_file: File that holds a bearer token; read again when it changes.
+        token_command: Program with its arguments, run without a shell, that prints a bearer token; as a text it is
+            split as a shell would.
+        oidc_account: Account of a running oidc-agent, or its issuer.
+        issuer: OpenID Connect issuer, https, as Keycloak's `https://host/realms/name`.
+        client_id: Our name there.
+        client_secret: Our secret there. Never shown, logged or pickled.
+        client_secret_file: File that holds it; it must not be open to others.
+        grant_type: `refresh_token` goes on with the session of `ctadata login`, `client_credentials` is for robots.
+        scope: What to ask the issuer for; default what the grant needs.
+        audience: Whom the tokens shall be for; default what the issuer chooses.
+        refresh: `never` for workers that use the token which another process keeps fresh.
         proxy_file: RFC 3820 proxy (certificate, key and chain in one PEM file).
         cert_file: Client certificate, PEM, with `key_file` unless it holds the key too.
         key_file: Private key of `cert_file`.
@@ -75,6 +120,8 @@ class Config:
         timeout: Seconds without progress in a body.
         max_requests_per_second: Limit over all threads; None is 200 on dCache, which bans above 250, else no limit.
         checksum: `auto` verifies a checksum where it costs little, `require` fails without, `off` looks at size only.
+        ambient_credentials: Whether token discovery, the user's logins and the usual places of proxies are consulted
+            where no credential is given.
         on_token: Called with the text of every new token (Airflow masks it).
 
     Raises:
@@ -87,6 +134,16 @@ class Config:
     base_path: str = "/"
     token: str | None = field(default=None, repr=False)
     token_file: Path | None = None
+    token_command: tuple[str, ...] | None = None
+    oidc_account: str | None = None
+    issuer: str | None = None
+    client_id: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
+    client_secret_file: Path | None = None
+    grant_type: GrantType = "refresh_token"
+    scope: str | None = None
+    audience: str | None = None
+    refresh: RefreshMode = "auto"
     proxy_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
@@ -100,6 +157,7 @@ class Config:
     timeout: float = 60.0
     max_requests_per_second: float | None = None
     checksum: ChecksumMode = "auto"
+    ambient_credentials: bool = False
     on_token: Callable[[str], None] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -114,7 +172,7 @@ class Config:
 
     def __getstate__(self) -> dict[str, Any]:
         # A secret or a callback must not travel in a pickle: the other process resolves its own.
-        return {**self.__dict__, "token": None, "on_token": None}
+        return {**self.__dict__, "token": None, "client_secret": None, "on_token": None}
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **explicit: Any) -> Self:
@@ -134,7 +192,7 @@ class Config:
         levels = [given, _profile(profile, environ), _from_environment(environ)]
         if not named:
             levels[1:] = reversed(levels[1:])
-        return cls(**{**_merge(levels), "profile": profile})
+        return cls(**{"ambient_credentials": True, **_merge(levels), "profile": profile})
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
@@ -161,7 +219,8 @@ class Config:
             ConfigError: For an unknown setting or a value that cannot be used.
         """
         given = _known({name: value for name, value in settings.items() if value is not None})
-        forgotten = dict.fromkeys(CREDENTIAL_SETTINGS) if CREDENTIAL_SETTINGS & given.keys() else {}
+        replaced = CREDENTIAL_SETTINGS if CREDENTIAL_SETTINGS & given.keys() else frozenset()
+        forgotten = {spec.name: spec.default for spec in fields(self) if spec.name in replaced}
         return replace(self, **{**forgotten, **given})
 
 
@@ -274,6 +333,35 @@ def _file(name: str, value: object) -> Path:
         raise _unusable(name, str(value), "a path whose home folder exists") from error
 
 
+def _command(name: str, value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        try:
+            words = shlex.split(value)
+        except ValueError as error:
+            raise _unusable(name, value, "a command whose quotes are closed") from error
+    elif isinstance(value, (list, tuple)):
+        words = [str(word) for word in value]
+    else:
+        words = []
+    if not words or not words[0]:
+        raise _unusable(name, value, "a program with its arguments")
+    return tuple(words)
+
+
+def _issuer(name: str, value: object) -> str:
+    """Return an issuer without the slash at its end, which Keycloak's documents lack and many settings have."""
+    text = _text(name, value).rstrip("/")
+    try:
+        parts = urlsplit(text)
+        local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+        usable = parts.hostname and not (parts.username or parts.query or parts.fragment) and parts.port != 0
+    except ValueError as error:
+        raise _unusable(name, "a URL that cannot be parsed", "https://host/path") from error
+    if not usable or not (parts.scheme == "https" or (parts.scheme == "http" and local)):
+        raise _unusable(name, "that URL", "https://host/path")
+    return text
+
+
 def _callback(name: str, value: object) -> object:
     if not callable(value):
         raise _unusable(name, value, "a function, from Python only")
@@ -339,6 +427,16 @@ _PARSERS: Mapping[str, Callable[[str, Any], object]] = {
     "base_path": _path_prefix,
     "token": _token,
     "token_file": _file,
+    "token_command": _command,
+    "oidc_account": _text,
+    "issuer": _issuer,
+    "client_id": _text,
+    "client_secret": _token,
+    "client_secret_file": _file,
+    "grant_type": _choice(get_args(GrantType)),
+    "scope": _text,
+    "audience": _text,
+    "refresh": _choice(get_args(RefreshMode)),
     "proxy_file": _file,
     "cert_file": _file,
     "key_file": _file,
@@ -352,5 +450,6 @@ _PARSERS: Mapping[str, Callable[[str, Any], object]] = {
     "timeout": _positive,
     "max_requests_per_second": _positive,
     "checksum": _choice(get_args(ChecksumMode)),
+    "ambient_credentials": _flag,
     "on_token": _callback,
 }

@@ -22,7 +22,8 @@ from ctadata_providers.session.redirects import MAX_REDIRECTS, REDIRECTS, Hop, f
 from ctadata_providers.session.request import Proxy, Request, Sink, Source
 from ctadata_providers.session.status import Response, error_for, http_time
 from ctadata_providers.session.tasks import wait
-from ctadata_providers.session.tls import check_ca_path, trust
+from ctadata_providers.transport.proxies import proxy_for
+from ctadata_providers.transport.trust import check_ca_path, trust
 
 if TYPE_CHECKING:
     from ctadata_providers.session.messages import Messenger
@@ -319,10 +320,7 @@ class Session:
     def _proxy(self, hop: Hop) -> Proxy:
         """Return the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY give for a URL, the same for both stacks."""
         if hop.place not in self._proxies:
-            from requests.utils import get_environ_proxies
-
-            found = get_environ_proxies(hop.url)
-            self._proxies[hop.place] = Proxy(found.get(hop.place[0]) or found.get("all") or "")
+            self._proxies[hop.place] = Proxy(proxy_for(hop.url))
         return self._proxies[hop.place]
 
 

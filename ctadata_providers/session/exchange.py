@@ -9,13 +9,14 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from ctadata_providers.session.headers import MAX_HEADER_BYTES, fields
+from ctadata_providers.session.headers import fields
 from ctadata_providers.session.loop import CurlLoop
 from ctadata_providers.session.redirects import Hop
 from ctadata_providers.session.request import Request, Sink
 from ctadata_providers.session.status import EXCERPT_BYTES, Response, error_for_curl, error_for_header
 from ctadata_providers.session.tasks import CancellableFuture
-from ctadata_providers.session.tls import Trust
+from ctadata_providers.transport import MAX_HEADER_BYTES
+from ctadata_providers.transport.trust import Trust
 
 FIRST_BYTE_FACTOR = 5.5
 """A first byte may take this many times `timeout`: dCache stages and queues for up to 300 s (330 s by default)."""

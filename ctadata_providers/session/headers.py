@@ -2,9 +2,6 @@
 
 from collections.abc import Iterable
 
-MAX_HEADER_BYTES = 1024 * 1024
-"""Longest header that is read, all interim answers and trailers included; servers send some hundred bytes."""
-
 
 def fields(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return the values of a header by their names in lower case.

@@ -9,30 +9,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
-from typing import Any
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 
 from ctadata_providers.credentials import ClientCertificate, Token
 from ctadata_providers.errors import CtaError, StorageError, TransientError
 from ctadata_providers.session.headers import fields
-from ctadata_providers.session.patience import PATIENCE_FACTOR, POOLS, HeaderTooLong
 from ctadata_providers.session.redirects import Hop
 from ctadata_providers.session.request import Proxy, Request
 from ctadata_providers.session.status import EXCERPT_BYTES, Response, error_for_curl
-from ctadata_providers.session.tls import ssl_context
+from ctadata_providers.transport.adapter import Adapter
+from ctadata_providers.transport.patience import PATIENCE_FACTOR, HeaderTooLong
 
-POOL_SIZE = 32
 EXCERPT_SECONDS = 10.0
 PIECE = 64 * 1024
 SLOWEST = 1000.0
 """Bytes a second below which an answer, after some patience, is not waited for."""
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
-
-
-_CA_AND_CERTIFICATE = frozenset({"ca_certs", "ca_cert_dir", "cert_file", "key_file"})
 
 
 def _without_queries(record: logging.LogRecord) -> bool:
@@ -54,31 +48,6 @@ logging.getLogger("urllib3.connectionpool").addFilter(_without_queries)
 logging.getLogger("urllib3.connection").addFilter(_without_header)
 
 
-class _Adapter(HTTPAdapter):
-    """Uses our TLS context alone, so that no environment variable changes whom we trust."""
-
-    def __init__(self, ca_path: Path | None, certificate: ClientCertificate | None) -> None:
-        self._context = ssl_context(ca_path, certificate)
-        super().__init__(pool_connections=POOL_SIZE, pool_maxsize=POOL_SIZE)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs, ssl_context=self._context)
-        self.poolmanager.pool_classes_by_scheme = POOLS
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **kwargs, ssl_context=self._context)
-        manager.pool_classes_by_scheme = POOLS
-        return manager
-
-    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
-        host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
-        # requests would add its own CA bundle to the context.
-        return host, {name: value for name, value in pool.items() if name not in _CA_AND_CERTIFICATE}
-
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Leave the connection to the context, which always verifies."""
-
-
 class Messenger:
     """Sends one message to one URL; redirects are answers like others."""
 
@@ -88,7 +57,11 @@ class Messenger:
         self._session.headers["Accept-Encoding"] = "identity"
         self._session.trust_env = False  # neither ~/.netrc nor REQUESTS_CA_BUNDLE
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self._adapter = _Adapter(ca_path, certificate)
+        self._adapter = Adapter(
+            ca_path,
+            cert_file=certificate.cert_file if certificate else None,
+            key_file=certificate.key_file if certificate else None,
+        )
 
     @contextmanager
     def send(

@@ -16,7 +16,7 @@ import ctadata_providers.session
 import ctadata_providers.transfer.context
 from ctadata_providers import CtaClient
 from ctadata_providers.retry import RetryPolicy
-from ctadata_providers.session.tls import system_bundle, system_folder, trust
+from ctadata_providers.transport.trust import system_bundle, system_folder, trust
 from tests.faults.cells import Told
 from tests.faults.scripted import Door, ca_file
 

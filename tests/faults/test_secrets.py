@@ -15,8 +15,8 @@ from ctadata_providers.credentials import Token, resolve
 from ctadata_providers.session import Request, Response
 from ctadata_providers.session.exchange import Wire
 from ctadata_providers.session.redirects import Hop
-from ctadata_providers.session.tls import Trust
 from ctadata_providers.testing import FakeCta
+from ctadata_providers.transport.trust import Trust
 from tests.faults import acts
 from tests.faults.cells import Told, assert_nothing_secret, chain
 from tests.faults.scripted import RIGHT, Act, Door

@@ -23,7 +23,7 @@ from ctadata_providers.session.headers import fields
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.redirects import Hop, follow
 from ctadata_providers.session.status import _retry_after, error_for, error_for_curl
-from ctadata_providers.session.tls import Trust
+from ctadata_providers.transport.trust import Trust
 from tests.fuzz.corpus import DATES, DIGESTS, LOCATIONS, RANGES, REASONS
 from tests.fuzz.engine import either, holds
 from tests.fuzz.strategies import changed, header_text, odd_text

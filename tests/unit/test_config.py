@@ -28,7 +28,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
     assert (config.connect_timeout, config.timeout) == (20.0, 60.0)
     assert (config.trusted_hosts, config.allow_http_pools) == ((), False)
     assert config.checksum == "auto"
-    assert all(getattr(config, name) is None for name in CREDENTIAL_SETTINGS)
+    assert all(getattr(config, name) is None for name in CREDENTIAL_SETTINGS - {"grant_type"})
 
 
 def test_it_cannot_be_changed() -> None:

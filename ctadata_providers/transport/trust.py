@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from ctadata_providers.credentials import ClientCertificate
 from ctadata_providers.errors import ConfigError
 
 GRID_CERTIFICATES = Path("/etc/grid-security/certificates")
@@ -88,7 +87,7 @@ def check_ca_path(ca_path: Path | None) -> None:
         )
 
 
-def ssl_context(ca_path: Path | None, certificate: ClientCertificate | None) -> ssl.SSLContext:
+def ssl_context(ca_path: Path | None, *, cert_file: Path | None = None, key_file: Path | None = None) -> ssl.SSLContext:
     """Return the context of the message stack: same trust as libcurl's, optionally with a client certificate.
 
     Raises:
@@ -108,8 +107,8 @@ def ssl_context(ca_path: Path | None, certificate: ClientCertificate | None) -> 
             raise ConfigError(
                 f"ca_path {extra} holds no certificate", path=extra, remedy="give a PEM file or a hashed folder of CAs"
             ) from error
-    if certificate is not None:
-        context.load_cert_chain(certificate.cert_file, certificate.key_file)
+    if cert_file is not None:
+        context.load_cert_chain(cert_file, key_file)
     return context
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from ctadata_providers.session.headers import MAX_HEADER_BYTES
+from ctadata_providers.transport import MAX_HEADER_BYTES
 
 PATIENCE_FACTOR = 10
 """A whole header, or the next bytes of a body, may take this many times the time-out."""
