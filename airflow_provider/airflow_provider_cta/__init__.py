@@ -68,7 +68,7 @@ _STANDARD_FIELDS = {
         # The Test button of Airflow 3.3 answers 400 for a stored connection without a port.
         "port": "2880",
         "schema": "https",
-        "password": "empty when a token file or a proxy is given below",
+        "password": "empty when another credential is given below",
     },
 }
 
@@ -77,6 +77,27 @@ _EXTRA_FIELDS = {
     "door_url": _field("Door URL", "https://host:port in place of host and port."),
     "base_path": _field("Base path", "Prefix of all paths at the door."),
     "token_file": _field("Token file", "File on the worker with a bearer token; read again when it changes."),
+    "token_command": _field(
+        "Token command", "Program with its arguments, run on the worker without a shell, that prints a bearer token."
+    ),
+    "oidc_account": _field("oidc-agent account", "Account of an oidc-agent that runs on the worker, or its issuer."),
+    "issuer": _field("OIDC issuer", "https://host/realms/name; default that of the profile."),
+    "client_id": _field("Client id", "Name of the client at the issuer; default that of the profile."),
+    "client_secret": _field("Client secret", "For the grant client_credentials.", format="password"),
+    "client_secret_file": _field(
+        "Client secret file", "In place of the client secret: a file on the worker, open to nobody else."
+    ),
+    "grant_type": _field(
+        "Grant",
+        "client_credentials for a robot; refresh_token (default) goes on with the session of a 'ctadata login' on the "
+        "worker and needs ambient credentials.",
+        enum=["refresh_token", "client_credentials"],
+    ),
+    "scope": _field("Scope", "What to ask the issuer for, separated by blanks."),
+    "audience": _field("Audience", "Whom the tokens shall be for; default what the issuer chooses."),
+    "refresh": _field(
+        "Refresh", "auto (default), or never: use tokens that another process keeps fresh.", enum=["auto", "never"]
+    ),
     "proxy_file": _field("Proxy file", "RFC 3820 proxy on the worker: certificate, key and chain in one PEM."),
     "proxy_pem": _field(
         "Proxy (PEM)",
@@ -102,8 +123,8 @@ _EXTRA_FIELDS = {
     "checksum": _field("Checksum", "auto (default), require or off.", type="string", enum=["auto", "require", "off"]),
     "ambient_credentials": _field(
         "Ambient credentials",
-        "Also use the environment of the worker (BEARER_TOKEN, X509_USER_PROXY, CTA_DOOR_URL, ...). "
-        "Without it the connection is complete.",
+        "Also use what the worker has: its environment (BEARER_TOKEN, CTA_DOOR_URL, ...), token files, logins and "
+        "proxies. Without it the connection is complete.",
         type="boolean",
         default=False,
     ),

@@ -157,7 +157,7 @@ class WebdavBackend:
         """Tell whether this server, with this credential, may rename something to this path."""
         if {"/", split(path)[0]} & self._no_rename_in:
             return False
-        token = self._session.credential.token()
+        token = self._session.credential.ready()  # not `token()`, which may wait for a refresh
         if token is not None and token.scopes is not None:
             rights = {scope.partition(":")[0] for scope in token.scopes}
             if "storage.create" in rights and "storage.modify" not in rights:

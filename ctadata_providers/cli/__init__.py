@@ -85,7 +85,7 @@ def _nowhere() -> TextIO:
 
 def _run(arguments: Sequence[str]) -> int:
     args = parse(arguments)
-    from ctadata_providers.cli import commands, copies, syncing, trials
+    from ctadata_providers.cli import agent, commands, copies, doctor, login, proxy, syncing, token, trials
 
     actions = {
         "list": commands.list_,
@@ -98,8 +98,23 @@ def _run(arguments: Sequence[str]) -> int:
         "sync": syncing.sync,
         "verify": syncing.verify,
         "clean": syncing.clean,
+        "login": login.login,
+        "logout": login.logout,
+        "whoami": doctor.whoami,
+        "token show": token.show,
+        "token refresh": login.refresh,
+        "agent start": agent.start,
+        "agent status": agent.status,
+        "agent stop": agent.stop,
+        "proxy create": proxy.create,
+        "proxy info": proxy.info,
+        "doctor": doctor.doctor,
         "sandbox": trials.sandbox,
         "demo": trials.demo,
+        "get-token": token.print_token,
+        "print-token": token.print_token,
+        "start-agent": agent.start_agent,
+        "stop-agent": agent.stop_agent,
     }
     output = Output(as_json=args.json, quiet=args.quiet, verbose=args.verbose, debug=args.debug)
     with _log(output):

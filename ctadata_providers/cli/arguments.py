@@ -142,6 +142,13 @@ def add_sandbox(commands: Commands) -> None:
         help="something that goes wrong, such as slow:path=/lst/**,rate=100000; may be given several times, see "
         "docs/testing.md",
     )
+    parser.add_argument(
+        "--approve",
+        metavar="USER",
+        nargs="?",
+        const="alice",
+        help="approve every login at its issuer at once, as USER (default: alice); else there is a page for that",
+    )
 
 
 def _port(text: str) -> int:

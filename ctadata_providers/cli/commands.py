@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ctadata_providers import uri
 from ctadata_providers.cli import paths
-from ctadata_providers.cli.options import FLAGS, SETTINGS
+from ctadata_providers.cli.options import settings_of
 from ctadata_providers.cli.output import Output, describe, utc
 from ctadata_providers.errors import CtaError
 from ctadata_providers.transfer import ends_all
@@ -27,8 +27,7 @@ def open_client(args: argparse.Namespace, addresses: Iterable[uri.Address]) -> "
     # Not before the arguments are known to be good: help and usage errors come at once.
     from ctadata_providers import Config, CtaClient
 
-    names = [name for name, _, _ in SETTINGS] + [name for name, _ in FLAGS]
-    settings = {name: vars(args).get(name) for name in names}
+    settings = settings_of(args)
     settings["profile"] = paths.profile_of(addresses, settings["profile"])
     return CtaClient(Config.from_env(**settings))
 

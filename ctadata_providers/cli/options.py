@@ -1,21 +1,22 @@
 """What the parsers of the command line share: how they tell errors, and the options of several commands."""
 
 import argparse
+import textwrap
 from collections.abc import Sequence
-from typing import NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from ctadata_providers.errors import ConfigError
 from ctadata_providers.patterns import Selection
 
+if TYPE_CHECKING:
+    from ctadata_providers import Config
+
+_WIDTH = 100
 SETTINGS: tuple[tuple[str, str, str], ...] = (
     ("profile", "NAME", "profile of the data centre: prod, dev, or one of your config.toml; also cta://NAME@…"),
     ("backend", "NAME", "how to speak to it (default: webdav)"),
     ("door_url", "URL", "WebDAV door, https://host:port"),
     ("base_path", "PATH", "prefix of all paths at the door"),
-    ("token_file", "FILE", "file with a bearer token"),
-    ("proxy_file", "FILE", "X.509 proxy"),
-    ("cert_file", "FILE", "X.509 certificate"),
-    ("key_file", "FILE", "its private key"),
     ("ca_path", "PATH", "trusted CAs beside the system's: a hashed folder or a PEM file"),
     ("trusted_hosts", "HOSTS", "hosts to which a redirect may carry the token, separated by commas"),
     ("max_parallel", "N", "transfers at once (default: 16)"),
@@ -24,10 +25,30 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
 )
 """Settings that are options with a value: the field of `Config`, its placeholder, its help."""
 
+CREDENTIALS: tuple[tuple[str, str, str], ...] = (
+    ("token_file", "FILE", "file with a bearer token"),
+    ("token_command", "COMMAND", "program with arguments, in one text, that prints a bearer token"),
+    ("oidc_account", "NAME", "account of your running oidc-agent, or its issuer"),
+    ("issuer", "URL", "OpenID Connect issuer, https://host/realms/name"),
+    ("client_id", "ID", "our name there"),
+    ("client_secret_file", "FILE", "file with our secret there, open to nobody else"),
+    ("grant_type", "GRANT", "refresh_token, or client_credentials for robots (default: refresh_token)"),
+    ("scope", "SCOPES", "what to ask the issuer for, separated by blanks"),
+    ("audience", "NAME", "whom the tokens shall be for"),
+    ("refresh", "MODE", "auto, or never: use the token that another process keeps fresh (default: auto)"),
+    ("proxy_file", "FILE", "X.509 proxy"),
+    ("cert_file", "FILE", "X.509 certificate"),
+    ("key_file", "FILE", "its private key"),
+)
+"""Settings that tell where the credential is, never what it is; else as `SETTINGS`."""
+
 FLAGS: tuple[tuple[str, str], ...] = (
     ("allow_http_pools", "follow a redirect to plain http, without the token; a checksum is then required"),
 )
 """Settings that are switches: the field of `Config`, its help."""
+
+OPTIONS = tuple(name for name, *_ in (*SETTINGS, *CREDENTIALS, *FLAGS))
+"""All settings that are options."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -46,6 +67,11 @@ class CommandParser(Parser):
     """A sub-command whose options may also stand between its paths, as with GNU tools."""
 
     _intermixed = False
+
+    def add_subparsers(self, **settings: Any) -> "Commands":  # type: ignore[override]  # as above
+        """Make this a group of commands: its words are their names, so that nothing stands between paths."""
+        self._intermixed = True
+        return super().add_subparsers(**settings)
 
     def parse_known_args(  # type: ignore[override]  # the overloads of argparse cannot be restated in fewer lines
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
@@ -88,6 +114,26 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         group.add_argument(_option(name), metavar=metavar, default=argparse.SUPPRESS, help=text)
     for name, text in FLAGS:
         group.add_argument(_option(name), action="store_true", default=argparse.SUPPRESS, help=text)
+    group = parser.add_argument_group("credential", "where it is; rules out what profile and environment have")
+    for name, metavar, text in CREDENTIALS:
+        group.add_argument(_option(name), metavar=metavar, default=argparse.SUPPRESS, help=text)
+
+
+def settings_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings that were given as options, by their names in `Config`; None is not given."""
+    return {name: getattr(args, name, None) for name in OPTIONS}
+
+
+def config_of(args: argparse.Namespace) -> "Config":
+    """Return the settings of the command line, over those of profile and environment.
+
+    Raises:
+        ConfigError: When a setting cannot be used.
+    """
+    # Not before the arguments are known to be good: help and usage errors come at once.
+    from ctadata_providers import Config
+
+    return Config.from_env(**settings_of(args))
 
 
 def add_recursive(parser: argparse.ArgumentParser, text: str = "folders with all that is below") -> None:
@@ -141,27 +187,64 @@ def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
+def _sentence(text: str) -> str:
+    return textwrap.fill(f"{text[0].upper()}{text[1:]}.", _WIDTH)
+
+
 def command(
-    commands: Commands, name: str, text: str, takes: str, *, examples: str, settings: bool = True
+    commands: Commands,
+    name: str,
+    text: str,
+    takes: str,
+    *,
+    examples: str,
+    settings: bool = True,
+    hidden: bool = False,
 ) -> argparse.ArgumentParser:
     """Add a command and return its parser, which has the general options.
 
     Args:
-        commands: Those that there are.
-        name: What it is called.
+        commands: Those that there are, of `ctadata` or of a `group`.
+        name: What it is called. The namespace has it as `command`, behind the name of its group: `token show`.
         text: What it does.
         takes: Its arguments.
         examples: Lines of them, for its help.
         settings: Whether it also takes the settings of the core.
+        hidden: Whether it is left out of the list of commands: another name for what is in it.
     """
-    parser = commands.add_parser(
-        name,
-        usage=f"ctadata {name} [OPTION]... {takes}".rstrip(),
-        help=text,
-        description=text[0].upper() + text[1:] + ".",
-        epilog=f"examples:\n{examples}",
-    )
+    listed: dict[str, Any] = {} if hidden else {"help": text}
+    parser = commands.add_parser(name, description=_sentence(text), epilog=f"examples:\n{examples}", **listed)
+    parser.usage = f"{parser.prog} [OPTION]... {takes}".rstrip()
+    parser.set_defaults(command=parser.prog.removeprefix("ctadata "))
     add_general(parser)
     if settings:
         add_settings(parser)
     return parser
+
+
+def group(commands: Commands, name: str, text: str, *, examples: str) -> Commands:
+    """Add a command that has commands of its own, such as `token show`, and return what those are added to.
+
+    Args:
+        commands: Those that there are.
+        name: What it is called.
+        text: What it is about.
+        examples: Lines of them, for its help.
+    """
+    parser = commands.add_parser(
+        name,
+        usage=f"ctadata {name} [OPTION]... COMMAND ...",
+        help=text,
+        description=_sentence(text),
+        epilog=f"examples:\n{examples}",
+    )
+    added = parser.add_subparsers(
+        dest="command",
+        metavar="COMMAND",
+        required=True,
+        title="commands",
+        parser_class=CommandParser,
+        prog=f"ctadata {name}",
+    )
+    add_general(parser)
+    return added

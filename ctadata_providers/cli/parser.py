@@ -4,9 +4,18 @@ import argparse
 from collections.abc import Sequence
 
 from ctadata_providers import __version__
+from ctadata_providers.cli import agent, doctor, login, proxy, token
 from ctadata_providers.cli import arguments as given
 from ctadata_providers.cli import syncing_arguments as syncing
-from ctadata_providers.cli.options import CommandParser, Parser, add_general, add_settings, check_selection
+from ctadata_providers.cli.options import (
+    CommandParser,
+    Commands,
+    Parser,
+    add_general,
+    add_settings,
+    check_selection,
+    group,
+)
 
 DESCRIPTION = """\
 Move files between this machine and the CTA data centre.
@@ -16,13 +25,26 @@ the profile NAME. list, get, rm and stat take the patterns * ? [..] and ** (quot
 
 EPILOG = """\
 examples:
+  ctadata login          # a token that stays fresh; 'ctadata doctor' tells which credential is used
   ctadata list -l lst/DL3/20241114
   ctadata get 'lst/DL3/20241114/*.fits.gz' night/
   ctadata put -r results lst/users/alice/
   ctadata sandbox        # a data centre on this machine, to try things out
 
-A token comes from BEARER_TOKEN or BEARER_TOKEN_FILE, or --token-file; it is never an option itself.
+Other credentials are found too, such as BEARER_TOKEN or --token-file; none is ever an option itself.
 Exit codes: 0 done, 1 error, 2 wrong usage or setting, 130 interrupted."""
+
+
+def _add_token(commands: Commands) -> None:
+    """Add `token`, to which two modules give a command each."""
+    acts = group(
+        commands,
+        "token",
+        "show or refresh the bearer token",
+        examples="  ctadata token show\n  ctadata token refresh",
+    )
+    token.add_show(acts)
+    login.add_refresh(acts)
 
 
 COMMANDS = (
@@ -36,8 +58,17 @@ COMMANDS = (
     syncing.add_sync,
     syncing.add_verify,
     syncing.add_clean,
+    login.add_login,
+    login.add_logout,
+    doctor.add_whoami,
+    _add_token,
+    agent.add_agent,
+    proxy.add_proxy,
+    doctor.add_doctor,
     given.add_sandbox,
     given.add_demo,
+    token.add_aliases,
+    agent.add_aliases,
 )
 """What adds each command, in the order of the help."""
 

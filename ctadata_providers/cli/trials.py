@@ -14,7 +14,7 @@ def sandbox(args: argparse.Namespace, output: Output) -> int:
     with _extra("testing"):
         from ctadata_providers.testing.sandbox import serve
 
-        serve(root=_folder(args.root), port=args.port, faults=args.fault)
+        serve(root=_folder(args.root), port=args.port, faults=args.fault, approve=args.approve)
     return 0
 
 

@@ -4,14 +4,19 @@ A credential is bound to origins (scheme, host, port): the door's own, and https
 else, above all a dCache pool, gets none: there the single-use URL is the credential.
 """
 
+import logging
+import time
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit
 
 from ctadata_providers.config import Config
-from ctadata_providers.credentials.tokens import FileToken, Token, TokenProvider, fixed_token, require_fresh
-from ctadata_providers.credentials.x509 import ClientCertificate
+from ctadata_providers.credentials.discovery import Skipped, candidates
+from ctadata_providers.credentials.tokens import Renewable, Token, TokenProvider, require_fresh
+from ctadata_providers.credentials.x509.certificate import ClientCertificate
 from ctadata_providers.errors import CredentialError
+
+_log = logging.getLogger(__name__)
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -49,39 +54,77 @@ class Credential:
             place[0] == "https" and any(_matches(place[1], host) for host in self.trusted_hosts)
         )
 
+    @property
+    def has_token(self) -> bool:
+        """Whether it is a bearer token."""
+        return self.token_provider is not None
+
     def token(self) -> Token | None:
-        """Return the bearer token to send now, None without one.
+        """Return the bearer token to send now, None without one; may wait for a file, a program or the network.
 
         Raises:
             CredentialError: When it cannot be read, is malformed, or has expired.
+            TransientError: When whoever gives it is away.
         """
         return require_fresh(self.token_provider()) if self.token_provider else None
 
+    def ready(self) -> Token | None:
+        """Return the bearer token if it can be sent now, without waiting; None when `token` must be asked."""
+        # Asked for every request, and `isinstance` of a protocol takes longer than all the rest.
+        ready = getattr(self.token_provider, "ready", None)
+        token: Token | None = ready() if ready else None
+        return None if token is None or token.expired(time.time()) else token
+
+    def renew(self, rejected: Token) -> Token | None:
+        """Return another token than the one that a server rejected, None when the source has no other one.
+
+        Raises:
+            CredentialError: When the source that should give another one does not.
+            TransientError: When whoever gives it is away.
+        """
+        provider = self.token_provider
+        if provider is None:
+            return None
+        token = provider.renew(rejected) if isinstance(provider, Renewable) else provider()
+        return None if token.value == rejected.value or token.expired(time.time()) else token
+
 
 def resolve(config: Config) -> Credential:
-    """Return the credential that the settings choose: token, token file, then proxy or certificate.
+    """Return the credential that the settings choose, or that lies about (`discovery.candidates`).
 
-    Reads no file: that happens at the first request.
+    Of what the settings name nothing is read: that happens at the first request. Other files are looked at; no program
+    is run and no server asked.
 
     Raises:
-        CredentialError: When a bearer token would go over plain http to another machine.
+        CredentialError: When what comes first cannot be used, so that taking another would hide a mistake; or when
+            there is nothing but a token that has ended.
+        ConfigError: When a robot account lacks a setting.
     """
     bind = partial(Credential, home=origin(config.door_url), trusted_hosts=config.trusted_hosts)
-    if config.token is not None or config.token_file is not None:
-        scheme, host, _ = origin(config.door_url)
-        if scheme == "http" and host not in ("localhost", "127.0.0.1", "::1"):
-            raise CredentialError(
-                f"a bearer token is not sent unencrypted to {config.door_url}", remedy="use an https door_url"
-            )
-    if config.token is not None:
-        return bind(token_provider=fixed_token(config.token, source="the setting token (BEARER_TOKEN)"))
-    if config.token_file is not None:
-        return bind(token_provider=FileToken(config.token_file))
-    if config.proxy_file is not None:
-        return bind(certificate=ClientCertificate(config.proxy_file))
-    if config.cert_file is not None:
-        return bind(certificate=ClientCertificate(config.cert_file, config.key_file))
+    missed: Skipped | None = None
+    for candidate in candidates(config):
+        source = candidate.find()
+        if isinstance(source, Skipped):
+            _log.info("%s is passed over: %s", candidate.name, source.why)
+            missed = missed or (source if source.missed else None)
+        elif isinstance(source, ClientCertificate):
+            return bind(certificate=source)
+        elif source is not None:
+            return bind(token_provider=source)
+    if missed is not None:
+        raise CredentialError(missed.why, remedy=missed.remedy)
     return bind()
+
+
+def renewable(config: Config) -> Renewable | None:
+    """Return the first source that can give new tokens, whatever values and files come before it; None without one.
+
+    Raises:
+        CredentialError: When it cannot be used.
+        ConfigError: When a robot account lacks a setting.
+    """
+    found = (candidate.find() for candidate in candidates(config) if candidate.kind == "renewable")
+    return next((source for source in found if isinstance(source, Renewable)), None)
 
 
 def _matches(host: str, pattern: str) -> bool:

@@ -3,6 +3,7 @@
 import re
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
@@ -52,12 +53,29 @@ class Wire:
 
 
 class Exchange:
-    """Sends a request to one URL and delivers the answer; redirects are answers like others."""
+    """Sends a request to one URL and delivers the answer; redirects are answers like others.
+
+    Args:
+        request: What to send.
+        hop: Where to.
+        wire: With what.
+        loop: Who drives it.
+        broken_at: When a connection to that server broke last.
+        heard: Told of the head of each answer, interim ones too, before its body; called in the loop's thread.
+    """
 
     def __init__(
-        self, request: Request, hop: Hop, wire: Wire, loop: CurlLoop, *, broken_at: float | None = None
+        self,
+        request: Request,
+        hop: Hop,
+        wire: Wire,
+        loop: CurlLoop,
+        *,
+        broken_at: float | None = None,
+        heard: Callable[[Response], None] | None = None,
     ) -> None:
         self.request = request
+        self._heard = heard
         self._broken_at = broken_at
         self._hop = hop
         self._wire = wire
@@ -146,6 +164,8 @@ class Exchange:
             self._header_lines.clear()
         self._header_lines.append(line)
         self._header_bytes += len(line)
+        if self._heard is not None and line in (b"\r\n", b"\n"):
+            self._heard(self._parsed_head())
         if self._header_bytes < MAX_HEADER_BYTES:
             return None
         self._error = error_for_header(act=self.request.act, path=self.request.path, url=self._hop.shown)
@@ -195,15 +215,17 @@ class Exchange:
         """Return the head of the final answer: interim ones (100 Continue) come before it."""
         head = self._response
         if head is None:
-            lines = [line.decode("latin-1").rstrip("\r\n") for line in self._header_lines]
-            status = " ".join(lines[:1]).split(" ", 2)
-            code, reason = [*status, "", "", ""][1:3]
-            pairs = (line.partition(":")[::2] for line in takewhile(bool, lines[1:]) if ":" in line)
-            headers = fields((name, value.strip()) for name, value in pairs)
-            head = self._response = Response(
-                int(code) if _CODE.fullmatch(code) else 0, reason, headers, self._hop.shown
-            )
+            head = self._response = self._parsed_head()
         return replace(head, body=self._excerpt) if self._excerpt else head
+
+    def _parsed_head(self) -> Response:
+        """Return the head of the answer that comes now."""
+        lines = [line.decode("latin-1").rstrip("\r\n") for line in self._header_lines]
+        status = " ".join(lines[:1]).split(" ", 2)
+        code, reason = [*status, "", "", ""][1:3]
+        pairs = (line.partition(":")[::2] for line in takewhile(bool, lines[1:]) if ":" in line)
+        headers = fields((name, value.strip()) for name, value in pairs)
+        return Response(int(code) if _CODE.fullmatch(code) else 0, reason, headers, self._hop.shown)
 
 
 def _set_trust(handle: Any, trust: Trust) -> None:

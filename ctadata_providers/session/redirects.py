@@ -6,7 +6,7 @@ from functools import cached_property
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from ctadata_providers.config import Config
-from ctadata_providers.credentials import Credential
+from ctadata_providers.credentials import Credential, Token
 from ctadata_providers.credentials.resolve import DEFAULT_PORTS, origin
 from ctadata_providers.errors import StorageError
 from ctadata_providers.session.request import Request
@@ -59,7 +59,15 @@ def shown(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def follow(current: Hop, response: Response, *, config: Config, credential: Credential, request: Request) -> Hop:
+def follow(
+    current: Hop,
+    response: Response,
+    *,
+    config: Config,
+    credential: Credential,
+    request: Request,
+    token: Token | None = None,
+) -> Hop:
     """Decide the next hop of a redirect.
 
     The credential stays within its origins. From https to http leads only the way to a pool, when the user allows it,
@@ -67,18 +75,31 @@ def follow(current: Hop, response: Response, *, config: Config, credential: Cred
     it sent to another file of the door either: back leads only the way to what was asked for (a dCache pool whose URL
     is used up sends there).
 
+    Args:
+        current: Where the answer comes from.
+        response: The answer.
+        config: Says what is allowed.
+        credential: Says who may see it.
+        request: What was asked for.
+        token: What was sent, None for nothing.
+
     Raises:
         StorageError: When there is no usable Location, or it leads to plain http that is not allowed, or would show the
             token to somebody else.
     """
-    following = _following(current, response, config, credential, request)
+    following = _following(current, response, config, credential, request, token or credential.ready())
     if isinstance(following, StorageError):
         raise following  # here, where no variable holds the Location: some traces show variables
     return following
 
 
 def _following(
-    current: Hop, response: Response, config: Config, credential: Credential, request: Request
+    current: Hop,
+    response: Response,
+    config: Config,
+    credential: Credential,
+    request: Request,
+    token: Token | None,
 ) -> Hop | StorageError:
     path = request.path
     location = response.headers.get("location")
@@ -87,7 +108,7 @@ def _following(
     handed_over = False
     location = location.encode("latin-1", "replace").decode("utf-8", "replace")  # XRootD does not encode it
     if "xrootd" in response.headers.get("server", "").lower():
-        location, handed_over = _from_xrootd(current, location, credential)
+        location, handed_over = _from_xrootd(current, location, token)
     url = _joined(current.url, location)
     if url is None:
         return StorageError(f"{current.shown} redirects {path} to something that is not a plain http(s) URL", path=path)
@@ -101,7 +122,7 @@ def _following(
         )
     may_see = handed_over or credential.may_see(url)
     insecure = scheme == "http" and following.place != credential.home
-    if (insecure or not may_see) and _holds_token(url, credential):
+    if (insecure or not may_see) and _holds_token(url, token):
         return StorageError(
             f"{current.shown} would have the token sent to {host}{', unencrypted' if insecure else ''}",
             path=path,
@@ -132,12 +153,11 @@ def _joined(base: str, location: str) -> str | None:
     return url if usable else None
 
 
-def _holds_token(url: str, credential: Credential) -> bool:
-    token = credential.token()
+def _holds_token(url: str, token: Token | None) -> bool:
     return token is not None and (token.value in url or token.value in unquote(url))
 
 
-def _from_xrootd(current: Hop, location: str, credential: Credential) -> tuple[str, bool]:
+def _from_xrootd(current: Hop, location: str, token: Token | None) -> tuple[str, bool]:
     """Return what an XRootD redirector means, and whether it hands our own token over to that host.
 
     Its Location holds our path, literal (5.5.3, seen) or with blanks and `#` encoded (5.8.1, 6.2.0, seen), and behind
@@ -152,7 +172,6 @@ def _from_xrootd(current: Hop, location: str, credential: Credential) -> tuple[s
     if query is None:
         return location, False
     items = query.split("&")
-    token = credential.token()
     tokens = (f"authz=Bearer {token.value}", f"authz={token.value}") if token and scheme == "https" else ()
     others = [item for item in items if unquote(item) not in tokens]
     return f"{scheme}://{host}{ours}" + (f"?{'&'.join(others)}" if any(others) else ""), len(others) < len(items)

@@ -24,6 +24,7 @@ EXCERPT_BYTES = 2048
 LONGEST_REASON = 160
 TELLING = 12
 """So many first characters tell a secret from another word."""
+_NO_CREDENTIAL = "say 'ctadata login', or give token_file (BEARER_TOKEN_FILE) or proxy_file (X509_USER_PROXY)"
 _TRANSIENT = frozenset({408, 423, 425, 429})
 _NOT_TRANSIENT = frozenset({501, 507})
 _PATIENCE = "try again later; if it stays, tell the server's operators"
@@ -61,6 +62,7 @@ def error_for(
     path: str,
     secret: str | None,
     hidden: Sequence[str] = (),
+    ended: bool = False,
     now: float | None = None,
 ) -> CtaError:
     """Return the error that a status other than success means.
@@ -71,17 +73,24 @@ def error_for(
         path: The path that it was tried on.
         secret: The credential that was sent, which the server may repeat; empty for a certificate, None for none.
         hidden: What else the server may repeat and nobody is to see, as the parts of a signed URL.
+        ended: Whether the credential's own time is over; XRootD then says 403, as it does for all.
         now: Epoch seconds, for a `Retry-After` that is a date.
     """
     status = response.status
     secrets = (*filter(None, (secret,)), *hidden)
     said = f"{status} {_scrubbed(response.reason, secrets) or _excerpt(response, secrets)}".strip()
     message = f"cannot {act} {path}: {response.url.partition('?')[0]} answered {said}"
+    if ended:
+        return CredentialError(
+            f"{message} (and the token has expired)",
+            path=path,
+            remedy="get a new token (for example by 'ctadata login') and run again",
+        )
     if status == 401:
         hint = (
             "the credential is wrong, expired, or not for this door: get a new token"
             if secret is not None
-            else "give a credential: token_file (BEARER_TOKEN_FILE) or proxy_file (X509_USER_PROXY)"
+            else _NO_CREDENTIAL
         )
         return CredentialError(message, path=path, remedy=hint)
     if status == 400 and "checksum mismatch" in (response.reason + _excerpt(response)).lower():
@@ -91,7 +100,7 @@ def error_for(
         return TransientError(message, path=path, status=status, retry_after=wait, remedy=_PATIENCE)
     kind, remedy = _KINDS.get(status, (StorageError, None))
     if status == 403 and secret is None:
-        remedy = "give a credential: token_file (BEARER_TOKEN_FILE) or proxy_file (X509_USER_PROXY)"
+        remedy = _NO_CREDENTIAL
     return kind(message, path=path, status=status, remedy=remedy)
 
 

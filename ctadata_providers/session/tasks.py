@@ -9,11 +9,14 @@ import os
 import threading
 from collections.abc import Callable, Coroutine, Generator
 from concurrent import futures
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
+from copy import copy
 from queue import Empty, SimpleQueue
 from types import coroutine
 from typing import Any, TypeVar
+
+from ctadata_providers.errors import CtaError
 
 T = TypeVar("T")
 Task = Coroutine[Future[Any], Any, T]
@@ -154,22 +157,53 @@ class _BlockingThreads:
             self._idle.release()
 
 
-_threads, _asking_threads = _BlockingThreads(), _BlockingThreads()
+_threads, _asking_threads, _admitting_threads = _BlockingThreads(), _BlockingThreads(), _BlockingThreads()
 
 
-def in_thread(function: Callable[[], T], *, asks: bool = False) -> Future[T]:
+def in_thread(function: Callable[[], T], *, asks: bool = False, admits: bool = False) -> Future[T]:
     """Run what blocks in a thread of a small shared pool.
 
     Args:
         function: What to run.
         asks: Whether nobody may wait for its end; questions to a silent server must not hold up other acts.
+        admits: Whether requests in the other threads wait for it.
     """
-    return (_asking_threads if asks else _threads).submit(function)
+    return (_admitting_threads if admits else _asking_threads if asks else _threads).submit(function)
+
+
+def following(shared: Future[T]) -> CancellableFuture[T]:
+    """Return a future that ends as another one that several wait for; its cancellation leaves that one alone.
+
+    Each gets an error of ours as its own copy: who raises one adds to its trace, which would grow with all who wait.
+    """
+    own: CancellableFuture[T] = CancellableFuture(lambda: _settle(own, CancelledError()))
+
+    def take(ended: Future[T]) -> None:
+        error = CancelledError() if ended.cancelled() else ended.exception()
+        if error is not None:
+            _settle(own, _own(error) if isinstance(error, CtaError) else error)
+            return
+        with suppress(InvalidStateError):  # given up meanwhile
+            own.set_result(ended.result())
+
+    shared.add_done_callback(take)
+    return own
+
+
+def _own(shared: CtaError) -> CtaError:
+    error = copy(shared)  # without its trace
+    error.__cause__ = shared
+    return error
+
+
+def _settle(future: Future[Any], error: BaseException) -> None:
+    with suppress(InvalidStateError):
+        future.set_exception(error)
 
 
 def _forget_threads() -> None:
-    global _threads, _asking_threads
-    _threads, _asking_threads = _BlockingThreads(), _BlockingThreads()
+    global _threads, _asking_threads, _admitting_threads
+    _threads, _asking_threads, _admitting_threads = _BlockingThreads(), _BlockingThreads(), _BlockingThreads()
 
 
 os.register_at_fork(after_in_child=_forget_threads)

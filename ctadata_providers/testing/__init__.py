@@ -15,8 +15,9 @@ Where is what, from the outside to the inside:
 * a request: `server` takes it, `exchange` is one with its answer, `requestlog` keeps what was asked, without secrets
 * the door: `door`, with `bans`, `logins` (by `tokens`), `reading` and `writing`; what it says: `propfind` (about
   `questions`), `pages`
+* the issuer, an OpenID provider whose tokens the door takes: `oidc`
 * the pools: `pool`, with `ranges` and `upload`
-* what is so and what is told: `storage` (in a `scratch` folder), `facts` and `digests`
+* what is so and what is told: `storage` (in a `scratch` folder), `facts` and `digests`; the time of day: `wallclock`
 * what goes wrong: the `fault_kinds` there are, the `faults` that are on; before and after an answer `fault_acts`, in
   its bytes `fault_bends`
 """
@@ -27,15 +28,17 @@ if TYPE_CHECKING:
     from ctadata_providers.testing.fake import FakeCta
     from ctadata_providers.testing.fault_kinds import FaultName
     from ctadata_providers.testing.faults import Fault, Faults
+    from ctadata_providers.testing.oidc.issuer import Issuer
     from ctadata_providers.testing.requestlog import LoggedRequest
 
-__all__ = ["FakeCta", "Fault", "FaultName", "Faults", "LoggedRequest"]
+__all__ = ["FakeCta", "Fault", "FaultName", "Faults", "Issuer", "LoggedRequest"]
 
 _HOMES = {
     "FakeCta": "fake",
     "Fault": "faults",
     "FaultName": "fault_kinds",
     "Faults": "faults",
+    "Issuer": "oidc.issuer",
     "LoggedRequest": "requestlog",
 }
 

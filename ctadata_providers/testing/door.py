@@ -23,6 +23,7 @@ from ctadata_providers.testing.requestlog import RequestLog
 from ctadata_providers.testing.server import Server
 from ctadata_providers.testing.storage import Storage
 from ctadata_providers.testing.tokens import Login
+from ctadata_providers.testing.wallclock import WallClock
 from ctadata_providers.testing.writing import Writing
 
 _OLDEST = (9, 2)
@@ -70,6 +71,7 @@ class Door(Server):
         log: Where requests are entered.
         faults: What is switched on.
         clock: Gives the time in seconds.
+        wall_clock: Gives the time of day.
     """
 
     def __init__(
@@ -86,8 +88,19 @@ class Door(Server):
         log: RequestLog,
         faults: Faults,
         clock: Callable[[], float],
+        wall_clock: WallClock,
     ) -> None:
-        super().__init__("door", storage, host=host, port=port, tls=tls, log=log, faults=faults, clock=clock)
+        super().__init__(
+            "door",
+            storage,
+            host=host,
+            port=port,
+            tls=tls,
+            log=log,
+            faults=faults,
+            clock=clock,
+            wall_clock=wall_clock,
+        )
         self._logins = logins
         self._bans = bans
         self._server_header = f"dCache/{manners.version} (fake)"
@@ -103,7 +116,7 @@ class Door(Server):
         )
         self._handlers: dict[str, Handler] = {**reading.handlers, **writing.handlers}
 
-    def admit(self, exchange: Exchange) -> None:
+    async def admit(self, exchange: Exchange) -> None:
         """Count the request, and see whether its client is banned."""
         # Seen in recent versions, for every HEAD (dCache issue 8005) and every Expect (5604).
         exchange.ends_connection = exchange.method == "HEAD" or exchange.expects_continue

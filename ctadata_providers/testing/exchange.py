@@ -13,12 +13,14 @@ from aiohttp import web
 
 from ctadata_providers import uri
 from ctadata_providers.testing.fault_bends import bend, hides_length, struck
+from ctadata_providers.testing.fault_kinds import FaultName
 from ctadata_providers.testing.faults import Fault
 from ctadata_providers.testing.requestlog import (
     LoggedRequest,
     Record,
     RequestLog,
     ServerName,
+    safe_form,
     safe_headers,
     safe_query,
     safe_text,
@@ -66,10 +68,18 @@ class Exchange:
         faults: What is switched on for this request.
         expected_md5: The checksum that the body must have, as in Content-MD5.
         ends_connection: Whether the connection is closed after the answer.
+        always_sent: Headers of each answer.
+        form: The fields of a form that was sent to the issuer.
+        error: The error code that the issuer answers, if any.
     """
 
     def __init__(
-        self, request: web.BaseRequest, server: ServerName, log: RequestLog, clock: Callable[[], float]
+        self,
+        request: web.BaseRequest,
+        server: ServerName,
+        log: RequestLog,
+        clock: Callable[[], float],
+        always_sent: Headers,
     ) -> None:
         self.request = request
         self.method = request.method
@@ -78,6 +88,9 @@ class Exchange:
         self.faults: list[Fault] = []
         self.expected_md5 = request.headers.get("Content-MD5")
         self.ends_connection = False
+        self.always_sent = always_sent
+        self.form: Mapping[str, str] = {}
+        self.error = ""
         self._log = log
         self._clock = clock
         self._record: Record | None = None
@@ -121,6 +134,10 @@ class Exchange:
             transport = self.request.transport
             if transport is None or transport.is_closing():
                 raise ClientGoneError
+
+    def struck_by(self, name: FaultName) -> Fault | None:
+        """Return the fault of some name that strikes this request now, if one does."""
+        return next((fault for fault in self.faults if fault.name == name and fault.strike()), None)
 
     # The body
 
@@ -186,7 +203,7 @@ class Exchange:
             reason: The text in the status line, None for the usual one.
         """
         faults = struck(self.faults, length) if self.method != "PUT" else []
-        response = web.StreamResponse(status=status, headers=headers, reason=reason)
+        response = web.StreamResponse(status=status, headers={**headers, **self.always_sent}, reason=reason)
         response.content_length = None if hides_length(faults) else length
         if faults or self.ends_connection:
             response.force_close()
@@ -257,6 +274,8 @@ class Exchange:
                     status=status,
                     headers=safe_headers(self.headers.items()),
                     sent=self.received,
+                    form=safe_form(self.form),
+                    error=self.error,
                 )
             )
 

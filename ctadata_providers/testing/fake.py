@@ -1,25 +1,30 @@
 """FakeCta: a dCache-like door and its pools, in one thread of this process."""
 
-import tempfile
+from __future__ import annotations
+
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, Unpack, get_args
+from typing import TYPE_CHECKING, Self, Unpack, get_args
 
 from ctadata_providers import uri
-from ctadata_providers.errors import ConfigError, IsADirError, NotFoundError
+from ctadata_providers.errors import ConfigError
 from ctadata_providers.testing.bans import Bans
 from ctadata_providers.testing.door import Manners
 from ctadata_providers.testing.fault_kinds import FaultName, FaultOptions
 from ctadata_providers.testing.faults import Fault, Faults
-from ctadata_providers.testing.logins import Logins
-from ctadata_providers.testing.pki import Pki
+from ctadata_providers.testing.logins import Anonymous, Logins
 from ctadata_providers.testing.requestlog import LoggedRequest, RequestLog, ServerName
 from ctadata_providers.testing.running import Parts, Plan, Running, build
-from ctadata_providers.testing.storage import Entry, Locality
-from ctadata_providers.testing.tokens import FULL_SCOPE, TokenIssuer
+from ctadata_providers.testing.storage import Locality
+from ctadata_providers.testing.tokens import ANY_AUDIENCE, FULL_SCOPE, TokenIssuer
+from ctadata_providers.testing.wallclock import WallClock
+
+if TYPE_CHECKING:
+    from ctadata_providers.testing.oidc.issuer import Issuer
 
 
 class FakeCta:
@@ -48,7 +53,7 @@ class FakeCta:
             client of an upload before it leaves an empty file.
         bans: Whether clients get 429 for 15 s after three answers 401 within 20 s, and above 250 requests a second.
         retry_after: Whether these 429 say how long to wait, as dCache does since June 2026.
-        clock: Gives the time by which bans, patience and the waits of faults are measured, in seconds.
+        clock: Gives the time by which bans, patience, logins and the waits of faults are measured, in seconds.
     """
 
     def __init__(
@@ -60,7 +65,7 @@ class FakeCta:
         pool_tls: bool | None = None,
         host: str = "localhost",
         door_port: int = 0,
-        anonymous: bool | Literal["full"] = False,
+        anonymous: Anonymous = False,
         users: Mapping[str, str] | None = None,
         token_lifetime: float = 3600.0,
         issuer_prefix: str = "/",
@@ -73,19 +78,9 @@ class FakeCta:
         retry_after: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        for wrong, message, remedy in (
-            (pools < 1, "a door needs at least one pool", "set pools to 1 or more"),
-            (pool_tls and not tls, "https pools behind an http door are not made", "leave pool_tls alone"),
-            (anonymous not in (False, True, "full"), f"{anonymous!r} is nothing for anonymous", 'use True or "full"'),
-            (quota is not None and quota < 0, f"a quota of {quota} bytes is none", "set quota to 0 or more"),
-            (not patience >= 0, f"nobody waits {patience} s", "set patience to 0 or more"),
-            (not 0 <= door_port < 1 << 16, f"{door_port} is no port", "set door_port to 1 to 65535, or 0 for any"),
-            (issuer_prefix[:1] != "/", f"{issuer_prefix!r} is no path", "let issuer_prefix begin with /"),
-        ):
-            if wrong:
-                raise ConfigError(message, remedy=remedy)
         self._token_lifetime = token_lifetime
-        self._issuer = TokenIssuer(prefix=issuer_prefix)
+        self._wall_clock = WallClock()
+        self._tokens = TokenIssuer(self._wall_clock, prefix=issuer_prefix)
         self._log = RequestLog()
         self._faults = Faults()
         self._plan = Plan(
@@ -97,9 +92,9 @@ class FakeCta:
             pool_tls=tls if pool_tls is None else pool_tls,
             pools=pools,
             logins=Logins(
-                self._issuer,
+                self._tokens,
                 users or {},
-                anonymous="full" if anonymous == "full" else "readonly" if anonymous else "none",
+                anonymous=anonymous,
                 secure=tls,
                 cache_seconds=login_cache,
                 clock=clock,
@@ -109,7 +104,10 @@ class FakeCta:
             log=self._log,
             faults=self._faults,
             clock=clock,
+            wall_clock=self._wall_clock,
         )
+        self._issuer: Issuer | None = None
+        self._lock = threading.Lock()
         self._running: Running | None = None
         self._token = ""
         self._proxy: Path | None = None
@@ -132,6 +130,7 @@ class FakeCta:
         """
         if self._running is None:
             self._running = Running(build(self._plan))
+            self._tokens.audiences = {ANY_AUDIENCE, self.door_url}
             self._token = self.make_token(lifetime=self._token_lifetime)
 
     def close(self) -> None:
@@ -140,6 +139,8 @@ class FakeCta:
             self._running.stop()
             self._running = None
             self._proxy = None
+            self._issuer = None
+            self._tokens.readers.clear()
 
     # How to reach it
 
@@ -171,7 +172,7 @@ class FakeCta:
             scope: Storage scopes with paths, separated by blanks.
             subject: Who it is for.
         """
-        return self._issuer.issue(lifetime=lifetime, scope=scope, subject=subject)
+        return self._tokens.issue(lifetime=lifetime, scope=scope, subject=subject)
 
     @property
     def proxy_file(self) -> Path:
@@ -194,7 +195,7 @@ class FakeCta:
         Raises:
             ConfigError: Without TLS.
         """
-        return self._write_pem("proxy", lambda pki: pki.issue_proxy(subject, lifetime))
+        return self._parts.write_pem("proxy", lambda pki: pki.issue_proxy(subject, lifetime))
 
     def make_certificate(self, subject: str = "alice", *, lifetime: float = 3600.0) -> Path:
         """Return a new user certificate with its key, a PEM file until `close`.
@@ -206,7 +207,7 @@ class FakeCta:
         Raises:
             ConfigError: Without TLS.
         """
-        return self._write_pem("certificate", lambda pki: pki.issue_certificate(subject, lifetime))
+        return self._parts.write_pem("certificate", lambda pki: pki.issue_certificate(subject, lifetime))
 
     def settings(self) -> dict[str, str | bool]:
         """Return the settings for `Config(**settings)`, complete for a client of this server."""
@@ -221,6 +222,50 @@ class FakeCta:
         if self._plan.tls:
             environ |= {"BEARER_TOKEN": self.token, "CTA_CA_PATH": str(self.ca_file)}
         return environ if self._plan.pool_tls else environ | {"CTA_ALLOW_HTTP_POOLS": "true"}
+
+    # Logins
+
+    @property
+    def issuer(self) -> Issuer:
+        """The OpenID provider whose tokens the door takes; the first look at it starts it."""
+        with self._lock:
+            if self._issuer is None:
+                from ctadata_providers.testing.oidc.issuer import start_issuer
+
+                self._issuer = start_issuer(self._plan, self._servers)
+                self._tokens.readers.append(self._issuer.read_token)
+            return self._issuer
+
+    def oidc_settings(self, client: str = "public") -> dict[str, str | bool]:
+        """Return the settings for `Config(**settings)` of a client that logs in at the issuer.
+
+        Args:
+            client: `public` for a person, `confidential` for one whose program has a secret, `robot` for client
+                credentials; or the id of one that was added.
+
+        Raises:
+            ConfigError: When the client is not known.
+        """
+        settings = self.settings() | self.issuer.settings(client)
+        return {name: value for name, value in settings.items() if name != "token"}
+
+    def oidc_environ(self, client: str = "public") -> dict[str, str]:
+        """Return the same settings as environment variables.
+
+        Raises:
+            ConfigError: When the client is not known.
+        """
+        environ = (self.environ() | self.issuer.environ(client)).items()
+        return {name: value for name, value in environ if name != "BEARER_TOKEN"}
+
+    @property
+    def clock_ahead(self) -> float:
+        """By how many seconds the clocks of the data centre are ahead of this machine's; 0 after `reset`."""
+        return self._wall_clock.ahead
+
+    @clock_ahead.setter
+    def clock_ahead(self, seconds: float) -> None:
+        self._wall_clock.ahead = seconds
 
     # What is stored, seen and changed without HTTP
 
@@ -240,7 +285,7 @@ class FakeCta:
             IsADirError: When the path is a folder.
         """
         storage = self._parts.storage
-        with open(storage.open(self._file(path)), "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+        with open(storage.open(storage.file(uri.parse_path(path))), "rb") as file:  # noqa: PTH123 - a descriptor
             return file.read()
 
     def xattrs(self, path: str) -> dict[str, str]:
@@ -250,7 +295,8 @@ class FakeCta:
             NotFoundError: When there is no such file.
             IsADirError: When the path is a folder.
         """
-        return dict(self._parts.storage.notes(self._file(path)).xattrs)
+        storage = self._parts.storage
+        return dict(storage.notes(storage.file(uri.parse_path(path))).xattrs)
 
     def set_locality(self, path: str, locality: Locality, *, recall: float | None = None) -> None:
         """Say where a file is, until it is overwritten.
@@ -271,7 +317,8 @@ class FakeCta:
         """
         if locality not in get_args(Locality):
             raise ConfigError(f"unknown locality {locality!r}", remedy=f"use one of {', '.join(get_args(Locality))}")
-        notes = self._parts.storage.notes_to_change(self._file(path))
+        storage = self._parts.storage
+        notes = storage.notes_to_change(storage.file(uri.parse_path(path)))
         notes.locality, notes.recall = locality, recall
 
     def exists(self, path: str) -> bool:
@@ -337,27 +384,16 @@ class FakeCta:
             pool.drop_transfers()
         self._parts.storage.clear()
         self._log.clear()
+        self._wall_clock.ahead = 0.0
+        if self._issuer:
+            self._issuer.reset()
 
     @property
     def _parts(self) -> Parts:
+        return self._servers.parts
+
+    @property
+    def _servers(self) -> Running:
         if self._running is None:
             raise ConfigError("FakeCta is not running", remedy="use it as a context manager, or call start()")
-        return self._running.parts
-
-    def _file(self, path: str) -> Entry:
-        path = uri.parse_path(path)
-        entry = self._parts.storage.stat(path)
-        if entry is None:
-            raise NotFoundError("no such file", path=path)
-        if entry.is_dir:
-            raise IsADirError("a folder, not a file", path=path)
-        return entry
-
-    def _write_pem(self, name: str, make: Callable[[Pki], bytes]) -> Path:
-        parts = self._parts
-        if parts.pki is None or parts.folder is None:
-            raise ConfigError("there are no certificates without TLS", remedy="leave tls alone")
-        descriptor, file = tempfile.mkstemp(prefix=f"{name}-", suffix=".pem", dir=parts.folder)
-        with open(descriptor, "wb") as opened:  # noqa: PTH123 - a descriptor, not a path
-            opened.write(make(parts.pki))
-        return Path(file)
+        return self._running

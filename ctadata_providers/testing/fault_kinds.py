@@ -36,6 +36,8 @@ FaultName = Literal[
     "no-digest",
     "wrong-size",
     "broken-listing",
+    "invalid-grant",
+    "slow-down",
 ]
 """What can be switched on; `KINDS` says what each does."""
 
@@ -94,7 +96,7 @@ class Kind:
     """
 
     does: str
-    servers: tuple[ServerName, ...] = ("door", "pool")
+    servers: tuple[ServerName, ...] = ("door", "pool", "issuer")
     methods: frozenset[str] = frozenset()
     takes: tuple[str, ...] = ()
     defaults: Options = field(default_factory=Options)
@@ -106,6 +108,8 @@ _METHODS = _CHANGES | {"GET", "HEAD", "PROPFIND", "PROPPATCH", "OPTIONS", "POST"
 _ORIGIN = re.compile(r"https?://[^/?#@\s]+/?")
 _DOOR: tuple[ServerName, ...] = ("door",)
 _POOL: tuple[ServerName, ...] = ("pool",)
+_ISSUER: tuple[ServerName, ...] = ("issuer",)
+_POST = frozenset({"POST"})
 _BODY = "of the body on its way: a PUT's upwards, else the answer's"
 
 KINDS: dict[FaultName, Kind] = {
@@ -115,7 +119,7 @@ KINDS: dict[FaultName, Kind] = {
     "too-many-requests": Kind("429", takes=("retry_after",)),
     "server-error": Kind("500, or another status", takes=("status",), defaults=Options(status=500)),
     "unavailable": Kind("503: shutting down", takes=("retry_after",)),
-    "no-space": Kind("507: pools or quota are full", methods=_PUT),
+    "no-space": Kind("507: pools or quota are full", _DOOR + _POOL, _PUT),
     "reset": Kind(f"the connection is reset before an answer, or after `after` bytes {_BODY}", takes=("after",)),
     "stall": Kind(
         f"silence before an answer, or after `after` bytes {_BODY}",
@@ -128,12 +132,14 @@ KINDS: dict[FaultName, Kind] = {
         f"`by` bytes too many at the end {_BODY}", takes=("by", "announced"), defaults=Options(announced=False)
     ),
     "corrupt": Kind(f"one bit is flipped in the byte at `after` {_BODY}", takes=("after",)),
-    "lost-answer": Kind("what is asked for is done, then the connection is reset", _DOOR + _POOL, _CHANGES),
+    "lost-answer": Kind(
+        "what is asked for is done, then the connection is reset", _DOOR + _POOL + _ISSUER, _CHANGES | _POST
+    ),
     "slow-redirect": Kind(
         "the door thinks for `seconds` before it answers", _DOOR, _GET | _PUT, ("seconds",), Options(seconds=1.0)
     ),
     "redirect-loop": Kind("the door redirects to itself", _DOOR, _GET | _PUT),
-    "redirect-to": Kind("the door redirects to another origin, `to`", _DOOR, _GET | _PUT, ("to",)),
+    "redirect-to": Kind("the server redirects to another origin, `to`", _DOOR + _ISSUER, _GET | _PUT | _POST, ("to",)),
     "expired-url": Kind("the pool's URL is used up: it sends clients back to the door", _POOL),
     "pool-down": Kind(
         "the door waits for a pool for `seconds`, then answers 500; or sends clients to a port that refuses them",
@@ -154,12 +160,13 @@ KINDS: dict[FaultName, Kind] = {
     ),
     "late-visibility": Kind(
         "a file that was uploaded since cannot be read yet: 404, or another status",
-        methods=frozenset({"GET", "HEAD", "PROPFIND"}),
+        _DOOR + _POOL,
+        frozenset({"GET", "HEAD", "PROPFIND"}),
         takes=("status",),
         defaults=Options(status=404),
     ),
-    "wrong-digest": Kind("another checksum is told than the file has"),
-    "no-digest": Kind("no checksum is told"),
+    "wrong-digest": Kind("another checksum is told than the file has", _DOOR + _POOL),
+    "no-digest": Kind("no checksum is told", _DOOR + _POOL),
     "wrong-size": Kind(
         "listings and HEAD tell a size that is wrong by `by`", _DOOR, frozenset({"HEAD", "PROPFIND"}), ("by",)
     ),
@@ -170,6 +177,8 @@ KINDS: dict[FaultName, Kind] = {
         ("after", "announced"),
         Options(after=300, announced=False),
     ),
+    "invalid-grant": Kind("the issuer takes a refresh token or a device code for a dead one", _ISSUER, _POST),
+    "slow-down": Kind("the issuer tells a client whose login waits that it asks too often", _ISSUER, _POST),
 }
 """What each fault does, where, and what it takes."""
 

@@ -72,9 +72,14 @@ class Fault:
 
 
 class Faults:
-    """The faults of a data centre. Thread-safe; they strike in the order in which they were added."""
+    """The faults of some servers. Thread-safe; they strike in the order in which they were added.
 
-    def __init__(self) -> None:
+    Args:
+        servers: Which servers.
+    """
+
+    def __init__(self, servers: tuple[ServerName, ...] = ("door", "pool")) -> None:
+        self._servers = servers
         self._active: tuple[Fault, ...] = ()
         self._lock = threading.Lock()
 
@@ -100,7 +105,7 @@ class Faults:
             name: Which one.
             path: The paths that it meets: `*` stands for any characters of a name, `**` for any at all.
             method: The HTTP method that meets it, None for all that can.
-            server: `"door"` or `"pool"`, None for whichever can have it first.
+            server: `"door"` or `"pool"`, None for whichever can have it first; an issuer has faults of its own.
             times: How many times it strikes, None for always.
             **options: As in `FaultOptions`.
 
@@ -110,8 +115,10 @@ class Faults:
         if name not in get_args(FaultName):
             raise ConfigError(f"unknown fault {name!r}", remedy=f"use one of {', '.join(get_args(FaultName))}")
         kind = KINDS[name]
-        if server is not None and server not in kind.servers:
-            raise ConfigError(f"{name!r} is no fault of {server!r}", remedy=f"use {' or '.join(kind.servers)}")
+        servers = tuple(one for one in kind.servers if one in self._servers)
+        if not servers or (server is not None and server not in servers):
+            wrong = " or ".join(map(repr, [server] if server else self._servers))
+            raise ConfigError(f"{name!r} is no fault of {wrong}", remedy=f"use {' or '.join(kind.servers)}")
         if not isinstance(path, str) or not path.startswith(("/", "**")):
             raise ConfigError(f"{path!r} is the path of nothing", remedy="paths begin with / or **")
         methods = kind.methods if method is None else check_method(name, kind, method)
@@ -121,7 +128,7 @@ class Faults:
             name,
             path=path,
             methods=methods,
-            servers=(server,) if server else kind.servers,
+            servers=(server,) if server else servers,
             times=times,
             options=check_options(name, kind, options),
         )

@@ -1,17 +1,21 @@
 """Who asks the door: from tokens, passwords and client certificates to rights."""
 
 import base64
-import binascii
 import hmac
 import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+from ctadata_providers.errors import ConfigError
 from ctadata_providers.testing.exchange import Exchange, Refusal
-from ctadata_providers.testing.tokens import EVERYTHING, READING, Login, LoginError, TokenIssuer
+from ctadata_providers.testing.tokens import EVERYTHING, READING, Grants, Login, LoginError, TokenIssuer
 
-Anonymous = Literal["none", "readonly", "full"]
-_ANONYMOUS_GRANTS = {"none": (), "readonly": ((READING, "/"),), "full": ((EVERYTHING, "/"),)}
+Anonymous = bool | Literal["full"]
+_ANONYMOUS_GRANTS: dict[Anonymous, Grants] = {
+    False: (),
+    True: ((READING, "/"),),
+    "full": ((EVERYTHING, "/"),),
+}
 
 
 class Logins:
@@ -23,10 +27,13 @@ class Logins:
     Args:
         issuer: Who checks tokens.
         users: Passwords by name.
-        anonymous: What a client without credential may do.
+        anonymous: What a client without credential may do: nothing, read, or everything.
         secure: Whether the door speaks TLS; without it no credential is accepted.
         cache_seconds: For how long the result of a token's check is kept (webdav.service.gplazma.cache.timeout).
         clock: Gives the time in seconds.
+
+    Raises:
+        ConfigError: When `anonymous` is none of these.
     """
 
     def __init__(
@@ -39,6 +46,8 @@ class Logins:
         cache_seconds: float,
         clock: Callable[[], float],
     ) -> None:
+        if anonymous not in _ANONYMOUS_GRANTS:
+            raise ConfigError(f"{anonymous!r} is nothing for anonymous", remedy='use True or "full"')
         self._issuer = issuer
         self._users = dict(users)
         self._anonymous = Login(subject=None, grants=_ANONYMOUS_GRANTS[anonymous])
@@ -97,7 +106,7 @@ class Logins:
     def _by_password(self, text: str) -> Login:
         try:
             name, _, password = base64.b64decode(text, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError) as error:
+        except ValueError as error:
             raise LoginError("unable to parse name and password") from error
         if name not in self._users or not hmac.compare_digest(self._users[name].encode(), password.encode()):
             raise LoginError("unknown user or wrong password")

@@ -2,8 +2,8 @@
 
 import datetime
 import functools
-import secrets
 import ssl
+import time
 from dataclasses import dataclass
 
 import trustme
@@ -12,12 +12,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from ctadata_providers.credentials.x509.pem import to_pem
+from ctadata_providers.credentials.x509.proxies import new_key, sign_proxy
+
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
-# RFC 3820, 3.8: ProxyCertInfo with the policy "inherit all" and no limit of depth.
-_PROXY_CERT_INFO = x509.UnrecognizedExtension(
-    x509.ObjectIdentifier("1.3.6.1.5.5.7.1.14"), bytes.fromhex("300c300a06082b06010505071501")
-)
 _SIGNING_ONLY = x509.KeyUsage(
     digital_signature=True,
     content_commitment=False,
@@ -53,22 +52,16 @@ class Pki:
     def issue_certificate(self, subject: str, lifetime: float) -> bytes:
         """Return a user's certificate and key, PEM."""
         certificate, key = self._user(subject, max(lifetime, 1.0))
-        return _pem(certificate) + _key_pem(key)
+        return to_pem([certificate], key)
 
     def issue_proxy(self, subject: str, lifetime: float) -> bytes:
         """Return a proxy, its key and the user's certificate behind it, PEM, in the order that Grid tools write."""
         certificate, key = self._user(subject, max(lifetime, 1.0))
-        proxy_key = ec.generate_private_key(ec.SECP256R1())
-        serial = secrets.randbits(31)
-        number = x509.NameAttribute(NameOID.COMMON_NAME, str(serial))
-        name = x509.Name([*certificate.subject.rdns, x509.RelativeDistinguishedName([number])])
-        proxy = (
-            _builder(name, certificate.subject, proxy_key, lifetime)
-            .serial_number(serial)
-            .add_extension(_PROXY_CERT_INFO, critical=True)
-            .sign(key, hashes.SHA256())
-        )
-        return _pem(proxy) + _key_pem(proxy_key) + _pem(certificate)
+        proxy_key = new_key("ec")
+        end = time.time() + lifetime
+        begin = min(time.time(), end) - _SKEW.total_seconds()
+        proxy = sign_proxy(proxy_key, certificate, key, starts_at=begin, expires_at=end)
+        return to_pem([proxy, certificate], proxy_key)
 
     def _user(self, subject: str, lifetime: float) -> tuple[x509.Certificate, Key]:
         authority = x509.load_pem_x509_certificate(self.ca_pem)
@@ -133,14 +126,4 @@ def _builder(name: x509.Name, issuer: x509.Name, key: Key, lifetime: float) -> x
         .not_valid_before(min(now, end) - _SKEW)
         .not_valid_after(end)
         .add_extension(_SIGNING_ONLY, critical=True)
-    )
-
-
-def _pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
-
-
-def _key_pem(key: Key) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

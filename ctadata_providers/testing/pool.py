@@ -25,6 +25,7 @@ from ctadata_providers.testing.requestlog import RequestLog
 from ctadata_providers.testing.server import Server
 from ctadata_providers.testing.storage import Entry, Storage
 from ctadata_providers.testing.upload import NO_WISHES, Wishes, receive
+from ctadata_providers.testing.wallclock import WallClock
 
 UUID_PARAMETER = "dcache-http-uuid"
 REFERRER_PARAMETER = "dcache-http-ref"
@@ -67,6 +68,7 @@ class Pool(Server):
         version: The major version of dCache.
         patience: Seconds to wait for the client that the door sent (`pool.mover.http.timeout.connect`).
         clock: Gives the time in seconds.
+        wall_clock: Gives the time of day.
     """
 
     def __init__(
@@ -80,8 +82,19 @@ class Pool(Server):
         version: int,
         patience: float,
         clock: Callable[[], float],
+        wall_clock: WallClock,
     ) -> None:
-        super().__init__("pool", storage, host=host, port=0, tls=tls, log=log, faults=faults, clock=clock)
+        super().__init__(
+            "pool",
+            storage,
+            host=host,
+            port=0,
+            tls=tls,
+            log=log,
+            faults=faults,
+            clock=clock,
+            wall_clock=wall_clock,
+        )
         self._version = version
         self._patience = patience
         self._movers: OrderedDict[str, Mover] = OrderedDict()

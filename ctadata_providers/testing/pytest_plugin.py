@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from ctadata_providers.testing.fake import FakeCta
 
 # Settings of a developer's own shell that would lead a test elsewhere.
-_FOREIGN = ("CTA_", "CTADS_", "CTACS_", "BEARER_TOKEN", "X509_", "JUPYTERHUB_API_TOKEN", "XDG_CONFIG_HOME")
+_FOREIGN = ("CTA_", "CTADS_", "CTACS_", "BEARER_TOKEN", "X509_", "JUPYTERHUB_API_TOKEN", "OIDC_SOCK")
+# Where a developer's own settings and logins are. Not HOME, below which a user's Python packages may be too: nothing
+# there is looked at where a token or an issuer is given.
+_HOMES = ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR")
 _A_LONG_RUN = 7 * 24 * 3600.0
 
 
@@ -37,10 +40,29 @@ def cta_environ(
     fake_cta: FakeCta, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:
     """An environment in which `Config.from_env()` and the commands `ctadata` reach `fake_cta`, and nothing else."""
+    return _only(fake_cta.environ(), monkeypatch, tmp_path_factory)
+
+
+@pytest.fixture
+def cta_login_environ(
+    fake_cta: FakeCta, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """The same of somebody without a token, who can log in at once at the issuer of `fake_cta`, as alice."""
+    fake_cta.issuer.configure(approve="alice", interval=0)
+    return _only(fake_cta.oidc_environ(), monkeypatch, tmp_path_factory)
+
+
+def _only(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """Put settings into an environment that has no others."""
     for name in list(os.environ):
         if name.startswith(_FOREIGN):
             monkeypatch.delenv(name)
-    environ = {**fake_cta.environ(), "XDG_CONFIG_HOME": str(tmp_path_factory.mktemp("config"))}
+    folder = tmp_path_factory.mktemp("cta")
+    for name in _HOMES:
+        (folder / name.lower()).mkdir(mode=0o700)
+        environ[name] = str(folder / name.lower())
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     return environ

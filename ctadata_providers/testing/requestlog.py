@@ -4,24 +4,29 @@ import hashlib
 import re
 import threading
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import parse_qsl, urlencode
 
 # A sandbox may run for days: old requests are forgotten.
 _MAX_RECORDS = 200_000
 # `?authz=` carries a token; the uuid is the credential at a pool.
-_SECRET_QUERY = frozenset({"authz", "dcache-http-uuid"})
+_SECRET_QUERY = frozenset(
+    {
+        *("authz", "dcache-http-uuid", "code", "device_code", "token", "access_token", "refresh_token", "id_token"),
+        *("client_secret", "password", "client_assertion"),
+    }
+)
 # Authorization, Proxy-Authorization, TransferHeaderAuthorization, X-Auth-Token...; a Lock-Token is no secret.
 _SECRET_HEADERS = ("authorization", "cookie", "auth-token", "api-key")
 # Inside of other text: a user with a password, a parameter as above, a JWT.
 _SECRET_TEXT = re.compile(
-    rf"(?P<before>://|(?:{'|'.join(sorted(_SECRET_QUERY))})(?:=|%3[dD]))"
+    rf"(?P<before>://|\b(?:{'|'.join(sorted(_SECRET_QUERY))})(?:=|%3[dD]))"
     r"(?:(?<=://)[^/@\s]+(?=@)|(?<!://)[^&\s\"'<>]+)|\beyJ[\w-]+(?:\.[\w-]*)*"
 )
 
-ServerName = Literal["door", "pool"]
+ServerName = Literal["door", "pool", "issuer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,8 @@ class LoggedRequest:
         status: The status answered, 0 when the client left before an answer.
         headers: Lower-case names; credentials in them are fingerprints.
         sent: Bytes of request body that arrived.
+        form: The fields of a form that the issuer was sent; secrets among them are fingerprints.
+        error: The error code that the issuer answered, if any.
     """
 
     server: ServerName
@@ -45,6 +52,8 @@ class LoggedRequest:
     status: int
     headers: dict[str, str]
     sent: int
+    form: dict[str, str] = field(default_factory=dict)
+    error: str = ""
 
 
 class Record:
@@ -88,7 +97,8 @@ class RequestLog:
 
 def fingerprint(secret: str) -> str:
     """Return a short hash by which a test recognises a secret that the log must not hold."""
-    return f"sha256:{hashlib.sha256(secret.encode()).hexdigest()[:16]}"
+    digest = hashlib.sha256(secret.encode(errors="surrogateescape"))  # a header may be no UTF-8
+    return f"sha256:{digest.hexdigest()[:16]}"
 
 
 def safe_text(text: str) -> str:
@@ -122,5 +132,13 @@ def safe_query(query: str) -> str:
     """Return a query string with tokens and pool uuids as fingerprints."""
     if not query:
         return ""
-    pairs = parse_qsl(query, keep_blank_values=True)
-    return urlencode([(k, fingerprint(v) if k in _SECRET_QUERY else safe_text(v)) for k, v in pairs], safe=":/")
+    return urlencode(_safe_pairs(parse_qsl(query, keep_blank_values=True)), safe=":/")
+
+
+def safe_form(form: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields of a form with secrets as fingerprints."""
+    return dict(_safe_pairs(form.items()))
+
+
+def _safe_pairs(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(k, fingerprint(v) if k in _SECRET_QUERY else safe_text(v)) for k, v in pairs]

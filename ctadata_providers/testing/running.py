@@ -1,12 +1,14 @@
 """The servers of a data centre: how they are made, and the thread in which they run."""
 
 import asyncio
+import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from ctadata_providers.errors import ConfigError
 from ctadata_providers.testing.bans import Bans
 from ctadata_providers.testing.door import Door, Manners
 from ctadata_providers.testing.faults import Faults
@@ -15,7 +17,9 @@ from ctadata_providers.testing.pki import Pki, make_pki
 from ctadata_providers.testing.pool import Pool
 from ctadata_providers.testing.requestlog import RequestLog
 from ctadata_providers.testing.scratch import ScratchFolder
+from ctadata_providers.testing.server import Server
 from ctadata_providers.testing.storage import Storage
+from ctadata_providers.testing.wallclock import WallClock
 
 _START_SECONDS = 10.0
 _STOP_SECONDS = 10.0
@@ -39,6 +43,7 @@ class Plan:
         log: Where requests are entered.
         faults: What goes wrong.
         clock: Gives the time in seconds.
+        wall_clock: Gives the time of day.
     """
 
     root: Path | None
@@ -54,6 +59,19 @@ class Plan:
     log: RequestLog
     faults: Faults
     clock: Callable[[], float]
+    wall_clock: WallClock
+
+    def __post_init__(self) -> None:
+        patience = self.manners.patience
+        for wrong, message, remedy in (
+            (self.pools < 1, "a door needs at least one pool", "set pools to 1 or more"),
+            (self.pool_tls and not self.tls, "https pools behind an http door are not made", "leave pool_tls alone"),
+            (self.quota is not None and self.quota < 0, f"a quota of {self.quota} bytes is none", "set quota from 0"),
+            (not patience >= 0, f"nobody waits {patience} s", "set patience to 0 or more"),
+            (not 0 <= self.port < 1 << 16, f"{self.port} is no port", "set door_port to 1 to 65535, or 0 for any"),
+        ):
+            if wrong:
+                raise ConfigError(message, remedy=remedy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +99,19 @@ class Parts:
         """The certificate authority to trust, a PEM file; None without TLS."""
         return self.folder and self.folder / "ca.pem"
 
+    def write_pem(self, name: str, make: Callable[[Pki], bytes]) -> Path:
+        """Write something of the certificate authority to a new file of that name, for its owner only.
+
+        Raises:
+            ConfigError: Without TLS.
+        """
+        if self.pki is None or self.folder is None:
+            raise ConfigError("there are no certificates without TLS", remedy="leave tls alone")
+        descriptor, file = tempfile.mkstemp(prefix=f"{name}-", suffix=".pem", dir=self.folder)
+        with open(descriptor, "wb") as opened:  # noqa: PTH123 - a descriptor, not a path
+            opened.write(make(self.pki))
+        return Path(file)
+
 
 def build(plan: Plan) -> Parts:
     """Make the parts of a data centre, and undo what was made when one fails."""
@@ -104,6 +135,7 @@ def build(plan: Plan) -> Parts:
             log=plan.log,
             faults=plan.faults,
             clock=plan.clock,
+            wall_clock=plan.wall_clock,
         )
         stack.enter_context(closing(door))
         door.lift_bans()
@@ -121,6 +153,7 @@ def _pool(plan: Plan, storage: Storage, pki: Pki | None) -> Pool:
         version=plan.manners.major,
         patience=plan.manners.patience,
         clock=plan.clock,
+        wall_clock=plan.wall_clock,
     )
 
 
@@ -129,10 +162,22 @@ class Running:
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
+        self._servers: list[Server] = [*parts.pools, parts.door]
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="FakeCta", daemon=True)
         self._thread.start()
         self._ready.wait(_START_SECONDS)
+
+    def start_server(self, server: Server) -> None:
+        """Start one more server beside the others; it answers when this returns.
+
+        Raises:
+            ConfigError: In a fork, which has no thread for it.
+        """
+        if not self._thread.is_alive():
+            raise ConfigError("a fork cannot start a server", remedy="start it before the fork")
+        asyncio.run_coroutine_threadsafe(server.start(), self._loop).result(_START_SECONDS)
+        self._servers.append(server)
 
     def stop(self) -> None:
         """Stop the servers and remove what is temporary."""
@@ -150,9 +195,8 @@ class Running:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        servers = [*self.parts.pools, self.parts.door]
-        for server in servers:
+        for server in self._servers:
             await server.start()
         self._ready.set()
         await self._stop.wait()
-        await asyncio.gather(*(server.stop() for server in servers))
+        await asyncio.gather(*(server.stop() for server in self._servers))

@@ -15,9 +15,13 @@ from typing import TextIO
 from ctadata_providers.testing.fake import FakeCta
 
 NIGHT = "lst/DL3/20241114"
+HOME = "lst/users/alice"
 """Where the sample data lies below the served folder."""
+LOGIN = "# to log in instead: "
+"""What stands before the commands that do so."""
 
 _LIFETIME = 12 * 3600.0
+_INTERVAL = 1.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -27,13 +31,15 @@ def serve(
     port: int = 0,
     data: Callable[[Path], object] | Path | None = None,
     faults: Iterable[str] = (),
+    approve: str | None = None,
     stream: TextIO | None = None,
     stop: threading.Event | None = None,
 ) -> None:
     """Serve a folder as a data centre until Ctrl-C or SIGTERM.
 
     The settings that lead to it are written as `export NAME=value` lines, quoted for a shell, then a comment.
-    The token stands in a file that only its owner can read; it is valid for 12 hours.
+    The token stands in a file that only its owner can read; it is valid for 12 hours. A comment tells how to log in
+    at the issuer instead.
 
     Args:
         root: The folder to serve; None for a temporary one with sample data.
@@ -41,6 +47,7 @@ def serve(
         data: The sample data: a folder to copy, or what writes it into a given folder; a simulated night of
             event lists by default.
         faults: What goes wrong there, as `Faults.add_text` understands it.
+        approve: The user as whom every login is approved at once; None waits for a person on the issuer's page.
         stream: Where the settings go, standard output by default.
         stop: Ends the service when set, as a signal does. Signals are left alone outside of the main thread.
 
@@ -54,9 +61,11 @@ def serve(
         if root is None:
             root = scratch / "data"
             _fill(root / NIGHT, data)
+            (root / HOME).mkdir(parents=True)
         cta = stack.enter_context(FakeCta(root=root, door_port=port, token_lifetime=_LIFETIME))
         for fault in faults:
             cta.faults.add_text(fault)
+        cta.issuer.configure(interval=_INTERVAL, approve=approve)
         stack.enter_context(_signals(stop))
         _announce(cta, scratch, stream or sys.stdout)
         stop.wait()
@@ -86,6 +95,9 @@ def _announce(cta: FakeCta, scratch: Path, stream: TextIO) -> None:
     environ |= {"BEARER_TOKEN_FILE": str(token_file), "BEARER_TOKEN": ""}  # one of the shell would win
     for name, value in environ.items():
         stream.write(f"export {name}={shlex.quote(value)}\n")
+    login = {name: value for name, value in cta.oidc_environ().items() if name not in environ}
+    names = " ".join(f"{name}={shlex.quote(value)}" for name, value in login.items())
+    stream.write(f"{LOGIN}unset BEARER_TOKEN BEARER_TOKEN_FILE; export {names}; ctadata login\n")
     stream.write("# the sandbox runs until Ctrl-C\n")
     stream.flush()
 

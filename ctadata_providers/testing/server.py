@@ -17,6 +17,7 @@ from ctadata_providers.testing.exchange import ClientGoneError, Exchange, Refusa
 from ctadata_providers.testing.faults import Faults
 from ctadata_providers.testing.requestlog import RequestLog, ServerName
 from ctadata_providers.testing.storage import Storage
+from ctadata_providers.testing.wallclock import WallClock
 
 # Tokens and percent-encoded paths of non-ASCII names are long.
 _MAX_LINE = 1 << 16
@@ -37,6 +38,7 @@ class Server(ABC):
         log: Where requests are entered.
         faults: What is switched on.
         clock: Gives the time in seconds.
+        wall_clock: Gives the time of day.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Server(ABC):
         log: RequestLog,
         faults: Faults,
         clock: Callable[[], float],
+        wall_clock: WallClock,
     ) -> None:
         self.name: ServerName = name
         self._storage = storage
@@ -57,6 +60,7 @@ class Server(ABC):
         self._log = log
         self._faults = faults
         self._clock = clock
+        self._wall_clock = wall_clock
         self._sockets = listen(host, port)
         self.port = self._sockets[0].getsockname()[1]
         self.url = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{self.port}"
@@ -76,7 +80,7 @@ class Server(ABC):
     def refuse(self, exchange: Exchange, refusal: Refusal) -> web.Response:
         """Return the answer of a refused request."""
 
-    def admit(self, exchange: Exchange) -> None:  # noqa: B027 - pools admit everybody
+    async def admit(self, exchange: Exchange) -> None:  # noqa: B027 - pools admit everybody
         """Look at a request before anything else does.
 
         Raises:
@@ -160,7 +164,7 @@ class Server(ABC):
         return self._http()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        exchange = Exchange(request, self.name, self._log, self._clock)
+        exchange = Exchange(request, self.name, self._log, self._clock, self._wall_clock.headers)
         try:
             response = await self._handle_or_refuse(exchange)
             if exchange.faults:
@@ -173,6 +177,8 @@ class Server(ABC):
             # Nobody reads it: aiohttp wants an answer, and is silent about one that cannot be sent.
             return web.Response(status=400)
         exchange.log(response.status)
+        if not response.prepared:
+            response.headers.update(exchange.always_sent)
         if exchange.ends_connection and not response.prepared:
             response.force_close()
         if not exchange.body_is_complete:
@@ -182,7 +188,7 @@ class Server(ABC):
     async def _handle_or_refuse(self, exchange: Exchange) -> web.StreamResponse:
         """The one place where faults are looked up, and errors become answers."""
         try:
-            self.admit(exchange)
+            await self.admit(exchange)
             if exchange.path_fault:
                 raise Refusal(400, exchange.path_fault)
             if self._faults:

@@ -148,6 +148,19 @@ class Storage:
 
     # Looking
 
+    def file(self, path: str) -> Entry:
+        """Return the file at a path.
+
+        Raises:
+            NotFoundError: When there is none.
+            IsADirError: When it is a folder.
+        """
+        if (entry := self.stat(path)) is None:
+            raise NotFoundError("no such file", path=path)
+        if entry.is_dir:
+            raise IsADirError("a folder, not a file", path=path)
+        return entry
+
     def stat(self, path: str) -> Entry | None:
         """Return a file or folder, None if there is none."""
         if path.startswith("/" + _INCOMING_PREFIX):

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ctadata_providers.config import folders
 from ctadata_providers.transfer.names import address_hash, is_part
 
 logger = logging.getLogger(__name__)
@@ -20,8 +21,7 @@ _under_way: set[Path] = set()
 
 def state_folder() -> Path:
     """Return where the names are remembered."""
-    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(home) / "ctadata-providers" / "uploads"
+    return folders.state_folder() / "uploads"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,8 @@
-"""Whom we trust: the system's CAs plus the user's, the same for both HTTP stacks."""
+"""Whom we trust: the system's CAs plus the user's, the same for both HTTP stacks.
+
+Certificate revocation lists are not looked at, also where a grid's folder of CAs holds them (`*.r0`): neither stack
+fetches or checks them. What is revoked is trusted until it expires or its CA is removed.
+"""
 
 import os
 import re

@@ -56,6 +56,25 @@ class StorageProviderSettings(StorageProviderSettingsBase):  # type: ignore[misc
     door_url: Optional[str] = _setting("WebDAV door, https://host:port (else CTA_DOOR_URL).")
     base_path: Optional[str] = _setting("Folder at the door below which all addresses lie (else CTA_BASE_PATH).")
     token_file: Optional[str] = _setting("File that holds a bearer token (else BEARER_TOKEN_FILE or BEARER_TOKEN).")
+    token_command: Optional[str] = _setting(
+        "Program with its arguments, run without a shell, that prints a bearer token (else CTA_TOKEN_COMMAND)."
+    )
+    oidc_account: Optional[str] = _setting("Account of a running oidc-agent, or its issuer (else CTA_OIDC_ACCOUNT).")
+    issuer: Optional[str] = _setting("OpenID Connect issuer, https://host/realms/name (else CTA_ISSUER).")
+    client_id: Optional[str] = _setting("Name of the client at the issuer (else CTA_CLIENT_ID).")
+    client_secret_file: Optional[str] = _setting(
+        "File with the client's secret, open to nobody else (else CTA_CLIENT_SECRET_FILE or CTA_CLIENT_SECRET)."
+    )
+    grant_type: Optional[str] = _setting(
+        "'refresh_token' goes on with the session of 'ctadata login', 'client_credentials' is for robots "
+        "(else CTA_GRANT_TYPE, else refresh_token)."
+    )
+    scope: Optional[str] = _setting("Scopes to ask the issuer for, separated by blanks (else CTA_SCOPE).")
+    audience: Optional[str] = _setting("Whom the tokens shall be for (else CTA_AUDIENCE).")
+    refresh: Optional[str] = _setting(
+        "'auto' refreshes tokens where they are used, 'never' uses those that another process keeps fresh "
+        "(else CTA_REFRESH, else auto)."
+    )
     proxy_file: Optional[str] = _setting("X.509 proxy: certificate, key and chain in one file (else X509_USER_PROXY).")
     cert_file: Optional[str] = _setting("Client certificate, PEM (else X509_USER_CERT).")
     key_file: Optional[str] = _setting("Private key of the client certificate, PEM (else X509_USER_KEY).")
@@ -77,12 +96,12 @@ class StorageProviderSettings(StorageProviderSettingsBase):  # type: ignore[misc
     )
 
 
-_EVERYWHERE = ("max_parallel", "retries", "checksum", "max_requests_per_second")
+_EVERYWHERE = ("max_parallel", "retries", "checksum", "max_requests_per_second", "refresh")
 """Settings that also hold for an instance named in an address; the others, and those of the environment, would send it
 somebody else's token."""
 
-_NOBODYS = ("HOME", "XDG_CONFIG_HOME", "CTA_CA_PATH", "X509_CERT_DIR")
-"""Of the environment, what says where profiles and trusted CAs are: no place and no credential."""
+_NOBODYS = ("HOME", "XDG_CONFIG_HOME", "CTA_CA_PATH", "X509_CERT_DIR", "CTA_REFRESH")
+"""Of the environment, what says where profiles and trusted CAs are, and who refreshes: no place and no credential."""
 
 
 class StorageProvider(StorageProviderBase):  # type: ignore[misc]  # the interface is untyped

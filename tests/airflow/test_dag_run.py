@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.canaries import Canaries, CommandLines
+
 DATA = b"SIMPLE  =                    T" * 100
 
 
@@ -25,7 +27,7 @@ def left_behind(airflow_home: Path) -> str:
 
 
 def nightly(folder: Path) -> Any:
-    """Return a DAG that waits, downloads what came, uploads a result, and has three tasks that fail."""
+    """Return a DAG that waits, downloads what came, uploads a result, and has five tasks that fail."""
     from airflow.sdk import DAG, task
     from airflow_provider_cta.hooks.cta import CtaHook
     from airflow_provider_cta.operators.cta import CtaDownloadOperator, CtaUploadOperator
@@ -52,23 +54,34 @@ def nightly(folder: Path) -> Any:
         for name, path in {"refused": "cta://cta_refused@lst/a", "unusable": "cta://cta_unusable@lst/a"}.items():
             CtaDownloadOperator(task_id=name, remote_path=path, local_path=f"{folder}/")
         CtaDownloadOperator(task_id="missing", remote_path="cta://lst/missing", local_path=f"{folder}/")
+        robot = CtaDownloadOperator(
+            task_id="robot", remote_path="cta://cta_robot@lst/DL3/20241114/a.fits", local_path=f"{folder}/robot.fits"
+        )
+        robot >> CtaUploadOperator(
+            task_id="forbidden", local_path=f"{folder}/robot.fits", remote_path="cta://cta_robot@forbidden/a.fits"
+        )
+        CtaDownloadOperator(task_id="stranger", remote_path="cta://cta_stranger@lst/a", local_path=f"{folder}/")
     return dag
 
 
 @pytest.fixture
-def canaries(cta_default: Any, store_connection: Any) -> list[str]:
-    """Return the tokens of three connections: a good one, a refused one, and one beside a setting that cannot be."""
+def canaries(cta_default: Any, store_connection: Any) -> Canaries:
+    """Return the secrets of connections: of good and refused tokens and robots, and beside a setting that cannot be."""
     # Made here, not written here: the database holds the source of a DAG's file.
-    refused, unusable = secrets.token_hex(32), secrets.token_hex(32)
+    refused, unusable, stranger = (secrets.token_hex(32) for _ in range(3))
     settings = {"door_url": cta_default.door_url, "ca_path": str(cta_default.ca_file), "retries": 0}
     store_connection("cta_refused", password=refused, extra=settings)
     store_connection("cta_unusable", password=unusable, extra={**settings, "checksum": "perhaps"})
-    return [cta_default.token, refused, unusable]
+    cta_default.issuer.configure(scope="storage.read:/")
+    robot = cta_default.oidc_settings("robot")
+    store_connection("cta_robot", extra=robot)
+    store_connection("cta_stranger", extra={**robot, "client_secret": stranger})
+    return Canaries(cta_default.token, refused, unusable, stranger, str(robot["client_secret"]))
 
 
 def test_a_dag_runs_and_leaves_no_secret_anywhere(
     cta_default: Any,
-    canaries: list[str],
+    canaries: Canaries,
     run_dag: Any,
     airflow_home: Path,
     tmp_path: Path,
@@ -77,7 +90,7 @@ def test_a_dag_runs_and_leaves_no_secret_anywhere(
 ) -> None:
     for run in ("a", "b"):
         cta_default.put(f"/lst/DL3/20241114/{run}.fits", DATA)
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG), CommandLines(str(airflow_home)) as commands:
         finished = run_dag(nightly(tmp_path))
     states = {(task.task_id, task.map_index): str(task.state) for task in finished.get_task_instances()}
     out, err = capfd.readouterr()
@@ -93,6 +106,9 @@ def test_a_dag_runs_and_leaves_no_secret_anywhere(
         ("refused", -1): "failed",
         ("unusable", -1): "failed",
         ("missing", -1): "failed",
+        ("robot", -1): "success",
+        ("forbidden", -1): "failed",
+        ("stranger", -1): "failed",
     }
     size = len(DATA)
     expected = f"cta://lst/DL3/20241114/a.fits {size}\ncta://lst/DL3/20241114/b.fits {size}\n"
@@ -100,11 +116,9 @@ def test_a_dag_runs_and_leaves_no_secret_anywhere(
     for place, text in places.items():
         # What is not secret is found there, so the search does see what a run leaves.
         assert "lst/DL3/20241114/a.fits" in text, place
-        for canary in canaries:
-            signature = canary[-16:]
-
-            assert signature not in text, place
-            assert signature.encode().hex() not in text.lower(), place
+        assert not canaries.in_text(text), place
+    assert not [line for line in commands.seen if canaries.in_bytes(line)]
+    assert canaries.below(tmp_path) == []
     assert "CredentialError" in places["output"]
     assert "ConfigError" in places["output"]
     assert "NotFoundError" in places["output"]

@@ -11,6 +11,8 @@ import pytest
 from airflow_provider_cta.hooks.cta import CtaHook
 
 from ctadata_providers import Config, ConfigError, CredentialError
+from ctadata_providers.credentials.oidc import sessions
+from ctadata_providers.credentials.resolve import resolve
 
 TOKEN = "canary.Zm9vYmFyYmF6cXV4.signature"
 EXTRA = {
@@ -25,8 +27,8 @@ EXTRA = {
 NULLS = dict.fromkeys(["profile", "door_url", "token_file", "proxy_file", "proxy_pem", "cert_file", "key_file"])
 TEXTS = {**EXTRA, "trusted_hosts": "a.example.org,*.b.example.org", "allow_http_pools": "false"}
 STANDARD = {"host": "door.example.org", "port": 8443, "password": TOKEN}
-EXPECTED = Config(
-    profile="cta_default",
+EMPTY = Config.from_mapping({}).with_settings(profile="cta_default")
+EXPECTED = EMPTY.with_settings(
     door_url="https://door.example.org:8443",
     base_path="/cta",
     token=TOKEN,
@@ -86,8 +88,11 @@ def test_core_airflow_and_the_task_sdk_read_a_uri_alike(form: str, store_connect
 
 def test_an_empty_connection_is_the_door_of_prod_without_credential(store_connection: Any) -> None:
     store_connection("cta_default")
+    config = CtaHook().config()
 
-    assert CtaHook().config() == Config(profile="cta_default")
+    assert config == EMPTY
+    assert config.door_url == "https://dcache.cta.cscs.ch:2880"
+    assert (config.token, config.ambient_credentials) == (None, False)
 
 
 def test_a_profile_gives_the_door(store_connection: Any) -> None:
@@ -107,7 +112,7 @@ def ambient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_connection_is_complete_without_the_environment(flag: Any, store_connection: Any) -> None:
     store_connection("cta_default", extra={"ambient_credentials": flag})
 
-    assert CtaHook().config() == Config(profile="cta_default")
+    assert CtaHook().config() == EMPTY
 
 
 @pytest.mark.usefixtures("ambient")
@@ -174,6 +179,69 @@ def test_each_new_token_of_a_token_file_is_masked(
             client.exists("/")
 
     assert as_logged(" ".join(tokens)) == "*** ***"
+
+
+@pytest.fixture
+def robot(fake_cta: Any) -> dict[str, Any]:
+    """Return the extra of a connection whose client credentials the issuer of a data centre takes."""
+    fake_cta.issuer.configure(token_lifetime=100.0)
+    return dict(fake_cta.oidc_settings("robot"))
+
+
+def test_a_robot_gets_its_tokens_itself_and_secret_and_tokens_are_masked(
+    fake_cta: Any, robot: dict[str, Any], store_connection: Any, as_logged: Any
+) -> None:
+    store_connection("cta_default", extra={**robot, "client_secret": f" {robot['client_secret']}\n"})
+    with CtaHook().client() as client:
+        client.exists("/")
+        config = client.config
+    sent = fake_cta.issuer.grants("client_credentials")
+    token = resolve(config).token()
+
+    assert len(sent) == 1
+    assert token is not None
+    assert as_logged(f"{token.value} {robot['client_secret']}") == "*** ***"
+    assert robot["client_secret"] not in f"{config!r} {vars(CtaHook())}"
+    assert str(robot["client_secret"]).encode() not in pickle.dumps(config)
+    assert "as the client ctadata-robot" in CtaHook().test_connection()[1]
+
+
+def test_a_wrong_client_secret_is_a_credential_error_that_does_not_show_it(
+    robot: dict[str, Any], store_connection: Any
+) -> None:
+    store_connection("cta_default", extra={**robot, "client_secret": "open-sesame-open-sesame"})
+    good, message = CtaHook().test_connection()
+
+    assert not good
+    assert message.startswith(CredentialError.__name__)
+    assert "sesame" not in message
+
+
+@pytest.mark.parametrize("ambient_credentials", [False, True])
+def test_a_login_on_the_worker_is_used_with_ambient_credentials_only(
+    ambient_credentials: bool, fake_cta: Any, store_connection: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("XDG_STATE_HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    settings = fake_cta.oidc_settings()
+    fake_cta.issuer.approve_next()
+    sessions.log_in(Config(**settings), None, lambda grant: None, sleep=lambda seconds: None)
+    store_connection("cta_default", extra={**settings, "ambient_credentials": ambient_credentials})
+    good, message = CtaHook().test_connection()
+
+    assert good == ambient_credentials, message
+    assert ("with what the worker has" in message) == ambient_credentials
+
+
+def test_a_command_gives_the_token(fake_cta: Any, store_connection: Any, as_logged: Any, tmp_path: Path) -> None:
+    (tmp_path / "a token").write_text(fake_cta.token)
+    extra = {"door_url": fake_cta.door_url, "ca_path": str(fake_cta.ca_file)}
+    store_connection("cta_default", extra={**extra, "token_command": f"cat '{tmp_path}/a token'"})
+    good, message = CtaHook().test_connection()
+
+    assert good, message
+    assert "with the token command" in message
+    assert as_logged(fake_cta.token) == "***"
 
 
 def test_for_address_takes_the_connection_that_the_address_names() -> None:

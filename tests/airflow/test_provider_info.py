@@ -76,11 +76,18 @@ def test_provider_info_imports_neither_airflow_nor_a_transfer_library() -> None:
 def test_form_fields_are_settings_by_their_own_names(connection_type: dict[str, Any]) -> None:
     settings = {field.name for field in dataclasses.fields(Config)}
 
-    assert set(connection_type["conn-fields"]) - settings == {"proxy_pem", "ambient_credentials"}
+    assert set(connection_type["conn-fields"]) - settings == {"proxy_pem"}
+
+
+def test_each_form_field_stands_in_the_documentation(connection_type: dict[str, Any]) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "airflow.md").read_text()
+
+    assert [name for name in connection_type["conn-fields"] if f"`{name}`" not in text] == []
 
 
 def test_form_fields_hold_no_plain_token(connection_type: dict[str, Any]) -> None:
     assert "token" not in connection_type["conn-fields"]
+    assert connection_type["conn-fields"]["client_secret"]["schema"]["format"] == "password"
     assert connection_type["ui-field-behaviour"]["relabeling"]["password"] == "Bearer token"
 
 

@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 import ctadata_providers.retry
-import ctadata_providers.session
+import ctadata_providers.session.gates
 import ctadata_providers.transfer.context
 from ctadata_providers import CtaClient
 from ctadata_providers.retry import RetryPolicy
@@ -66,8 +66,9 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is known of any server: another test may have had the same port."""
-    for name, empty in (("_refused_until", {}), ("_broken", {}), ("_redirecting", set())):
+    for name, empty in (("_broken", {}), ("_redirecting", set())):
         monkeypatch.setattr(ctadata_providers.session, name, empty)
+    monkeypatch.setattr(ctadata_providers.session.gates, "_gates", {})
 
 
 @pytest.fixture

@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
-from ctadata_providers import CtaClient, CtaError, TransientError
+from ctadata_providers import Config, CtaClient, CtaError, TransientError
+from ctadata_providers.credentials.oidc import sessions
+from ctadata_providers.testing import FakeCta
 from tests.faults import acts, children
 from tests.faults.scripted import Door, swallow
 
@@ -70,6 +72,29 @@ def test_a_bundle_in_the_environment_changes_nothing(
 
             assert not isinstance(caught.value, TransientError)
             assert "ca_path" in str(caught.value)
+
+
+def test_other_programs_settings_of_curl_and_openssl_change_nothing(
+    open_door: Open, client_of: Client, target: Path, payload: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    (home / ".curlrc").write_text('header = "Authorization: Bearer wonderland"\nproxy = "http://127.0.0.1:1"\n')
+    stranger = tmp_path / "stranger.pem"
+    stranger.write_bytes(trustme.CA().cert_pem.bytes())
+    for name, value in {
+        "CURL_HOME": str(home),
+        "CURL_SSL_BACKEND": "wonderland",
+        "SSL_CERT_FILE": str(stranger),
+        "SSL_CERT_DIR": str(tmp_path),
+        "OPENSSL_CONF": str(tmp_path / "missing.cnf"),
+        "PIP_CERT": str(stranger),
+    }.items():
+        monkeypatch.setenv(name, value)
+    door = open_door(files={PATH: payload})
+
+    use(client_of(door, token=TOKEN), target)
+
+    assert {asked.headers.get("authorization") for asked in door.asked} == {f"Bearer {TOKEN}"}
 
 
 def test_cookies_are_not_kept(open_door: Open, client_of: Client, target: Path, payload: bytes) -> None:
@@ -175,6 +200,37 @@ def test_no_proxy_is_honoured_by_both_stacks(
     use(client_of(door), target)
 
     assert proxy.asked == []
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy"])
+@pytest.mark.parametrize("spared", [False, True], ids=["used", "spared by NO_PROXY"])
+def test_a_login_goes_through_the_proxy_too(
+    name: str, spared: bool, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FakeCta() as cta:
+        cta.issuer.configure(interval=0, approve="alice")
+        config = Config.from_mapping({**cta.oidc_settings(), "ambient_credentials": True})
+        monkeypatch.setenv(name, proxy.url)
+        if spared:
+            monkeypatch.setenv("NO_PROXY", "localhost")
+        sessions.log_in(config, None, lambda grant: None)
+        sessions.refresh(config)
+        origin = cta.issuer.url.split("/")[2]
+
+    assert set(proxy.asked) == (set() if spared else {f"CONNECT {origin} True"})
+
+
+def test_a_login_and_a_robot_know_no_netrc(tmp_path: Path) -> None:
+    (tmp_path / "home" / ".netrc").write_text("default login bob password builder\n")
+    (tmp_path / "home" / ".netrc").chmod(0o600)
+    with FakeCta() as cta:
+        cta.put("/f", b"x")
+        config = Config.from_mapping(cta.oidc_settings("robot"))
+        with CtaClient(config) as client:
+            size = client.stat("/f").size
+        grants = [request.status for request in cta.issuer.grants("client_credentials")]
+
+    assert (size, grants) == (1, [200])
 
 
 def test_a_proxy_for_another_host_than_the_redirects_is_not_used_there(

@@ -203,8 +203,9 @@ def test_a_refused_token_is_not_sent_again(
     with pytest.raises(CredentialError):
         client_of(door, token=TOKEN).stat(PATH)  # another client of the same process
     asked = len(door.asked)
-    later = SimpleNamespace(monotonic=lambda: time.monotonic() + 20, sleep=time.sleep)
-    monkeypatch.setattr("ctadata_providers.session.time", later)
+    later = SimpleNamespace(monotonic=lambda: time.monotonic() + 20, sleep=time.sleep, time=time.time)
+    for module in ("admission", "gates"):
+        monkeypatch.setattr(f"ctadata_providers.session.{module}.time", later)
     client.download(PATH, target)
 
     assert asked == 1

@@ -5,6 +5,8 @@ set -eu
 
 missing=
 for package in $(sed 's/#.*//' "$(dirname "$0")/packages.txt"); do
+    # Node's own packages hold npm, too, and conflict with Debian's.
+    [ "$package" = npm ] && command -v npm >/dev/null && continue
     status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || status=
     [ "$status" = installed ] || missing="$missing $package"
 done

@@ -46,19 +46,25 @@ def test_construction_reads_neither_environment_nor_files(monkeypatch: pytest.Mo
 
 
 def test_no_representation_shows_the_token_or_the_callback() -> None:
-    config = config_of(token=SECRET, on_token=print)
+    config = config_of(token=SECRET, client_secret=SECRET, on_token=print)
 
     assert SECRET not in repr(config) + str(config)
     assert "print" not in repr(config)
 
 
 def test_a_pickle_holds_neither_token_nor_callback() -> None:
-    config = config_of(token=SECRET, on_token=lambda token: None, door_url="https://door.example", retries=2)
+    config = config_of(
+        token=SECRET,
+        client_secret=SECRET,
+        on_token=lambda token: None,
+        door_url="https://door.example",
+        retries=2,
+    )
     data = pickle.dumps(config)
     other = pickle.loads(data)
 
     assert SECRET.encode() not in data
-    assert (other.token, other.on_token) == (None, None)
+    assert (other.token, other.client_secret, other.on_token) == (None, None, None)
     assert (other.door_url, other.retries) == ("https://door.example", 2)
 
 
@@ -92,6 +98,13 @@ def test_a_secret_in_a_refused_url_is_not_shown(url: str) -> None:
         ("base_path", "/", "/"),
         ("token", f" {SECRET}\n", SECRET),
         ("token_file", "/a/b", Path("/a/b")),
+        ("token_command", "get-token --for 'the door'", ("get-token", "--for", "the door")),
+        ("token_command", ["get-token", "a b"], ("get-token", "a b")),
+        ("issuer", "https://keycloak.example/realms/master/", "https://keycloak.example/realms/master"),
+        ("issuer", "http://localhost:8080/realms/x", "http://localhost:8080/realms/x"),
+        ("grant_type", "client_credentials", "client_credentials"),
+        ("refresh", "never", "never"),
+        ("ambient_credentials", "true", True),
         ("ca_path", Path("/a/b"), Path("/a/b")),
         ("trusted_hosts", "A.example, *.b.example ,", ("a.example", "*.b.example")),
         ("trusted_hosts", ["a.example"], ("a.example",)),
@@ -131,6 +144,17 @@ def test_a_value_is_parsed(name: str, text: object, value: object) -> None:
         ("base_path", "/a\0b"),
         ("home", "./x"),
         ("token_file", ""),
+        ("token_command", "get-token 'open"),
+        ("token_command", []),
+        ("token_command", 3),
+        ("issuer", "keycloak.example"),
+        ("issuer", "http://keycloak.example"),
+        ("issuer", "https://keycloak.example?x"),
+        ("issuer", "https://[::1"),
+        ("issuer", "https://a.example/x y"),
+        ("issuer", "https://x:port"),
+        ("grant_type", "password"),
+        ("refresh", "sometimes"),
         ("token_file", 3),
         ("token_file", "a\0b"),
         ("token_file", "~no-such-user-here/token"),
@@ -166,3 +190,19 @@ def test_a_value_that_cannot_be_used_is_refused_by_name(name: str, value: object
 def test_none_is_no_value_of_a_setting_that_has_a_default(name: str) -> None:
     with pytest.raises(ConfigError, match=name):
         config_of(**{name: None})
+
+
+def test_a_command_that_cannot_be_split_is_not_shown() -> None:
+    with pytest.raises(ConfigError, match="quotes") as caught:
+        config_of(token_command="print-token --password geheim '")
+
+    assert "geheim" not in str(caught.value)
+
+
+def test_an_issuer_that_cannot_be_used_is_shown_but_for_a_password() -> None:
+    with pytest.raises(ConfigError, match=r"http://issuer\.example/realms/x"):
+        config_of(issuer="http://issuer.example/realms/x")
+    with pytest.raises(ConfigError, match="issuer") as caught:
+        config_of(issuer="http://alice:geheim@issuer.example/")
+
+    assert "geheim" not in str(caught.value)

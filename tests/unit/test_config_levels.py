@@ -1,5 +1,6 @@
 """From where settings come: explicit, profile, environment, default."""
 
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from ctadata_providers import Config, ConfigError
 from ctadata_providers.config import BUILT_IN_PROFILES, CREDENTIAL_SETTINGS, ENVIRONMENT, config_file
 
 SECRET = "a-very-secret-token"
+PROD = {name: BUILT_IN_PROFILES["prod"][name] for name in ("issuer", "client_id")}
 
 
 @pytest.fixture
@@ -95,6 +97,9 @@ def test_each_variable_gives_its_setting(name: str, variables: tuple[str, ...], 
         "allow_http_pools": "true",
         "trusted_hosts": "x.example",
         "checksum": "off",
+        "issuer": "https://x.example",
+        "grant_type": "client_credentials",
+        "refresh": "never",
     }.get(name, "7")
     for variable in variables:
         assert getattr(Config.from_env({**environ, variable: example}), name) == getattr(
@@ -115,7 +120,7 @@ def test_the_documented_variables_are_known() -> None:
 def test_an_empty_or_blank_variable_gives_nothing(environ: dict[str, str]) -> None:
     environ |= {"BEARER_TOKEN": "", "CTA_HOME": "  ", "CTA_DOOR_URL": "\n"}
 
-    assert Config.from_env(environ) == Config()
+    assert Config.from_env(environ) == config_of(**PROD, ambient_credentials=True)
 
 
 def test_our_own_variable_for_cas_goes_before_the_grids(environ: dict[str, str]) -> None:
@@ -129,6 +134,9 @@ def test_our_own_variable_for_cas_goes_before_the_grids(environ: dict[str, str])
 CREDENTIALS: Mapping[str, Any] = {
     "token": "explicit",
     "token_file": Path("/explicit/token"),
+    "token_command": ("get-token", "--explicit"),
+    "oidc_account": "explicit",
+    "grant_type": "client_credentials",
     "proxy_file": Path("/explicit/proxy"),
     "cert_file": Path("/explicit/cert"),
 }
@@ -136,7 +144,9 @@ CREDENTIALS: Mapping[str, Any] = {
 
 def _credentials(config: Config) -> dict[str, object]:
     """Return the credential settings that are given."""
-    return {name: value for name in CREDENTIAL_SETTINGS if (value := getattr(config, name)) is not None}
+    default = Config()
+    values = {name: getattr(config, name) for name in CREDENTIAL_SETTINGS}
+    return {name: value for name, value in values.items() if value != getattr(default, name)}
 
 
 @pytest.mark.parametrize(("name", "value"), CREDENTIALS.items())
@@ -174,6 +184,101 @@ def test_the_environments_own_credentials_are_all_taken(environ: dict[str, str])
     assert _credentials(Config.from_env(environ)) == {"cert_file": Path("/c"), "key_file": Path("/k")}
 
 
+# The issuer, and the identity that belongs to it
+
+
+ISSUERS = {"explicit": "https://explicit.example", "env": "https://env.example"}
+
+
+def test_a_chosen_issuer_rules_out_the_credentials_of_lower_levels(environ: dict[str, str], profiles: Path) -> None:
+    environ |= {"BEARER_TOKEN": SECRET, "CTA_CLIENT_SECRET": SECRET}
+
+    assert _credentials(Config.from_env(environ, issuer=ISSUERS["explicit"])) == {}
+    assert _credentials(config_of(token=SECRET).with_settings(issuer=ISSUERS["explicit"])) == {}
+
+
+def test_the_issuer_of_a_built_in_profile_rules_out_nothing(environ: dict[str, str]) -> None:
+    environ["BEARER_TOKEN"] = SECRET
+
+    assert _credentials(Config.from_env(environ, profile="dev")) == {"token": SECRET}
+    assert Config.from_env(environ, profile="dev").issuer == BUILT_IN_PROFILES["dev"]["issuer"]
+
+
+def test_a_profile_of_the_file_with_an_issuer_rules_out_the_environments(
+    environ: dict[str, str], profiles: Path
+) -> None:
+    environ["BEARER_TOKEN"] = SECRET
+    profiles.write_text('[profiles.site]\nissuer = "https://site.example/"\nclient_id = "ours"')
+    config = Config.from_env(environ, profile="site")
+
+    assert _credentials(config) == {}
+    assert (config.issuer, config.client_id) == ("https://site.example", "ours")
+
+
+@pytest.mark.parametrize("name", ["door_url", "issuer"])
+def test_the_client_of_a_built_in_profile_is_not_taken_to_another_door_or_issuer(
+    name: str, environ: dict[str, str]
+) -> None:
+    other = "https://other.example"
+    for config in (
+        Config.from_env(environ, **{name: other}),
+        Config.from_env({**environ, {"door_url": "CTA_DOOR_URL", "issuer": "CTA_ISSUER"}[name]: other}),
+        Config.from_mapping({name: other}),
+        Config.from_env(environ).with_settings(**{name: other}),
+    ):
+        assert config.client_id is None
+        assert config.issuer == (other if name == "issuer" else None)
+
+
+def test_the_same_door_and_issuer_in_other_words_keep_the_built_in_client(environ: dict[str, str]) -> None:
+    same = {name: f"{BUILT_IN_PROFILES['prod'][name]}/" for name in ("door_url", "issuer")}
+
+    assert Config.from_env(environ, **same).client_id == PROD["client_id"]
+    assert Config.from_env(environ).with_settings(**same).client_id == PROD["client_id"]
+
+
+def test_a_client_that_was_given_is_kept_with_a_new_door(environ: dict[str, str]) -> None:
+    config = Config.from_env(environ, issuer=ISSUERS["explicit"], client_id="ours")
+
+    assert config.with_settings(door_url="https://other.example").client_id == "ours"
+
+
+# Who gave a setting
+
+
+def test_a_setting_tells_who_gave_it(environ: dict[str, str], profiles: Path) -> None:
+    environ |= {"CTA_PROFILE": "site", "CTA_DOOR_URL": ISSUERS["env"]}
+    config = Config.from_env(environ, retries=3)
+
+    assert (config.given_by("retries"), config.given_by("door_url")) == ("explicit", "environment")
+    assert (config.given_by("token_file"), config.given_by("home")) == ("profile", None)
+    assert Config.from_env({**environ, "CTA_DOOR_URL": ""}, profile="dev").given_by("issuer") == "built-in"
+
+
+def test_changed_settings_tell_who_gave_each(environ: dict[str, str]) -> None:
+    environ |= {"BEARER_TOKEN_FILE": "/t", "CTA_HOME": "/h"}
+    config = Config.from_env(environ).with_settings(proxy_file="/p")
+
+    assert (config.given_by("proxy_file"), config.given_by("token_file")) == ("explicit", None)
+    assert (config.given_by("home"), config.given_by("client_id")) == ("environment", "built-in")
+
+
+def test_settings_made_in_python_are_explicit() -> None:
+    config = config_of(token_file="/t", retries=5)
+
+    assert (config.given_by("token_file"), config.given_by("retries"), config.given_by("issuer")) == (
+        "explicit",
+        None,
+        None,
+    )
+
+
+def test_who_gave_a_setting_travels_in_a_pickle(environ: dict[str, str]) -> None:
+    environ["BEARER_TOKEN_FILE"] = "/t"
+
+    assert pickle.loads(pickle.dumps(Config.from_env(environ))).given_by("token_file") == "environment"
+
+
 # Profiles
 
 
@@ -193,7 +298,7 @@ def test_a_profile_of_the_file_adds_to_the_built_in_one(environ: dict[str, str],
 
 
 def test_a_profile_without_settings_is_a_profile(environ: dict[str, str], profiles: Path) -> None:
-    assert Config.from_env(environ, profile="empty") == config_of(profile="empty")
+    assert Config.from_env(environ, profile="empty") == config_of(profile="empty", ambient_credentials=True)
 
 
 def test_an_unknown_profile_is_refused_and_the_known_are_told(environ: dict[str, str], profiles: Path) -> None:
@@ -226,6 +331,18 @@ def test_a_file_that_is_no_text_is_told_as_such(environ: dict[str, str], profile
         Config.from_env(environ)
 
 
+@pytest.mark.parametrize("name", ["token", "client_secret"])
+def test_a_secret_in_a_file_that_others_can_read_is_refused(name: str, environ: dict[str, str], profiles: Path) -> None:
+    profiles.write_text(f'[profiles.site]\n{name} = "{SECRET}"')
+    profiles.chmod(0o640)
+    with pytest.raises(ConfigError, match=f"chmod 600 {profiles}") as caught:
+        Config.from_env(environ, profile="site")
+    profiles.chmod(0o600)
+
+    assert SECRET not in str(caught.value)
+    assert getattr(Config.from_env(environ, profile="site"), name) == SECRET
+
+
 def test_profiles_live_in_the_users_configuration_folder() -> None:
     assert config_file({"XDG_CONFIG_HOME": "/x", "HOME": "/h"}) == Path("/x/ctadata-providers/config.toml")
     assert config_file({"HOME": "/h"}) == Path("/h/.config/ctadata-providers/config.toml")
@@ -240,14 +357,14 @@ def test_a_mapping_is_complete_by_itself(
     for variable, value in {**environ, "BEARER_TOKEN": SECRET, "CTA_RETRIES": "9", "CTA_PROFILE": "site"}.items():
         monkeypatch.setenv(variable, value)
 
-    assert Config.from_mapping({}) == Config()
+    assert Config.from_mapping({}) == config_of(**PROD)
     assert Config.from_mapping({"door_url": "https://x.example"}) == config_of(door_url="https://x.example")
 
 
 def test_empty_strings_and_none_in_a_mapping_are_not_given() -> None:
     mapping = {"door_url": "", "token": None, "max_parallel": "", "checksum": None, "trusted_hosts": "", "profile": ""}
 
-    assert Config.from_mapping(mapping) == Config()
+    assert Config.from_mapping(mapping) == config_of(**PROD)
 
 
 def test_a_mapping_may_name_a_built_in_profile() -> None:

@@ -102,3 +102,33 @@ def test_pools_never_see_the_token(fake_cta: FakeCta, folder: Path) -> None:
     assert {request.method for request in at_pools} == {"GET", "PUT"}
     assert not any("authorization" in request.headers for request in at_pools)
     assert all("authorization" in request.headers for request in fake_cta.requests if request.server == "door")
+
+
+def test_a_command_is_run_once_for_many_requests_and_once_more_for_a_rejected_token(
+    fake_cta: FakeCta, folder: Path
+) -> None:
+    fake_cta.put("/lst/f", b"1")
+    log, stale, good = folder / "log", folder / "stale", folder / "good"
+    stale.write_text(jwt({"iss": "https://elsewhere.example", "jti": "command"}))
+    good.write_text(fake_cta.make_token())
+    command = f"[ -e {log} ] && cat {good} || cat {stale}; echo >> {log}"
+    settings = {**fake_cta.settings(), "token": "", "token_command": ("/bin/sh", "-c", command)}
+    with CtaClient(Config.from_mapping(settings)) as client:
+        for _ in range(5):
+            client.stat("/lst/f")
+
+    assert len(log.read_text()) == 2
+    assert [request.status for request in fake_cta.requests] == [401, *[207] * 5]
+
+
+def test_a_command_that_gives_the_rejected_token_again_is_told_and_not_sent_again(
+    fake_cta: FakeCta, folder: Path
+) -> None:
+    command = ("echo", jwt({"iss": "https://elsewhere.example", "jti": "again"}))
+    settings = {**fake_cta.settings(), "token": "", "token_command": command}
+    with CtaClient(Config.from_mapping(settings)) as client:
+        for _ in range(3):
+            with pytest.raises(CredentialError):
+                client.stat("/lst/f")
+
+    assert [request.status for request in fake_cta.requests] == [401]

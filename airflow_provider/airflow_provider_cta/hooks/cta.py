@@ -17,7 +17,7 @@ _FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no"
 class CtaHook(BaseHook):
     """Give clients for the data centre that a connection describes.
 
-    The connection is complete: the environment of the worker is consulted only if its extra says
+    The connection is complete: the environment of the worker and the logins on it are consulted only if its extra says
     `ambient_credentials: true`. Every token is masked in the logs.
 
     Args:
@@ -66,9 +66,8 @@ class CtaHook(BaseHook):
         ambient = _flag("ambient_credentials", settings.pop("ambient_credentials", False))
         settings["on_token"] = mask_secret
         config = Config.from_env(**settings) if ambient else Config.from_mapping(settings)
-        if config.token:
-            # Airflow masks the password as it was typed, Config has stripped it.
-            mask_secret(config.token)
+        # Airflow masks the fields as they were typed, Config has stripped them.
+        mask_secret([secret for secret in (config.token, config.client_secret) if secret])
         # The name before "@" in an address is the connection, which the client checks against `profile`.
         return config.with_settings(profile=self.cta_conn_id)
 
@@ -181,7 +180,11 @@ def _credential(config: Config) -> str:
     kinds = {
         "with a bearer token": config.token,
         "with the token file": config.token_file,
+        "with the token command": config.token_command,
+        "with the oidc-agent account": config.oidc_account,
+        f"as the client {config.client_id}": config.grant_type == "client_credentials" or None,
         "with the proxy": config.proxy_file,
         "with the client certificate": config.cert_file,
+        "with what the worker has": config.ambient_credentials or None,
     }
     return next((kind for kind, value in kinds.items() if value is not None), "without a credential")

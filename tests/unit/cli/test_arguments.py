@@ -13,8 +13,9 @@ import pytest
 
 from ctadata_providers import Config
 from ctadata_providers.cli import main
-from ctadata_providers.cli.options import FLAGS, SETTINGS
+from ctadata_providers.cli.options import FLAGS, OPTIONS, config_of
 from ctadata_providers.cli.parser import parse
+from ctadata_providers.config import ENVIRONMENT
 from ctadata_providers.testing import FakeCta
 
 Run = Callable[..., Any]
@@ -23,17 +24,71 @@ Run = Callable[..., Any]
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [["--help"], *([c, "--help"] for c in ["list", "get", "put", "rm", "mv", "mkdir", "stat", "sandbox", "demo"])],
-)
-def test_help_explains_each_command_with_examples(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    code = main(arguments)
+LISTED = [
+    *("list", "get", "put", "rm", "mv", "mkdir", "stat", "sync", "verify", "clean"),
+    *("login", "logout", "whoami", "token", "agent", "proxy", "doctor", "sandbox", "demo"),
+]
+GROUPED = ["token show", "token refresh", "agent start", "agent status", "agent stop", "proxy create", "proxy info"]
+ALIASES = ["get-token", "print-token", "start-agent", "stop-agent"]
+
+
+@pytest.mark.parametrize("name", ["", *LISTED, *GROUPED, *ALIASES])
+def test_help_explains_each_command_with_examples(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main([*name.split(), "--help"])
     text = capsys.readouterr().out
 
     assert code == 0
-    assert text.startswith("usage: ctadata")
+    assert text.startswith(f"usage: {f'ctadata {name}'.strip()} [OPTION]...")
     assert "examples:\n  ctadata" in text
+    assert max(len(line) for line in text.partition("examples:")[0].splitlines()) <= 104
+
+
+def test_help_lists_the_commands_and_not_their_other_names(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--help"])
+    text = capsys.readouterr().out
+    listed = re.findall(r"^    ([a-z-]+) ", text, re.MULTILINE)
+
+    assert listed == LISTED
+    assert not any(alias in text for alias in ALIASES)
+
+
+@pytest.mark.parametrize("name", [*LISTED, *ALIASES])
+def test_each_command_stands_in_the_documentation(name: str) -> None:
+    assert f"`{name}" in (ROOT / "docs" / "command-line.md").read_text()
+
+
+@pytest.mark.parametrize("name", GROUPED)
+def test_a_command_of_a_group_is_told_with_its_group_and_takes_options_everywhere(name: str) -> None:
+    group, act = name.split()
+    args = parse(["--json", group, "-v", act, "-q"])
+
+    assert (args.command, args.json, args.verbose, args.quiet) == (name, True, 1, True)
+
+
+def test_options_of_credentials_are_settings_of_the_client(tmp_path: Path) -> None:
+    given = {
+        "token_command": "/usr/bin/print-it --for 'the door'",
+        "oidc_account": "alice",
+        "issuer": "https://id.example.org/realms/x/",
+        "client_id": "me",
+        "client_secret_file": str(tmp_path),
+        "grant_type": "client_credentials",
+        "scope": "openid storage.read:/",
+        "audience": "https://door.example.org",
+        "refresh": "never",
+    }
+    options = [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", value)]
+    config = config_of(parse(["list", *options]))
+
+    assert config.token_command == ("/usr/bin/print-it", "--for", "the door")
+    assert config.issuer == "https://id.example.org/realms/x"
+    assert config.client_secret_file == tmp_path
+    assert (config.oidc_account, config.client_id, config.refresh) == ("alice", "me", "never")
+    assert (config.grant_type, config.scope, config.audience) == (
+        "client_credentials",
+        "openid storage.read:/",
+        "https://door.example.org",
+    )
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -88,6 +143,11 @@ def test_after_two_dashes_everything_is_a_path() -> None:
         (["sandbox", "--root", ".", "--fault", "nonsense"], "unknown fault 'nonsense'"),
         (["list", "--tokn-file", "x"], "unrecognized arguments: --tokn-file"),
         (["list", "--token", "secret"], "unrecognized arguments: --token"),
+        (["login", "--client-secret", "secret"], "unrecognized arguments: --client-secret"),
+        (["token"], "required: COMMAND"),
+        (["agent", "begin"], "invalid choice: 'begin'"),
+        (["list", "--issuer", "http://id.example.org"], "setting issuer"),
+        (["list", "--grant-type", "password"], "setting grant_type"),
         (["list", "lst/../x"], "segment '..'"),
         (["list", "s3://bucket"], "only cta://"),
         (["list", "--retries", "many"], "setting retries: 'many'"),
@@ -121,14 +181,22 @@ def test_wrong_usage_is_json_when_json_is_asked_for(capsys: pytest.CaptureFixtur
 
 def test_options_and_their_documentation_are_settings_of_the_core() -> None:
     names = {spec.name for spec in fields(Config)}
-    options = {name for name, _, _ in SETTINGS} | {name for name, _ in FLAGS}
     documented = set(
         re.findall(r"`--([a-z-]+)`", (ROOT / "docs" / "command-line.md").read_text().split("## Settings")[1])
     )
 
-    assert options < names
-    assert "token" not in options
-    assert {name.replace("_", "-") for name in options} == documented
+    assert names > set(OPTIONS)
+    assert {name for name, _ in FLAGS} < set(OPTIONS)
+    assert not {"token", "client_secret"} & set(OPTIONS)
+    assert {name.replace("_", "-") for name in OPTIONS} == documented
+
+
+@pytest.mark.parametrize("name", [spec.name for spec in fields(Config) if spec.name not in ("on_token", "given")])
+def test_each_setting_and_its_variables_stand_in_the_documentation(name: str) -> None:
+    text = (ROOT / "docs" / "settings.md").read_text()
+
+    assert f"`{name}`" in text or f"`{name}:" in text
+    assert all(f"`{variable}`" in text for variable in ENVIRONMENT.get(name, ()))
 
 
 def test_the_profile_of_an_address_is_used(ctadata: Run, night: FakeCta, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from ctadata_providers.testing import FakeCta
+from tests.unit.fake_cta.oidc import Oidc
 
 
 @dataclass
@@ -142,3 +143,11 @@ def big_file(tmp_path: Path) -> Path:
     file = tmp_path / "big"
     file.write_bytes(random.Random(7).randbytes(5_000_000))
     return file
+
+
+@pytest.fixture
+def oidc(fake_cta: FakeCta) -> Iterator[Oidc]:
+    """A public client of the issuer, whose polls are never too fast."""
+    fake_cta.issuer.configure(interval=0)
+    with Oidc(fake_cta) as client:
+        yield client

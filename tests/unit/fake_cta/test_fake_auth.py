@@ -37,8 +37,9 @@ def test_a_token_without_its_scheme_is_401_and_not_shown(ask: Asker) -> None:
     assert "secret" not in f"{answer.reason} {answer.headers} {answer.text}"
 
 
-def test_basic_is_401(ask: Asker) -> None:
-    assert ask("GET", "/", {"Authorization": "Basic YTpi"}, token=None).status_code == 401
+@pytest.mark.parametrize("sent", ["YTpi", "???", "\xe9", "/w=="])
+def test_basic_is_401(ask: Asker, sent: str) -> None:
+    assert ask("GET", "/", {"Authorization": f"Basic {sent}"}, token=None).status_code == 401
 
 
 def test_a_token_of_another_data_centre_is_401(ask: Asker) -> None:

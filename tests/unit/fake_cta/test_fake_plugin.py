@@ -31,6 +31,7 @@ def test_the_environment_leads_to_the_data_centre_and_nowhere_else(
 ) -> None:
     monkeypatch.setenv("X509_USER_PROXY", "/tmp/mine")
     monkeypatch.setenv("CTA_PROFILE", "dev")
+    monkeypatch.setenv("OIDC_SOCK", "/tmp/agent")
     pytester.makepyfile(
         """
         import os
@@ -39,14 +40,22 @@ def test_the_environment_leads_to_the_data_centre_and_nowhere_else(
             assert os.environ["CTA_DOOR_URL"] == fake_cta.door_url == cta_environ["CTA_DOOR_URL"]
             assert os.environ["BEARER_TOKEN"] == fake_cta.token
             assert os.environ["CTA_CA_PATH"] == str(fake_cta.ca_file)
-            assert not {"X509_USER_PROXY", "CTA_PROFILE"} & set(os.environ)
+            assert not {"X509_USER_PROXY", "CTA_PROFILE", "OIDC_SOCK"} & set(os.environ)
+            for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"):
+                assert os.environ[name] == cta_environ[name]
+                assert os.listdir(os.environ[name]) == []
+
+        def test_without_a_token(cta_login_environ, fake_cta):
+            assert os.environ["CTA_ISSUER"] == fake_cta.issuer.url
+            assert os.environ["CTA_CLIENT_ID"] == "ctadata-public"
+            assert "BEARER_TOKEN" not in os.environ
 
         def test_after():
             assert os.environ["X509_USER_PROXY"] == "/tmp/mine"
             assert "CTA_DOOR_URL" not in os.environ
         """
     )
-    pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=2)
+    pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=3)
 
 
 def test_the_plugin_imports_nothing_heavy() -> None:

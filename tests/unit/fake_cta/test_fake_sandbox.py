@@ -1,4 +1,6 @@
 import io
+import os
+import re
 import shlex
 import signal
 import stat
@@ -119,3 +121,62 @@ def test_a_signal_ends_it_in_order(tmp_path: Path, number: signal.Signals) -> No
     assert (process.returncode, errors) == (0, "")
     assert seconds < 5
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+@pytest.mark.parametrize("approve", ["bob", None])
+def test_the_line_for_a_login_works(tmp_path: Path, approve: str | None) -> None:
+    (tmp_path / "data" / sandbox.NIGHT).mkdir(parents=True)
+    stop, seen = threading.Event(), LoginLine()
+    serving = threading.Thread(
+        target=sandbox.serve, args=(tmp_path / "data",), kwargs={"approve": approve, "stream": seen, "stop": stop}
+    )
+    serving.start()
+    seen.told.wait(10)
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("CTA_", "BEARER_"))}
+    environ |= {name: str(tmp_path) for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR")}
+    environ["PATH"] = f"{Path(sys.executable).parent}:{environ['PATH']}"
+    commands = f"{seen.exports}\n{seen.login}\nctadata --quiet list /lst/DL3"
+    with subprocess.Popen(
+        ["bash", "-ec", commands], env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as shell:
+        assert shell.stdout is not None
+        said = ""
+        for line in shell.stdout:
+            said += line
+            if approve is None and (page := re.search(r"https://\S+\?user_code=([A-Z-]+)", line)):
+                visit(page[0], page[1], str(seen.ca_file))
+    stop.set()
+    serving.join(10)
+
+    assert shell.returncode == 0, said
+    assert "20241114/" in said
+
+
+class LoginLine(io.StringIO):
+    """A stream that tells when the sandbox is announced."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = threading.Event()
+
+    def flush(self) -> None:
+        self.told.set()
+
+    @property
+    def exports(self) -> str:
+        return "\n".join(line for line in self.getvalue().splitlines() if line.startswith("export "))
+
+    @property
+    def login(self) -> str:
+        return self.getvalue().partition(sandbox.LOGIN)[2].splitlines()[0]
+
+    @property
+    def ca_file(self) -> str:
+        return shlex.split(self.exports.partition("CTA_CA_PATH=")[2].splitlines()[0])[0]
+
+
+def visit(page: str, user_code: str, ca_file: str) -> None:
+    """Approve a login as a person does with a browser."""
+    form = {"user_code": user_code, "username": "alice", "action": "approve"}
+    answer = requests.post(page, data=form, verify=ca_file, timeout=10)
+    answer.raise_for_status()

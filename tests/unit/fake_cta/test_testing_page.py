@@ -6,12 +6,15 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from ctadata_providers.testing import FakeCta
 from ctadata_providers.testing.fault_kinds import KINDS
+from ctadata_providers.testing.oidc.issuer import Issuer
+from ctadata_providers.testing.oidc.manners import Manners
 from ctadata_providers.testing.storage import QUICK_SIZE
 
 pytest_plugins = ["pytester"]
@@ -95,6 +98,21 @@ def test_the_table_of_arguments_is_complete() -> None:
     assert told | elsewhere == set(inspect.signature(FakeCta).parameters)
     assert all(f"`FakeCta({name}=" in PAGE or f"`{name}=" in PAGE for name in elsewhere - {"host", "door_port"})
     assert f"{QUICK_SIZE >> 20} MiB" in PAGE
+
+
+def test_the_tables_of_the_issuer_are_complete() -> None:
+    told = {name: text for first in rows("Logins") for name, text in re.findall(r"^`(\w+)=([^`]*)`", first)}
+    known = {field.name: field for field in fields(Manners)}
+    named = set(re.findall(r"`(?:cta\.)?issuer\.(\w+)", PAGE))
+    faults = {name for name, kind in KINDS.items() if "issuer" in kind.servers}
+
+    assert set(told) == set(known)
+    for name in known.keys() - {"scope", "metadata"}:
+        assert told[name] == str(known[name].default).removesuffix(".0"), name
+    assert named | {"url", "reset", "settings", "environ", "read_token", "verification_uri"} == {
+        name for name in [*vars(Issuer), "faults"] if not name.startswith("_")
+    }
+    assert set(re.findall(r"`([a-z-]+)`", PAGE.split("Faults of the issuer are")[1].split("\n\n")[0])) == faults
 
 
 def test_what_the_page_names_exists() -> None:

@@ -1,0 +1,32 @@
+"""One frozen settings object, the same names in every engine.
+
+Order, first wins: explicit values, the profile if it was named explicitly, the environment, the profile named by
+`CTA_PROFILE` (else `prod`), the built-in default. The credential settings are one group: the first level that gives any
+of them, or an issuer, gives them all, so that a token file chosen in a workflow is never overruled by a `BEARER_TOKEN`
+that happens to be in the environment. The issuer of a built-in profile chooses nothing: it is there for `login`.
+"""
+
+from ctadata_providers.config.levels import (
+    BUILT_IN_PROFILES,
+    CREDENTIAL_SETTINGS,
+    DEFAULT_PROFILE,
+    ENVIRONMENT,
+    Level,
+    config_file,
+)
+from ctadata_providers.config.parsers import BackendName, ChecksumMode, GrantType, RefreshMode
+from ctadata_providers.config.settings import Config
+
+__all__ = [
+    "BUILT_IN_PROFILES",
+    "CREDENTIAL_SETTINGS",
+    "DEFAULT_PROFILE",
+    "ENVIRONMENT",
+    "BackendName",
+    "ChecksumMode",
+    "Config",
+    "GrantType",
+    "Level",
+    "RefreshMode",
+    "config_file",
+]

@@ -1,0 +1,200 @@
+"""What a value of each setting may be."""
+
+import shlex
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
+
+from ctadata_providers.errors import ConfigError
+from ctadata_providers.uri import segment_fault
+
+BackendName = Literal["webdav", "memory"]
+ChecksumMode = Literal["auto", "require", "off"]
+GrantType = Literal["refresh_token", "client_credentials"]
+RefreshMode = Literal["auto", "never"]
+
+
+def unusable(name: str, value: object, wanted: str) -> ConfigError:
+    """Return the error for a value that is not what is wanted."""
+    return ConfigError(f"setting {name}: {value!r} cannot be used", remedy=f"give {wanted}")
+
+
+def door_url(url: str) -> str:
+    """Return a door's address as scheme, host and port.
+
+    Raises:
+        ConfigError: When it is something else; user and password are not shown.
+    """
+    if any(c.isspace() or not c.isprintable() for c in url):
+        raise unusable("door_url", url, "https://host:port")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise unusable("door_url", "a URL that cannot be parsed", "https://host:port") from error
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        raise unusable("door_url", url if "@" not in url else "that URL", "https://host:port")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise unusable("door_url", "a URL with user, password, query or fragment", "https://host:port")
+    if parts.path.strip("/"):
+        raise unusable("door_url", url, "https://host:port, and the path as base_path")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{port}" if port is not None else "")
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        # The value is not shown: it may be a secret.
+        raise ConfigError(f"setting {name} is not a text", remedy=f"give {name} as a non-empty text")
+    return value.strip()
+
+
+def _token(name: str, value: object) -> str:
+    token = _text(name, value)
+    if not all(33 <= ord(c) <= 126 for c in token):
+        raise ConfigError(
+            f"setting {name} is not a bearer token (blank, newline or odd character inside)",
+            remedy="give the token alone, or its file as token_file",
+        )
+    return token
+
+
+def _path_prefix(name: str, value: object) -> str:
+    segments = [s for s in _text(name, value).split("/") if s]
+    if any(segment_fault(s) for s in segments):
+        raise unusable(name, value, "an absolute path without '.', '..' and control characters")
+    return "/" + "/".join(segments)
+
+
+def _file(name: str, value: object) -> Path:
+    if not isinstance(value, (str, Path)) or not str(value) or "\0" in str(value):
+        raise unusable(name, value, "a path")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise unusable(name, str(value), "a path whose home folder exists") from error
+
+
+def _command(name: str, value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        try:
+            words = shlex.split(value)
+        except ValueError as error:
+            raise unusable(name, "that command", "one whose quotes are closed") from error  # it may hold a secret
+    elif isinstance(value, (list, tuple)):
+        words = [str(word) for word in value]
+    else:
+        words = []
+    if not words or not words[0]:
+        raise unusable(name, value, "a program with its arguments")
+    return tuple(words)
+
+
+def _issuer(name: str, value: object) -> str:
+    """Return an issuer without the slash at its end, which Keycloak's documents lack and many settings have."""
+    text = _text(name, value).rstrip("/")
+    try:
+        parts = urlsplit(text)
+        local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+        usable = parts.hostname and not (parts.username or parts.query or parts.fragment) and parts.port != 0
+        usable = usable and not any(c.isspace() or not c.isprintable() for c in text)
+    except ValueError as error:
+        raise unusable(name, "a URL that cannot be parsed", "https://host/path") from error
+    if not usable or not (parts.scheme == "https" or (parts.scheme == "http" and local)):
+        raise unusable(name, "that URL" if "@" in text else text, "https://host/path")
+    return text
+
+
+def _callback(name: str, value: object) -> object:
+    if not callable(value):
+        raise unusable(name, value, "a function, from Python only")
+    return value
+
+
+def _flag(name: str, value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text in ("1", "true", "yes", "on"):
+        return True
+    if text in ("0", "false", "no", "off"):
+        return False
+    raise unusable(name, value, "true or false")
+
+
+def _count(name: str, value: object) -> int:
+    lowest = 0 if name == "retries" else 1
+    try:
+        number = int(str(value))
+    except ValueError as error:
+        raise unusable(name, value, f"a whole number from {lowest}") from error
+    if number < lowest:
+        raise unusable(name, value, f"a whole number from {lowest}")
+    return number
+
+
+def _positive(name: str, value: object) -> float:
+    try:
+        number = float(str(value))
+    except ValueError as error:
+        raise unusable(name, value, "a number above 0") from error
+    if not 0 < number < float("inf"):
+        raise unusable(name, value, "a number above 0")
+    return number
+
+
+def _hosts(name: str, value: object) -> tuple[str, ...]:
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, (list, tuple)):
+        raise unusable(name, value, "host names, separated by commas")
+    hosts = tuple(str(host).strip().lower() for host in items if str(host).strip())
+    for host in hosts:
+        if not host.removeprefix("*.").strip("*.") or "*" in host.removeprefix("*.") or "/" in host:
+            raise unusable(name, host, "host names such as door.example.org or *.example.org")
+    return hosts
+
+
+def _choice(choices: tuple[str, ...]) -> Callable[[str, object], str]:
+    def parse(name: str, value: object) -> str:
+        if value not in choices:
+            raise unusable(name, value, "one of " + ", ".join(choices))
+        return str(value)
+
+    return parse
+
+
+PARSERS: Mapping[str, Callable[[str, Any], object]] = {
+    "profile": _text,
+    "backend": _choice(get_args(BackendName)),
+    "door_url": _text,
+    "base_path": _path_prefix,
+    "token": _token,
+    "token_file": _file,
+    "token_command": _command,
+    "oidc_account": _text,
+    "issuer": _issuer,
+    "client_id": _text,
+    "client_secret": _token,
+    "client_secret_file": _file,
+    "grant_type": _choice(get_args(GrantType)),
+    "scope": _text,
+    "audience": _text,
+    "refresh": _choice(get_args(RefreshMode)),
+    "proxy_file": _file,
+    "cert_file": _file,
+    "key_file": _file,
+    "ca_path": _file,
+    "trusted_hosts": _hosts,
+    "allow_http_pools": _flag,
+    "home": _path_prefix,
+    "max_parallel": _count,
+    "retries": _count,
+    "connect_timeout": _positive,
+    "timeout": _positive,
+    "max_requests_per_second": _positive,
+    "checksum": _choice(get_args(ChecksumMode)),
+    "ambient_credentials": _flag,
+    "on_token": _callback,
+}
+"""What makes a value of a text or of a value, by the name of the setting; raises ConfigError."""

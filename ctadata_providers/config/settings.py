@@ -1,0 +1,205 @@
+"""The settings object, and how it is made."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from ctadata_providers.config.levels import (
+    BUILT_IN_PROFILES,
+    CHOOSING,
+    CREDENTIAL_SETTINGS,
+    DEFAULT_PROFILE,
+    IDENTITY,
+    Level,
+    belongs,
+    from_environment,
+    known,
+    merge,
+    own_profile,
+)
+from ctadata_providers.config.parsers import (
+    PARSERS,
+    BackendName,
+    ChecksumMode,
+    GrantType,
+    RefreshMode,
+    door_url,
+    unusable,
+)
+from ctadata_providers.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Settings of a client; construction checks them and reads nothing.
+
+    Attributes:
+        profile: Name of the profile (in Airflow the connection) that the settings came from.
+        backend: `webdav`, or `memory` for tests without a server.
+        door_url: WebDAV door, scheme, host and port.
+        base_path: Prefix of all paths at the door.
+        token: Bearer token for the door. Never shown, logged or pickled.
+        token_file: File that holds a bearer token; read again when it changes.
+        token_command: Program with its arguments, run without a shell, that prints a bearer token; as a text it is
+            split as a shell would.
+        oidc_account: Account of a running oidc-agent, or its issuer.
+        issuer: OpenID Connect issuer, https, as Keycloak's `https://host/realms/name`.
+        client_id: Our name there.
+        client_secret: Our secret there. Never shown, logged or pickled.
+        client_secret_file: File that holds it; it must not be open to others.
+        grant_type: `refresh_token` goes on with the session of `ctadata login`, `client_credentials` is for robots.
+        scope: What to ask the issuer for; default what the grant needs.
+        audience: Whom the tokens shall be for; default what the issuer chooses.
+        refresh: `never` for workers that use the token which another process keeps fresh.
+        proxy_file: RFC 3820 proxy (certificate, key and chain in one PEM file).
+        cert_file: Client certificate, PEM, with `key_file` unless it holds the key too.
+        key_file: Private key of `cert_file`.
+        ca_path: Trusted CAs beside the system's: a hashed folder or a PEM file.
+        trusted_hosts: Hosts (`*.domain` too) to which a redirect may carry the credential.
+        allow_http_pools: Follow a redirect to plain http, without credential; a checksum is then required.
+        home: The user's own folder, e.g. `/lst/users/alice`.
+        max_parallel: Transfers at once.
+        retries: How often a transient fault is tried again.
+        connect_timeout: Seconds to connect.
+        timeout: Seconds without progress in a body.
+        max_requests_per_second: Limit over all threads; None is 200 on dCache, which bans above 250, else no limit.
+        checksum: `auto` verifies a checksum where it costs little, `require` fails without, `off` looks at size only.
+        ambient_credentials: Whether token discovery, the user's logins and the usual places of proxies are consulted
+            where no credential is given.
+        on_token: Called with the text of every new token (Airflow masks it).
+
+    Raises:
+        ConfigError: When a value cannot be used.
+    """
+
+    profile: str = DEFAULT_PROFILE
+    backend: BackendName = "webdav"
+    door_url: str = BUILT_IN_PROFILES[DEFAULT_PROFILE]["door_url"]
+    base_path: str = "/"
+    token: str | None = field(default=None, repr=False)
+    token_file: Path | None = None
+    token_command: tuple[str, ...] | None = None
+    oidc_account: str | None = None
+    issuer: str | None = None
+    client_id: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
+    client_secret_file: Path | None = None
+    grant_type: GrantType = "refresh_token"
+    scope: str | None = None
+    audience: str | None = None
+    refresh: RefreshMode = "auto"
+    proxy_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    ca_path: Path | None = None
+    trusted_hosts: tuple[str, ...] = ()
+    allow_http_pools: bool = False
+    home: str | None = None
+    max_parallel: int = 16
+    retries: int = 5
+    connect_timeout: float = 20.0
+    timeout: float = 60.0
+    max_requests_per_second: float | None = None
+    checksum: ChecksumMode = "auto"
+    ambient_credentials: bool = False
+    on_token: Callable[[str], None] | None = field(default=None, repr=False, compare=False)
+
+    _levels: ClassVar[Mapping[str, Level] | None] = None
+
+    def __post_init__(self) -> None:
+        for spec in fields(self):
+            value = getattr(self, spec.name)
+            if value is None and spec.default is not None:
+                raise unusable(spec.name, None, "a value, or leave it out")
+            if value is not None:
+                object.__setattr__(self, spec.name, PARSERS[spec.name](spec.name, value))
+        if self.backend == "webdav":
+            object.__setattr__(self, "door_url", door_url(self.door_url))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A secret or a callback must not travel in a pickle: the other process resolves its own.
+        return {**self.__dict__, "token": None, "client_secret": None, "on_token": None}
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **explicit: Any) -> Self:
+        """Resolve the settings from explicit values, profile and environment.
+
+        Args:
+            environ: The environment; default `os.environ`.
+            **explicit: Settings by name; None means not given.
+
+        Raises:
+            ConfigError: For an unknown setting or profile, or a value that cannot be used.
+        """
+        environ = os.environ if environ is None else environ
+        given = _given(explicit)
+        named = given.get("profile")
+        profile = str(named or environ.get("CTA_PROFILE") or DEFAULT_PROFILE)
+        own = own_profile(profile, environ, _names())
+        profiles: list[tuple[Level, Mapping[str, Any]]] = [
+            ("profile", own),
+            ("built-in", BUILT_IN_PROFILES.get(profile, {})),
+        ]
+        variables: tuple[Level, Mapping[str, Any]] = ("environment", from_environment(environ))
+        levels = [*profiles, variables] if named else [variables, *profiles]
+        return cls._of([("explicit", given), *levels], profile, ambient_credentials=True)
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
+        """Make settings that are complete by themselves: neither the environment nor config.toml is consulted.
+
+        Values may be strings, as connections and command lines give them; None and `''` mean not given. A `profile`,
+        one of the built-in ones, gives what the mapping leaves out.
+
+        Raises:
+            ConfigError: For an unknown setting or profile, or a value that cannot be used.
+        """
+        given = _given({name: value for name, value in mapping.items() if value != ""})
+        profile = str(given.get("profile") or DEFAULT_PROFILE)
+        if profile not in BUILT_IN_PROFILES:
+            remedy = f"known here are {', '.join(BUILT_IN_PROFILES)}; give the settings themselves"
+            raise ConfigError(f"unknown profile {profile!r}", remedy=remedy)
+        return cls._of([("explicit", given), ("built-in", BUILT_IN_PROFILES[profile])], profile)
+
+    @classmethod
+    def _of(cls, levels: Sequence[tuple[Level, Mapping[str, Any]]], profile: str, **defaults: Any) -> Self:
+        settings, given_by = merge(levels)
+        return cls(**{**defaults, **settings, "profile": profile}).with_levels(given_by)
+
+    def with_settings(self, **settings: Any) -> Self:
+        """Return a copy with some settings changed; None means not given, a credential setting replaces all of them.
+
+        Raises:
+            ConfigError: For an unknown setting or a value that cannot be used.
+        """
+        given = _given(settings)
+        replaced = set() if CHOOSING.isdisjoint(given) else set(CREDENTIAL_SETTINGS)
+        if not belongs(given, {"door_url": self.door_url, "issuer": self.issuer}):
+            replaced.update(name for name in IDENTITY if self.given_by(name) == "built-in")
+        forgotten = {spec.name: spec.default for spec in fields(self) if spec.name in replaced}
+        kept = {spec.name: level for spec in fields(self) if (level := self.given_by(spec.name))}
+        levels: dict[str, Level] = {name: level for name, level in kept.items() if name not in replaced}
+        changed = replace(self, **{**forgotten, **given})
+        return changed.with_levels({**levels, **dict.fromkeys(given, "explicit")})
+
+    def given_by(self, name: str) -> Level | None:
+        """Tell who gave a setting, None for the default."""
+        if self._levels is not None:
+            return self._levels.get(name)
+        default = next(spec.default for spec in fields(self) if spec.name == name)
+        return None if getattr(self, name) == default else "explicit"
+
+    def with_levels(self, levels: Mapping[str, Level]) -> Self:
+        """Remember who gave each setting, where `given_by` cannot know; return the same settings."""
+        object.__setattr__(self, "_levels", levels)
+        return self
+
+
+def _names() -> tuple[str, ...]:
+    return tuple(spec.name for spec in fields(Config))
+
+
+def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return known({name: value for name, value in settings.items() if value is not None}, _names())

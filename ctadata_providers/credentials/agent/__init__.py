@@ -1,0 +1,1 @@
+"""What keeps a token file fresh in the background."""

@@ -1,0 +1,1 @@
+"""The login at an OpenID Connect provider: made, kept in a store that processes share, renewed."""

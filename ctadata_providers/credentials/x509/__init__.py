@@ -1,0 +1,1 @@
+"""Client certificates and proxies: read, checked, made."""
