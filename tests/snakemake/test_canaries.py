@@ -109,7 +109,7 @@ def test_a_login_with_rotation_leaves_no_secret_with_the_local_executor(tried: W
     for name in ("BEARER_TOKEN", "CTA_CLIENT_SECRET"):
         tried.environ.pop(name, None)
     tried.environ["CTA_CLIENT_SECRET_FILE"] = str(file)
-    fake_cta.issuer.configure(token_lifetime=4.0)
+    fake_cta.issuer.configure(token_lifetime=2.0)
     before = log_in(tried)
 
     run_watched(tried, lambda: Canaries(client.secret, *before, *secrets_in(store(tried))))
