@@ -1,11 +1,14 @@
-"""From outcomes to the table for users, and back."""
+"""The table for users in docs/servers.md is what the suite showed; `make servers-table` writes it."""
+
+import os
 
 import pytest
 
 from tests.conformance.features import Feature
 from tests.conformance.limits import LIMITS
-from tests.conformance.outcomes import Outcome, Storages
-from tests.conformance.table import BEGIN, END, UNTRIED, columns_of, read, write
+from tests.conformance.outcomes import Outcome, Storages, storages
+from tests.conformance.suite import __all__ as tests
+from tests.conformance.table import BEGIN, END, PAGE, UNTRIED, columns_of, read, write
 
 NODE = "test_storages.py::test_one[wsgidav-a::b]"
 LIMIT = next(limit for limit in LIMITS if limit.storage == "wsgidav")
@@ -54,3 +57,18 @@ def test_what_is_written_is_read_again_and_a_new_version_has_a_column_of_its_own
     assert again.startswith("before\n")
     assert again.endswith("\nafter\n")
     assert "stale" not in again
+
+
+def test_the_table_for_users_is_what_this_run_says(pytestconfig: pytest.Config) -> None:
+    """It runs last (`outcomes`), and compares the columns of storages on which the whole suite ran and passed."""
+    shown = columns_of(storages(pytestconfig), len(tests))
+    if not shown:
+        pytest.skip("the suite did not run as a whole on any server")
+    page = PAGE.read_text()
+    known = read(page)
+    if os.environ.get("CTA_SERVERS_TABLE") == "write":
+        PAGE.write_text(write(page, known | shown))
+        return
+
+    # A column of a version that is not in the table, of another XRootD for instance, is not compared.
+    assert page == write(page, known | {title: column for title, column in shown.items() if title in known})

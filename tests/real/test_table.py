@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conformance.shown import test_the_table_for_users_is_what_this_run_says
+from tests.conformance.test_table import test_the_table_for_users_is_what_this_run_says
 
 __all__ = ["test_the_table_for_users_is_what_this_run_says"]
 

@@ -9,6 +9,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+SIGNAL_PATIENCE = 0.2
+"""Seconds after which the wait looks whether a signal came: one that another thread took does not end it."""
 _HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -40,7 +42,8 @@ def unbroken(act: Callable[[threading.Event], T]) -> T:
     with _signals_held(wanted):
         thread.start()
         try:
-            thread.join()
+            while thread.is_alive():
+                thread.join(SIGNAL_PATIENCE)
         finally:
             wanted.set()
     if errors:
