@@ -19,6 +19,7 @@ from ctadata_providers.credentials.resolve import origin
 from ctadata_providers.errors import (
     AlreadyExistsError,
     CredentialError,
+    CtaError,
     IsADirError,
     NotADirError,
     NotFoundError,
@@ -114,6 +115,12 @@ class WebdavBackend:
             if error.status == 405:  # RFC 4918: MKCOL on what exists
                 raise AlreadyExistsError(
                     f"cannot make folder {path}: it exists", path=path, status=405, remedy="use another name"
+                ) from error
+            raise
+        except PermissionDeniedError as error:
+            if self._is_folder(path):  # Apache says 403 for what another client has made in the same moment
+                raise AlreadyExistsError(
+                    f"cannot make folder {path}: it exists", path=path, status=403, remedy="use another name"
                 ) from error
             raise
         self._wait_for(path, made)
@@ -328,6 +335,12 @@ class WebdavBackend:
         if entry is None or not (entry.is_dir or entry.properties):
             raise StorageError(f"the door tells nothing about {path}", path=path, remedy="check base_path")
         return file_info(entry, path)
+
+    def _is_folder(self, path: str) -> bool:
+        try:
+            return self.stat(path).is_dir
+        except CtaError:
+            return False
 
     def _exists(self, path: str) -> bool:
         try:

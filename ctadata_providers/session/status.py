@@ -19,6 +19,7 @@ from ctadata_providers.errors import (
     TransientError,
     UnsupportedError,
 )
+from ctadata_providers.transport.proxies import proxy_for
 
 EXCERPT_BYTES = 2048
 LONGEST_REASON = 160
@@ -144,7 +145,9 @@ def error_for_curl(code: int, text: str, *, act: str, path: str, url: str) -> Ct
     if code in (_RESOLVE, _PROXY_RESOLVE):
         remedy = "the host name is unknown: check door_url and the network"
     elif code in (_CONNECT, _TIMEOUT):
-        remedy = "check door_url and the network, or try again later"
+        proxy = proxy_for(url).rpartition("@")[2]  # without the user's name and password
+        through = f"the proxy that the environment names ({proxy}), " if proxy else ""
+        remedy = f"check {through}door_url and the network, or try again later"
     return TransientError(message, path=path, remedy=remedy)
 
 

@@ -9,36 +9,23 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import trustme
 
 import ctadata_providers.retry
 import ctadata_providers.session.gates
 import ctadata_providers.transfer.context
 from ctadata_providers import CtaClient
 from ctadata_providers.retry import RetryPolicy
-from ctadata_providers.transport.trust import system_bundle, system_folder, trust
 from tests.faults.cells import Told
 from tests.faults.scripted import Door, ca_file
+from tests.small_trust import small_trust
 
 FOREIGN = ("CTA_", "BEARER_TOKEN", "X509_", "XDG_", "JUPYTERHUB", "HTTP", "NO_PROXY", "ALL_PROXY", "REQUESTS_", "CURL_")
 
 
 @pytest.fixture(scope="package", autouse=True)
 def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """One authority nobody uses instead of the system's 140, which cost 50 ms in each of the hundreds of clients."""
-    stranger = tmp_path_factory.mktemp("system") / "bundle.pem"
-    stranger.write_bytes(trustme.CA(organization_name="nobody").cert_pem.bytes())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SSL_CERT_FILE", str(stranger))
-        patch.delenv("SSL_CERT_DIR", raising=False)
-        forget_bundles()
+    with small_trust(tmp_path_factory.mktemp("system")):
         yield
-    forget_bundles()
-
-
-def forget_bundles() -> None:
-    for cached in (system_bundle, system_folder, trust):
-        cached.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -132,7 +132,15 @@ def test_an_agent_that_hangs_is_asked_once_for_sixteen_threads(site: Site) -> No
 def children(program: str) -> Iterator[str]:
     """Return the command lines of programs of this process that still run."""
     for task in Path("/proc/self/task").iterdir():
-        for pid in (task / "children").read_text().split():
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().decode()
+        for pid in read(task / "children").split():
+            command = read(Path(f"/proc/{pid}/cmdline"))
             if command.startswith(program):
                 yield command
+
+
+def read(path: Path) -> str:
+    """Return what a file of the kernel says, nothing of a thread or process that has just ended."""
+    try:
+        return path.read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

@@ -121,3 +121,12 @@ def test_a_failed_transport_has_a_meaning(code: int, text: str, kind: type[CtaEr
     assert type(error) is kind
     assert hint in str(error)
     assert SECRET not in str(error)
+
+
+def test_a_proxy_that_is_in_between_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", f"http://alice:{SECRET}@proxy.example:3128")
+    error = error_for_curl(7, "Failed to connect", act="download", path="/lst/a", url="https://door/lst/a")
+
+    assert "(proxy.example:3128)" in str(error)
+    assert SECRET not in str(error)
+    assert "alice" not in str(error)

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from ctadata_providers import Config, NotADirError, NotFoundError, StorageError, TransientError
+from ctadata_providers import (
+    AlreadyExistsError,
+    Config,
+    NotADirError,
+    NotFoundError,
+    PermissionDeniedError,
+    StorageError,
+    TransientError,
+)
 from ctadata_providers.backends import Backend, ClockBackend
 from ctadata_providers.backends.webdav import WebdavBackend
 from ctadata_providers.testing import FakeCta
@@ -96,6 +104,21 @@ def test_a_folder_that_is_made_elsewhere_is_waited_for(door: Door) -> None:
         backend_of(door).make_dir("/new")
 
     assert [asked.method for asked in door.asked] == ["MKCOL", "PROPFIND", "PROPFIND", "PROPFIND"]
+
+
+def test_a_folder_that_another_client_makes_in_the_same_moment_exists(door: Door) -> None:
+    door.folders.add("/new")  # and Apache answers what its mkdir(2) says: it may not be made
+    door.fault("MKCOL", acts.status(403))
+
+    with pytest.raises(AlreadyExistsError):
+        backend_of(door).make_dir("/new")
+
+
+def test_a_folder_that_may_not_be_made_is_refused(door: Door) -> None:
+    door.fault("MKCOL", acts.status(403))
+
+    with pytest.raises(PermissionDeniedError):
+        backend_of(door).make_dir("/new")
 
 
 def test_a_look_leaves_a_connection_that_can_be_used_again(door: Door) -> None:

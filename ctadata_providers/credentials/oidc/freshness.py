@@ -72,6 +72,10 @@ def pause_after(failures: int, life: float) -> float:
 class Source(Protocol):
     """Where tokens come from."""
 
+    @property
+    def reads_only(self) -> bool:
+        """Whether somebody else renews the tokens; then a living one is not worth waiting for the next."""
+
     def stored(self) -> Held | None:
         """Return the token that there is, None without one; asks nobody outside this machine.
 
@@ -185,7 +189,7 @@ class FreshToken:
         """Take what there is, and renew it if that must be."""
         held = self._source.stored()
         now = self._clock()
-        if held is None or held.within(MANDATORY, now):
+        if held is None or held.within(0.0 if self._source.reads_only else MANDATORY, now):
             try:
                 held = self._renewed(held.token if held else None)
             except CtaError as error:

@@ -39,13 +39,18 @@ class StoredSource:
         self._store = Store(account_of(config))
         self._clock = clock
 
+    @property
+    def reads_only(self) -> bool:
+        """Whether another process renews the session."""
+        return self._config.refresh == "never"
+
     def stored(self) -> Held:
         """Return what the store holds."""
         return held_of(self._read(), self._store)
 
     def renewed(self, old: Token | None, wanted: threading.Event | None, *, forced: bool = False) -> Held | None:
         """Return the token after the old one; who comes first asks the issuer, the others find its answer."""
-        if self._config.refresh == "never":
+        if self.reads_only:
             return self._awaited(old, wanted)
         session = self._read()
         if session.access_token == (old and old.value):
@@ -179,6 +184,11 @@ class RobotSource:
         self._failures = 0
         self._retry_at = 0.0
         self._failure = CtaError()
+
+    @property
+    def reads_only(self) -> bool:
+        """Nobody else renews them."""
+        return False
 
     def stored(self) -> Held | None:
         """Return the last token."""

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, get_type_hints
 from urllib.parse import urlsplit
@@ -221,7 +222,7 @@ class Store:
         """
         self._make_folder()
         try:
-            self._remove_orphans()
+            self._remove_orphans(older_than=ORPHANED)
             number, name = tempfile.mkstemp(prefix=f".{self.account}.", suffix=".new", dir=self.folder)
         except OSError as error:
             raise self._unusable(error) from error
@@ -247,12 +248,15 @@ class Store:
             replace(session)
 
     def remove(self) -> bool:
-        """Forget the session; tell whether there was one.
+        """Forget the session and what killed processes left of it; tell whether there was one.
+
+        To be called with the lock held.
 
         Raises:
             CredentialError: When the folder cannot be written to.
         """
         try:
+            self._remove_orphans(older_than=-inf)
             self.path.unlink()
         except FileNotFoundError:
             return False
@@ -288,10 +292,10 @@ class Store:
                 remedy="set XDG_STATE_HOME to a folder of your own",
             )
 
-    def _remove_orphans(self) -> None:
+    def _remove_orphans(self, older_than: float) -> None:
         for path in self.folder.glob(f".{self.account}.*.new"):
             with suppress(FileNotFoundError):
-                if time.time() - path.stat().st_mtime > ORPHANED:
+                if time.time() - path.stat().st_mtime > older_than:
                     path.unlink()
 
     def _unusable(self, error: OSError) -> CredentialError:

@@ -41,6 +41,10 @@ class Issued:
     def held(self) -> Held:
         return Held(Token.parse(f"token-{self.number}", source="test"), self.born, self.born + LIFE)
 
+    @property
+    def reads_only(self) -> bool:
+        return False
+
     def stored(self) -> Held:
         self.looked += 1
         return self.held()
@@ -272,6 +276,8 @@ from ctadata_providers.credentials import Token
 from ctadata_providers.credentials.oidc.freshness import FreshToken, Held
 
 class Source:
+    reads_only = False
+
     def stored(self):
         return Held(Token.parse("token", source="test"), time.time(), None)
 

@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -327,6 +328,27 @@ def test_a_worker_that_only_reads_never_asks_the_issuer(cta: FakeCta, monkeypatc
         worker.renew(rejected)
 
     assert cta.issuer.requests == []
+
+
+def test_a_worker_that_only_reads_uses_a_living_token_to_its_end_without_waiting(
+    cta: FakeCta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = config_of(cta)
+    token = log_in(cta, config)
+    store = store_of(config)
+    stored = store.read()
+    assert stored is not None
+    now = time.time()
+    store.save(replace(stored, obtained_at=now - 1000, expires_at=now + 30))
+
+    def no_waiting(*_: object) -> None:
+        raise AssertionError("waited for somebody who renews")
+
+    monkeypatch.setattr(renewal.StoredSource, "_awaited", no_waiting)
+    worker = sessions.open_session(config.with_settings(refresh="never"))
+    assert worker is not None
+
+    assert [worker().value for _ in range(3)] == [token.value] * 3
 
 
 # What is told

@@ -213,6 +213,16 @@ def test_a_new_file_that_a_killed_process_left_is_removed_when_it_is_old(store: 
     assert (old.exists(), young.exists(), other.exists()) == (False, True, True)
 
 
+def test_a_session_that_is_forgotten_leaves_nothing_that_a_killed_process_wrote(store: Store) -> None:
+    store.save(SESSION)
+    young = store.folder / ".prod-0123.b.new"
+    young.touch()
+    gone = store.remove()
+
+    assert gone
+    assert not young.exists()
+
+
 # The lock
 
 
