@@ -60,11 +60,17 @@ class Feature(Enum):
 FeatureOf = Feature | Mapping[str, Feature]
 
 
-def feature(about: FeatureOf) -> Callable[[_Test], _Test]:
-    """Say what a test is about: one feature, or one for each value of its parameter `name`."""
+def feature(about: FeatureOf, *, of_servers: bool = False) -> Callable[[_Test], _Test]:
+    """Say what a test is about: one feature, or one for each value of its parameter `name`.
+
+    Args:
+        about: It.
+        of_servers: Whether only a server can show it: memory is of one process, has no wire, and holds no 5 GiB.
+    """
 
     def mark(test: _Test) -> _Test:
         test.__dict__["feature"] = about
+        test.__dict__["of_servers"] = of_servers
         return test
 
     return mark

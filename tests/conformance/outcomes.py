@@ -14,6 +14,7 @@ from tests.conformance.limits import Limit
 
 __all__ = ["pytest_collection_modifyitems", "pytest_runtest_makereport"]
 
+MEMORY = "memory"
 LIMIT = pytest.StashKey[Limit]()
 VERSION = pytest.StashKey[tuple[int, ...]]()
 
@@ -60,7 +61,11 @@ def storages(config: pytest.Config) -> Storages:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Note what is planned, before anything is deselected, and let the comparison with the table come last."""
+    """Note what is planned, before users deselect anything, and let the comparison with the table come last."""
+    unfit = [item for item in items if _storage_of(item) == MEMORY and item.function.__dict__["of_servers"]]
+    if unfit:
+        config.hook.pytest_deselected(items=unfit)
+        items[:] = [item for item in items if item not in unfit]
     for item in items:
         storage = _storage_of(item)
         if storage is not None:

@@ -96,7 +96,7 @@ def test_an_interrupted_upload_leaves_nothing_and_the_old_file(
     assert storage.tree(folder) == old
 
 
-@feature(NAMES)
+@feature(NAMES, of_servers=True)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_cut_wire_leaves_nothing_and_the_old_file(storage: Storage, folder: str, source: Path, name: str) -> None:
     old = put_old_files(storage, folder)
@@ -106,7 +106,7 @@ def test_a_cut_wire_leaves_nothing_and_the_old_file(storage: Storage, folder: st
     assert storage.tree(folder) == old
 
 
-@feature(NAMES)
+@feature(NAMES, of_servers=True)
 @pytest.mark.parametrize("name", NAMES)
 def test_an_upload_is_whole_although_the_wire_was_cut_once(
     storage: Storage, client: CtaClient, folder: str, source: Path, name: str
@@ -118,7 +118,7 @@ def test_an_upload_is_whole_although_the_wire_was_cut_once(
     assert storage.tree(folder) == old | {name: source.read_bytes()}
 
 
-@feature(Feature.DOWNLOAD_CUT)
+@feature(Feature.DOWNLOAD_CUT, of_servers=True)
 def test_a_download_is_whole_although_the_wire_was_cut_once(
     storage: Storage, client: CtaClient, folder: str, source: Path, local: Path
 ) -> None:

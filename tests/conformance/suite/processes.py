@@ -10,7 +10,7 @@ from tests.conformance.storage import Storage, names_in
 from tests.conformance.writer import half_way_up
 
 
-@feature(Feature.UPLOAD_KILLED)
+@feature(Feature.UPLOAD_KILLED, of_servers=True)
 @pytest.mark.parametrize("name", ["old", "new"])
 def test_a_killed_upload_leaves_the_old_file_and_the_next_one_tidies_up(
     storage: Storage, client: CtaClient, folder: str, source: Path, name: str
@@ -27,7 +27,7 @@ def test_a_killed_upload_leaves_the_old_file_and_the_next_one_tidies_up(
     assert storage.tree(folder) == {"old": b"old"} | {name: source.read_bytes()}
 
 
-@feature(Feature.READ_WHILE_WRITTEN)
+@feature(Feature.READ_WHILE_WRITTEN, of_servers=True)
 def test_the_old_file_is_read_while_another_process_replaces_it(
     storage: Storage, client: CtaClient, folder: str, source: Path, local: Path
 ) -> None:
@@ -45,7 +45,7 @@ def test_the_old_file_is_read_while_another_process_replaces_it(
     assert (local / "after").read_bytes() == source.read_bytes()
 
 
-@feature(Feature.READ_WHILE_WRITTEN)
+@feature(Feature.READ_WHILE_WRITTEN, of_servers=True)
 def test_a_new_file_is_not_there_before_it_is_whole(
     storage: Storage, client: CtaClient, folder: str, source: Path
 ) -> None:
