@@ -5,7 +5,6 @@ What is said here and beside of dCache was read in its webdav module and in Milt
 
 import itertools
 import re
-import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -15,15 +14,11 @@ from ctadata_providers.errors import ConfigError
 from ctadata_providers.testing import pages
 from ctadata_providers.testing.bans import Bans
 from ctadata_providers.testing.exchange import Exchange, Refusal
-from ctadata_providers.testing.faults import Faults
 from ctadata_providers.testing.logins import Logins
 from ctadata_providers.testing.pool import Pool
 from ctadata_providers.testing.reading import Reading
-from ctadata_providers.testing.requestlog import RequestLog
-from ctadata_providers.testing.server import Server
-from ctadata_providers.testing.storage import Storage
+from ctadata_providers.testing.server import Server, Site
 from ctadata_providers.testing.tokens import Login
-from ctadata_providers.testing.wallclock import WallClock
 from ctadata_providers.testing.writing import Writing
 
 _OLDEST = (9, 2)
@@ -60,54 +55,34 @@ class Door(Server):
     """The door.
 
     Args:
-        storage: The namespace.
+        site: Where it stands.
         pools: Where bytes are sent and received.
         logins: Who tells who asks.
         bans: Who is blocked; None for nobody ever.
         manners: How it behaves.
-        host: The name in its URL.
         port: The port, 0 for any free one.
-        tls: The host certificate's context, None for plain HTTP.
-        log: Where requests are entered.
-        faults: What is switched on.
-        clock: Gives the time in seconds.
-        wall_clock: Gives the time of day.
     """
 
     def __init__(
         self,
-        storage: Storage,
+        site: Site,
         pools: Sequence[Pool],
         *,
         logins: Logins,
         bans: Bans | None,
         manners: Manners,
-        host: str,
         port: int,
-        tls: ssl.SSLContext | None,
-        log: RequestLog,
-        faults: Faults,
-        clock: Callable[[], float],
-        wall_clock: WallClock,
     ) -> None:
-        super().__init__(
-            "door",
-            storage,
-            host=host,
-            port=port,
-            tls=tls,
-            log=log,
-            faults=faults,
-            clock=clock,
-            wall_clock=wall_clock,
-        )
+        super().__init__("door", site, port=port)
         self._logins = logins
         self._bans = bans
         self._server_header = f"dCache/{manners.version} (fake)"
         turns = itertools.cycle(pools)
-        reading = Reading(storage, turns, faults, url=self.url, version=manners.major, patience=manners.patience)
+        reading = Reading(
+            site.storage, turns, site.faults, url=self.url, version=manners.major, patience=manners.patience
+        )
         writing = Writing(
-            storage,
+            site.storage,
             turns,
             reading.facts,
             url=self.url,

@@ -13,21 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ctadata_providers.credentials.x509.pem import to_pem
-from ctadata_providers.credentials.x509.proxies import new_key, sign_proxy
+from ctadata_providers.credentials.x509.proxies import new_key, sign_proxy, usage_to_sign
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
-_SIGNING_ONLY = x509.KeyUsage(
-    digital_signature=True,
-    content_commitment=False,
-    key_encipherment=False,
-    data_encipherment=False,
-    key_agreement=False,
-    key_cert_sign=False,
-    crl_sign=False,
-    encipher_only=False,
-    decipher_only=False,
-)
 _SKEW = datetime.timedelta(minutes=5)
 
 Key = ec.EllipticCurvePrivateKey
@@ -125,5 +114,5 @@ def _builder(name: x509.Name, issuer: x509.Name, key: Key, lifetime: float) -> x
         .public_key(key.public_key())
         .not_valid_before(min(now, end) - _SKEW)
         .not_valid_after(end)
-        .add_extension(_SIGNING_ONLY, critical=True)
+        .add_extension(usage_to_sign(), critical=True)
     )

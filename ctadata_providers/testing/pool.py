@@ -7,10 +7,9 @@ import asyncio
 import contextlib
 import os
 import re
-import ssl
 import uuid
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
@@ -19,13 +18,10 @@ from aiohttp import web
 from ctadata_providers.errors import NotFoundError
 from ctadata_providers.testing.exchange import Exchange, Refusal, quote_path
 from ctadata_providers.testing.facts import Facts
-from ctadata_providers.testing.faults import Faults
 from ctadata_providers.testing.ranges import parse_ranges, part_marks
-from ctadata_providers.testing.requestlog import RequestLog
-from ctadata_providers.testing.server import Server
-from ctadata_providers.testing.storage import Entry, Storage
+from ctadata_providers.testing.server import Server, Site
+from ctadata_providers.testing.storage import Entry
 from ctadata_providers.testing.upload import NO_WISHES, Wishes, receive
-from ctadata_providers.testing.wallclock import WallClock
 
 UUID_PARAMETER = "dcache-http-uuid"
 REFERRER_PARAMETER = "dcache-http-ref"
@@ -60,41 +56,13 @@ class Pool(Server):
     """One pool. The uuid in a request is the only credential that it looks at.
 
     Args:
-        storage: Where the bytes are.
-        host: The name in its URL.
-        tls: The host certificate's context, None for plain HTTP.
-        log: Where requests are entered.
-        faults: What is switched on.
+        site: Where it stands.
         version: The major version of dCache.
         patience: Seconds to wait for the client that the door sent (`pool.mover.http.timeout.connect`).
-        clock: Gives the time in seconds.
-        wall_clock: Gives the time of day.
     """
 
-    def __init__(
-        self,
-        storage: Storage,
-        *,
-        host: str,
-        tls: ssl.SSLContext | None,
-        log: RequestLog,
-        faults: Faults,
-        version: int,
-        patience: float,
-        clock: Callable[[], float],
-        wall_clock: WallClock,
-    ) -> None:
-        super().__init__(
-            "pool",
-            storage,
-            host=host,
-            port=0,
-            tls=tls,
-            log=log,
-            faults=faults,
-            clock=clock,
-            wall_clock=wall_clock,
-        )
+    def __init__(self, site: Site, *, version: int, patience: float) -> None:
+        super().__init__("pool", site)
         self._version = version
         self._patience = patience
         self._movers: OrderedDict[str, Mover] = OrderedDict()

@@ -1,11 +1,12 @@
 """The servers of a data centre: how they are made, and the thread in which they run."""
 
 import asyncio
+import ssl
 import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ctadata_providers.errors import ConfigError
@@ -17,7 +18,7 @@ from ctadata_providers.testing.pki import Pki, make_pki
 from ctadata_providers.testing.pool import Pool
 from ctadata_providers.testing.requestlog import RequestLog
 from ctadata_providers.testing.scratch import ScratchFolder
-from ctadata_providers.testing.server import Server
+from ctadata_providers.testing.server import Server, Site
 from ctadata_providers.testing.storage import Storage
 from ctadata_providers.testing.wallclock import WallClock
 
@@ -73,6 +74,18 @@ class Plan:
             if wrong:
                 raise ConfigError(message, remedy=remedy)
 
+    def site(self, storage: Storage, *, tls: ssl.SSLContext | None) -> Site:
+        """Return where a server of this data centre stands."""
+        return Site(
+            storage=storage,
+            host=self.host,
+            tls=tls,
+            log=self.log,
+            faults=self.faults,
+            clock=self.clock,
+            wall_clock=self.wall_clock,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -124,18 +137,12 @@ def build(plan: Plan) -> Parts:
         storage = stack.enter_context(closing(Storage(plan.root, quota=plan.quota, clock=plan.clock)))
         pools = [stack.enter_context(closing(_pool(plan, storage, pki))) for _ in range(plan.pools)]
         door = Door(
-            storage,
+            plan.site(storage, tls=pki.door_context if pki else None),
             pools,
             logins=plan.logins,
             bans=plan.bans,
             manners=plan.manners,
-            host=plan.host,
             port=plan.port,
-            tls=pki.door_context if pki else None,
-            log=plan.log,
-            faults=plan.faults,
-            clock=plan.clock,
-            wall_clock=plan.wall_clock,
         )
         stack.enter_context(closing(door))
         door.lift_bans()
@@ -143,18 +150,10 @@ def build(plan: Plan) -> Parts:
 
 
 def _pool(plan: Plan, storage: Storage, pki: Pki | None) -> Pool:
-    return Pool(
-        storage,
-        # Pools without TLS are named by their bare address (dCache: HttpTransferService).
-        host=plan.host if plan.pool_tls else "127.0.0.1",
-        tls=pki.server_context if pki and plan.pool_tls else None,
-        log=plan.log,
-        faults=plan.faults,
-        version=plan.manners.major,
-        patience=plan.manners.patience,
-        clock=plan.clock,
-        wall_clock=plan.wall_clock,
-    )
+    site = plan.site(storage, tls=pki.server_context if pki and plan.pool_tls else None)
+    # Pools without TLS are named by their bare address (dCache: HttpTransferService).
+    host = plan.host if plan.pool_tls else "127.0.0.1"
+    return Pool(replace(site, host=host), version=plan.manners.major, patience=plan.manners.patience)
 
 
 class Running:

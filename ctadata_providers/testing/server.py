@@ -8,6 +8,7 @@ import socket
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -26,41 +27,47 @@ _CLOSE_SECONDS = 0.5
 _ACCEPT_PAUSE = 0.05
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where a server stands, and what it shares with the others of its data centre.
+
+    Attributes:
+        storage: The namespace and the bytes.
+        host: The name in its URL, which is also bound.
+        tls: The host certificate's context, None for plain HTTP.
+        log: Where requests are entered.
+        faults: What is switched on.
+        clock: Gives the time in seconds, for what waits.
+        wall_clock: Gives the time of day.
+    """
+
+    storage: Storage
+    host: str
+    tls: ssl.SSLContext | None
+    log: RequestLog
+    faults: Faults
+    clock: Callable[[], float]
+    wall_clock: WallClock
+
+
 class Server(ABC):
     """An HTTP(S) server on the loopback interface, one part of the fake data centre.
 
     Args:
         name: What it is called in the log.
-        storage: The namespace and the bytes.
-        host: The name in its URL, which is also bound.
+        site: Where it stands.
         port: The port, 0 for any free one.
-        tls: The host certificate's context, None for plain HTTP.
-        log: Where requests are entered.
-        faults: What is switched on.
-        clock: Gives the time in seconds.
-        wall_clock: Gives the time of day.
     """
 
-    def __init__(
-        self,
-        name: ServerName,
-        storage: Storage,
-        *,
-        host: str,
-        port: int,
-        tls: ssl.SSLContext | None,
-        log: RequestLog,
-        faults: Faults,
-        clock: Callable[[], float],
-        wall_clock: WallClock,
-    ) -> None:
+    def __init__(self, name: ServerName, site: Site, *, port: int = 0) -> None:
         self.name: ServerName = name
-        self._storage = storage
-        self._tls = tls
-        self._log = log
-        self._faults = faults
-        self._clock = clock
-        self._wall_clock = wall_clock
+        self._storage = site.storage
+        self._tls = tls = site.tls
+        self._log = site.log
+        self._faults = site.faults
+        self._clock = site.clock
+        self._wall_clock = site.wall_clock
+        host = site.host
         self._sockets = listen(host, port)
         self.port = self._sockets[0].getsockname()[1]
         self.url = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{self.port}"

@@ -206,11 +206,18 @@ def _is_authority(certificate: x509.Certificate) -> bool:
 
 def _key_usage(key: PrivateKey, issuer: x509.Certificate) -> x509.KeyUsage:
     allowed = _extension(issuer, x509.KeyUsage)
+    # What RSA key exchange of TLS 1.2 needs.
+    return usage_to_sign(
+        key_encipherment=isinstance(key, rsa.RSAPrivateKey) and (allowed is None or allowed.key_encipherment)
+    )
+
+
+def usage_to_sign(*, key_encipherment: bool = False) -> x509.KeyUsage:
+    """Return the key usage of who signs in a handshake, and nothing else but what is allowed here."""
     return x509.KeyUsage(
         digital_signature=True,
         content_commitment=False,
-        # What RSA key exchange of TLS 1.2 needs.
-        key_encipherment=isinstance(key, rsa.RSAPrivateKey) and (allowed is None or allowed.key_encipherment),
+        key_encipherment=key_encipherment,
         data_encipherment=False,
         key_agreement=False,
         key_cert_sign=False,

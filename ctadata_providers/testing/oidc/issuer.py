@@ -25,15 +25,8 @@ def start_issuer(plan: Plan, running: Running) -> Issuer:
     """
     log, faults = RequestLog(), Faults(("issuer",))
     pki = running.parts.pki
-    server = OidcServer(
-        running.parts.storage,
-        host=plan.host,
-        tls=pki.server_context if pki else None,
-        log=log,
-        faults=faults,
-        clock=plan.clock,
-        wall_clock=plan.wall_clock,
-    )
+    site = plan.site(running.parts.storage, tls=pki.server_context if pki else None)
+    server = OidcServer(replace(site, log=log, faults=faults))
     with ExitStack() as undo:
         undo.callback(server.close)
         # Signing keys take long to make: not while a request waits.

@@ -1,7 +1,6 @@
 """The HTTP side of an OpenID provider, at the addresses that Keycloak has."""
 
 import json
-import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -10,15 +9,11 @@ from aiohttp import web
 
 from ctadata_providers.errors import ConfigError
 from ctadata_providers.testing.exchange import Exchange, Refusal
-from ctadata_providers.testing.faults import Faults
 from ctadata_providers.testing.oidc.clients import GRANTS, Client, OAuthError
 from ctadata_providers.testing.oidc.keys import signing_key
 from ctadata_providers.testing.oidc.pages import device_page, message_page
 from ctadata_providers.testing.oidc.provider import Provider
-from ctadata_providers.testing.requestlog import RequestLog
-from ctadata_providers.testing.server import Server
-from ctadata_providers.testing.storage import Storage
-from ctadata_providers.testing.wallclock import WallClock
+from ctadata_providers.testing.server import Server, Site
 
 REALM = "/realms/master"
 _PROTOCOL = f"{REALM}/protocol/openid-connect"
@@ -32,40 +27,14 @@ class OidcServer(Server):
     """An OpenID provider at a port of its own.
 
     Args:
-        storage: The namespace of the data centre.
-        host: The name in its URL.
-        tls: The host certificate's context, None for plain HTTP.
-        log: Where requests are entered.
-        faults: What is switched on.
-        clock: Gives the time in seconds, for what waits.
-        wall_clock: Gives the time of day.
+        site: Where it stands.
     """
 
-    def __init__(
-        self,
-        storage: Storage,
-        *,
-        host: str,
-        tls: ssl.SSLContext | None,
-        log: RequestLog,
-        faults: Faults,
-        clock: Callable[[], float],
-        wall_clock: WallClock,
-    ) -> None:
-        super().__init__(
-            "issuer",
-            storage,
-            host=host,
-            port=0,
-            tls=tls,
-            log=log,
-            faults=faults,
-            clock=clock,
-            wall_clock=wall_clock,
-        )
+    def __init__(self, site: Site) -> None:
+        super().__init__("issuer", site)
         self.issuer = f"{self.url}{REALM}"
         self.verification_uri = f"{self.issuer}/device"
-        self.provider = Provider(self.issuer, clock=clock, wall_clock=wall_clock)
+        self.provider = Provider(self.issuer, clock=site.clock, wall_clock=site.wall_clock)
         self._handlers: dict[tuple[str, str], Handler] = {
             ("GET", f"{REALM}/.well-known/openid-configuration"): self._tell_metadata,
             ("GET", f"{_PROTOCOL}/certs"): self._tell_keys,
