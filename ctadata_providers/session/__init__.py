@@ -223,7 +223,7 @@ class Session:
     def _note(self, response: Response, hop: Hop) -> None:
         """Learn from an answer of the door what it is, and what its clock says."""
         if hop.place == self.credential.home and "date" in response.headers:
-            self._dated = response.headers["date"], time.time()
+            self._dated = response.headers["date"], response.arrived
         if self._server_header is None and "server" in response.headers and hop.place == self.credential.home:
             self._server_header = response.headers["server"]
             if self.config.max_requests_per_second is None and "dcache" in self._server_header.lower():

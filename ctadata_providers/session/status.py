@@ -42,6 +42,7 @@ class Response:
         headers: Names in lower case.
         url: Where it came from, shown without its query.
         body: The body of a message, or an excerpt of an error's.
+        arrived: When its head did, epoch seconds; its body may take hours.
     """
 
     status: int
@@ -49,6 +50,7 @@ class Response:
     headers: Mapping[str, str] = field(repr=False)
     url: str
     body: bytes = field(default=b"", repr=False)
+    arrived: float = field(default_factory=lambda: time.time(), compare=False)  # a test may set the clock
 
     @property
     def ok(self) -> bool:

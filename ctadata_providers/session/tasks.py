@@ -105,8 +105,8 @@ def run(task: Task[T]) -> T:
 
 def _outcome(future: Future[T]) -> T:
     while not future.done():
-        with suppress(futures.TimeoutError):
-            future.exception(SIGNAL_PATIENCE)
+        # Not `result(timeout)`: its end is no other than a TimeoutError that the handler of a signal raises.
+        futures.wait([future], SIGNAL_PATIENCE)
     return future.result()
 
 

@@ -116,6 +116,22 @@ def with_clock(door: Door, ahead: float) -> None:
         door.fault(method, act(right))
 
 
+def test_a_long_download_does_not_set_the_clock_of_the_door_back(
+    open_door: Open, client_of: Client, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = open_door(files={PATH: b"x"})
+    with_clock(door, 0.0)
+    passed = [0.0]
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + passed[0])
+    client = client_of(door, token=jwt())
+    client.download(PATH, target, info=client.stat(PATH), progress=lambda size: passed.__setitem__(0, 1000.0))
+    ahead = client._backend.clock_ahead()  # type: ignore[attr-defined]  # not every backend knows it
+
+    assert passed == [1000.0]
+    assert abs(ahead) < 5
+
+
 def test_a_403_is_judged_by_the_clock_of_the_door(open_door: Open, client_of: Client, tmp_path: Path) -> None:
     token_file = tmp_path / "token"
     old, new = jwt(life=30, age=3600), jwt()

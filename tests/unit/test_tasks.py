@@ -151,6 +151,32 @@ def test_an_interrupt_stops_the_task_lets_it_clean_up_and_goes_on() -> None:
     assert events == ["cleaned"]
 
 
+def test_a_time_out_that_a_signal_raises_stops_the_task() -> None:
+    def expire(number: int, frame: object) -> None:
+        raise TimeoutError("the caller's own")
+
+    main = threading.get_ident()
+    events: list[str] = []
+
+    async def work() -> None:
+        try:
+            await wait(curl_loop().sleep(0.05))  # until the main thread waits, as above
+            await wait(in_thread(lambda: signal.pthread_kill(main, signal.SIGUSR1)))
+            await wait(curl_loop().sleep(1.0))
+            events.append("went on")
+        finally:
+            events.append("cleaned")
+
+    before = signal.signal(signal.SIGUSR1, expire)
+    try:
+        with pytest.raises(TimeoutError, match="the caller's own"):
+            run(work())
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+    assert events == ["cleaned"]
+
+
 def test_the_loop_sleeps_without_blocking_and_can_be_woken() -> None:
     loop = curl_loop()
     started = monotonic()
