@@ -221,8 +221,11 @@ class FreshToken:
     def _renew_in_background(self) -> None:
         if not self._background.acquire(blocking=False):
             return
-        # The interpreter waits for its end: a refresh that is cut in the middle may cost the login.
-        thread = threading.Thread(target=self._in_background, args=(self._background,), name="ctadata-credential")
+        # The interpreter waits for its end, also where a daemon thread asks, as those of a session are: a refresh that
+        # is cut in the middle may cost the login.
+        thread = threading.Thread(
+            target=self._in_background, args=(self._background,), name="ctadata-credential", daemon=False
+        )
         try:
             thread.start()
         except RuntimeError:  # the interpreter is about to end

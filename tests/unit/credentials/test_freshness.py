@@ -145,6 +145,21 @@ def test_one_background_refresh_at_a_time(issued: Issued, fresh: FreshToken) -> 
     assert len(set(map(id, tokens))) == 1
 
 
+def test_a_background_refresh_that_a_daemon_thread_began_is_waited_for_when_the_program_ends(
+    issued: Issued, fresh: FreshToken
+) -> None:
+    fresh()
+    ends_with_us: list[bool] = []
+    issued.meanwhile = lambda: ends_with_us.append(threading.current_thread().daemon)
+    issued.now += 0.8 * LIFE
+    asking = threading.Thread(target=fresh.ready, daemon=True)  # as that which drives all transfers
+    asking.start()
+    asking.join()
+    settle()
+
+    assert ends_with_us == [False]
+
+
 def test_at_ten_percent_who_wants_a_token_waits_for_the_next(issued: Issued, fresh: FreshToken) -> None:
     fresh()
     issued.now += 0.91 * LIFE
