@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ctadata_providers.cli.options import Commands, command, group
 from ctadata_providers.cli.output import Output, utc
-from ctadata_providers.errors import ConfigError
+from ctadata_providers.errors import ConfigError, CtaError
 
 if TYPE_CHECKING:
     from ctadata_providers import Config
@@ -115,14 +115,9 @@ def start_agent(args: argparse.Namespace, output: Output) -> int:
             remedy="use '-s' to be asked for it, or '-s -' to give it on standard input; and get a new secret, this "
             "one was seen",
         )
-    from ctadata_providers.credentials.agent.control import ctadata_target
-
     _choose_dev(args)
     config, secret = _client_of(args)
-    target = _target(args)
-    if target is None:
-        target = ctadata_target(config)
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    target = _target(args) or _ctadata_target(config)
     if args.reset_secret is not None:
         from ctadata_providers.cli import login
 
@@ -165,6 +160,21 @@ def _client_of(args: argparse.Namespace) -> "tuple[Config, str | None]":
 def _target(args: argparse.Namespace) -> Path | None:
     given = getattr(args, "token_file", None)
     return Path(given) if given else None
+
+
+def _ctadata_target(config: "Config") -> Path:
+    from ctadata_providers.credentials.agent.control import ctadata_target
+
+    target = ctadata_target(config)
+    try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CtaError(
+            f"cannot make the folder {target.parent}: {error.strerror}",
+            path=target.parent,
+            remedy="name a file elsewhere with --token-file",
+        ) from error
+    return target
 
 
 def _choose_dev(args: argparse.Namespace) -> None:

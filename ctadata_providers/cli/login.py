@@ -1,7 +1,6 @@
 """The sub-commands `login`, `logout` and `token refresh`, with what they take."""
 
 import argparse
-import getpass
 import io
 import shutil
 import sys
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ctadata_providers.cli.options import Commands, command, settings_of
 from ctadata_providers.cli.output import Output, utc
+from ctadata_providers.cli.prompt import ask, has_terminal
 from ctadata_providers.errors import CredentialError
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def read_secret(source: str) -> str:
     """
     from ctadata_providers.credentials.oidc.client_secret import LONGEST_SECRET, as_secret
 
-    if source != STANDARD_INPUT or _has_terminal():
+    if source != STANDARD_INPUT or has_terminal():
         return _ask()
     line = b"" if sys.stdin is None else sys.stdin.buffer.readline(LONGEST_SECRET + 1)
     return as_secret(line, source="standard input")
@@ -121,32 +121,20 @@ def log_in(config: "Config", output: Output, *, secret: str | None = None) -> "T
         return sessions.log_in(config, secret, show)
     except CredentialError as error:
         known = secret or client_secret(config)
-        if known or refusal_of(error) not in _SECRET_NEEDED or not _has_terminal():
+        if known or refusal_of(error) not in _SECRET_NEEDED or not has_terminal():
             raise
         output.say(f"{config.client_id} needs its client secret")
     return sessions.log_in(config, _ask(), show)
-
-
-def _has_terminal() -> bool:
-    return sys.stdin is not None and sys.stdin.isatty()  # None: it is closed
 
 
 def _ask() -> str:
     from ctadata_providers.credentials.oidc.client_secret import as_secret
 
     remedy = "give it in a file (--client-secret-file FILE) or on standard input (-)"
-    if not _has_terminal():
+    if not has_terminal():
         raise CredentialError("there is no terminal to ask for the client secret on", remedy=remedy)
-    try:
-        typed = getpass.getpass("client secret: ")
-    except EOFError:
-        fault = "no client secret was typed in"
-    except UnicodeDecodeError:
-        fault = "the client secret was typed in another encoding than the terminal's"
-    else:
-        return as_secret(typed.encode("utf-8", "surrogateescape"), source="what was typed in")
-    # Not while the error is at hand: it holds what was typed in.
-    raise CredentialError(fault, remedy=remedy)
+    typed = ask("client secret", prompt="client secret: ", remedy=remedy)
+    return as_secret(typed.encode("utf-8", "surrogateescape"), source="what was typed in")
 
 
 def _show(output: Output, grant: "DeviceGrant") -> None:

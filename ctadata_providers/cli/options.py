@@ -1,6 +1,7 @@
 """What the parsers of the command line share: how they tell errors, and the options of several commands."""
 
 import argparse
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
@@ -59,8 +60,32 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **settings)  # type: ignore[arg-type]  # passed on as they came
 
     def error(self, message: str) -> NoReturn:
-        """Raise a usage error."""
-        raise ConfigError(f"usage: {message}", remedy=f"see '{self.prog} --help'")
+        """Raise a usage error, which repeats no value of an option that there is not: it may be a secret."""
+        raise ConfigError(f"usage: {_without_values(message)}", remedy=f"see '{self.prog} --help'")
+
+
+_STRANGE = re.compile(r"unrecognized arguments: (?P<words>.*)", re.DOTALL)
+_NO_COMMAND = re.compile(
+    r"argument COMMAND: invalid choice: (?!'[a-z-]{1,12}' ).* \((?P<names>choose from .*)\)", re.DOTALL
+)
+
+
+def _without_values(message: str) -> str:
+    """Return a message of argparse without what may be the value of an option that there is not.
+
+    >>> _without_values("unrecognized arguments: --token abc -sabc --secret=abc")
+    'unrecognized arguments: --token -s --secret'
+    >>> _without_values("argument COMMAND: invalid choice: 'eyJhbGciOi' (choose from 'list', 'get')")
+    "there is no such command (choose from 'list', 'get')"
+    """
+    strange, no_command = _STRANGE.fullmatch(message), _NO_COMMAND.fullmatch(message)
+    if strange:
+        words = strange["words"].split()
+        options = [word.partition("=")[0] if word.startswith("--") else word[:2] for word in words if word[0] == "-"]
+        return f"unrecognized arguments: {' '.join(options or words)}"
+    if no_command:
+        return f"there is no such command ({no_command['names']})"
+    return message
 
 
 class CommandParser(Parser):

@@ -1,7 +1,6 @@
 """The sub-commands `proxy create` and `proxy info`, with what they take."""
 
 import argparse
-import getpass
 import math
 import re
 import sys
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctadata_providers.cli.options import Commands, command, group
 from ctadata_providers.cli.output import Output, utc
+from ctadata_providers.cli.prompt import ask, has_terminal
 from ctadata_providers.errors import CredentialError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def create(args: argparse.Namespace, output: Output) -> int:
         hours=args.hours,
         key_type=args.key_type,
         limited=args.limited,
-        passphrase=_read_passphrase if args.passphrase and not _has_terminal() else _ask_passphrase,
+        passphrase=_read_passphrase if args.passphrase and not has_terminal() else _ask_passphrase,
     )
     left = made.life_left(time.time())
     output.record(_facts(made), f"{made.path} is good for {_span(left)} h, until {utc(made.expires_at)}")
@@ -185,10 +185,6 @@ def _dash(text: str) -> bool:
     return True
 
 
-def _has_terminal() -> bool:
-    return sys.stdin is not None and sys.stdin.isatty()  # None: it is closed
-
-
 def _read_passphrase(path: Path) -> str:
     line = b"" if sys.stdin is None else sys.stdin.buffer.readline()
     if not line:
@@ -197,17 +193,10 @@ def _read_passphrase(path: Path) -> str:
 
 
 def _ask_passphrase(path: Path) -> str:
-    if not _has_terminal():
+    if not has_terminal():
         raise CredentialError(
             f"the private key in {path} is encrypted, and there is no terminal to ask for its passphrase",
             path=path,
             remedy=_AS_STDIN,
         )
-    try:
-        return getpass.getpass(f"Passphrase of {path}: ", sys.stderr)
-    except EOFError:
-        fault = f"no passphrase of {path} was typed in"
-    except UnicodeDecodeError:
-        fault = f"the passphrase of {path} was typed in another encoding than the terminal's"
-    # Not while the error is at hand: it holds what was typed in.
-    raise CredentialError(fault, path=path, remedy="try again")
+    return ask(f"passphrase of {path}", prompt=f"Passphrase of {path}: ", remedy="try again", path=path)

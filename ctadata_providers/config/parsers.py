@@ -77,17 +77,18 @@ def _file(name: str, value: object) -> Path:
 
 
 def _command(name: str, value: object) -> tuple[str, ...]:
+    hidden = "that command"  # it may hold a secret
     if isinstance(value, str):
         try:
             words = shlex.split(value)
         except ValueError as error:
-            raise unusable(name, "that command", "one whose quotes are closed") from error  # it may hold a secret
+            raise unusable(name, hidden, "one whose quotes are closed") from error
     elif isinstance(value, (list, tuple)):
         words = [str(word) for word in value]
     else:
         words = []
     if not words or not words[0]:
-        raise unusable(name, value, "a program with its arguments")
+        raise unusable(name, hidden, "a program with its arguments")
     return tuple(words)
 
 

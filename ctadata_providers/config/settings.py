@@ -80,7 +80,7 @@ class Config:
     base_path: str = "/"
     token: str | None = field(default=None, repr=False)
     token_file: Path | None = None
-    token_command: tuple[str, ...] | None = None
+    token_command: tuple[str, ...] | None = field(default=None, repr=False)  # its arguments may hold a secret
     oidc_account: str | None = None
     issuer: str | None = None
     client_id: str | None = None

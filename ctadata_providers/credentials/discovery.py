@@ -35,6 +35,8 @@ from ctadata_providers.credentials.x509.certificate import ClientCertificate
 from ctadata_providers.errors import CredentialError
 
 SHARED_FOLDER = Path("/tmp")  # noqa: S108 (the place that WLCG and Globus have agreed on)
+LOGIN = "login"
+"""Name of the place where the session of `ctadata login` is."""
 Kind = Literal["value", "file", "renewable", "certificate"]
 
 
@@ -194,7 +196,7 @@ def _logins(config: Config) -> Iterator[Candidate]:
         return Skipped("no oidc-agent is running (OIDC_SOCK)") if os.environ.get("OIDC_SOCK") else None
 
     if config.issuer and config.client_id:
-        yield _ambient(config, "login", f"{config.issuer} for {config.door_url}", "renewable", session)
+        yield _ambient(config, LOGIN, f"{config.issuer} for {config.door_url}", "renewable", session)
     if _issuer_chosen(config) and config.oidc_account is None:
         yield _ambient(config, "oidc-agent", str(config.issuer), "renewable", agent)
 
@@ -257,7 +259,7 @@ def _usual_proxy() -> Candidate:
 
     def find() -> Source | Skipped | None:
         content = _private_content(path)
-        return ClientCertificate(path, proxy=True) if isinstance(content, bytes) else content
+        return ClientCertificate(path, proxy=True, named=False) if isinstance(content, bytes) else content
 
     return Candidate(name="proxy", place=str(path), kind="certificate", find=find)
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from ctadata_providers.config import ENVIRONMENT, Config
-from ctadata_providers.credentials.discovery import Candidate, Kind, Skipped, Source, candidates
+from ctadata_providers.credentials.discovery import LOGIN, Candidate, Kind, Skipped, Source, candidates
 from ctadata_providers.credentials.resolve import resolve
 from ctadata_providers.credentials.tokens import FileToken, FixedToken, Renewable, Token, require_fresh
 from ctadata_providers.credentials.x509.certificate import ClientCertificate, ProxyInfo, inspect
@@ -100,8 +100,8 @@ def report(config: Config) -> Report:
     except CtaError as error:
         failed = tuple(_failed(place, error) if place.state == "used" else place for place in found)
         decides = next((place for place in failed if place.chosen), None)
-        advice = decides.remedy if decides else _login_advice(config)
-        return Report(found=failed, fault=error, advice=advice or error.remedy or "see what is wrong there")
+        advice = decides.remedy if decides else _login_advice(config) if _can_log_in(config) else error.remedy
+        return Report(found=failed, fault=error, advice=advice or error.remedy or _login_advice(config))
     fault = certificate.fault if certificate else None
     advice = _advice(config, chosen, token, certificate)
     return Report(found=found, token=token, certificate=certificate, fault=fault, advice=advice)
@@ -145,13 +145,23 @@ def _look(config: Config, candidate: Candidate, *, decided: bool) -> Found:
         if isinstance(source, Skipped):
             # What is missed is a token that has ended; nothing is wrong with its place.
             return replace(place, state="unusable", why=source.why, remedy=None if source.missed else source.remedy)
-        place = replace(place, refreshable=isinstance(source, Renewable))
+        place = _with_future(config, replace(place, refreshable=isinstance(source, Renewable)))
         if decided:
             return replace(place, state="shadowed")
         _try(config, candidate.name, source)
     except CtaError as error:
         return replace(_failed(place, error), chosen=not decided)
     return replace(place, state="used", chosen=True)
+
+
+def _with_future(config: Config, place: Found) -> Found:
+    """Add what is known of a login: whether it can go on, and why its last refresh failed."""
+    if place.name != LOGIN:
+        return place
+    from ctadata_providers.credentials.oidc import sessions
+
+    status = sessions.status(config)
+    return place if status is None else replace(place, refreshable=status.refreshable, why=status.failure)
 
 
 def _failed(place: Found, error: CtaError) -> Found:
@@ -187,6 +197,10 @@ def _advice(config: Config, chosen: Found | None, token: Token | None, certifica
     if token is None and certificate is None:
         return _login_advice(config)
     left = certificate.life_left(now) if certificate else token.life_left(now) if token else None
+    if left is not None and chosen and chosen.name == LOGIN and not chosen.refreshable and chosen.why:
+        return f"it ends in {left:.0f} s, and the login cannot go on ({chosen.why}): 'ctadata login' begins another"
+    if left is not None and left <= 0 and not (chosen and chosen.refreshable):
+        return f"it ended {-left:.0f} s ago by the clock of this machine: {_after_its_end(config, chosen)}"
     if left is not None and left < SOON and not (chosen and chosen.refreshable):
         renewal = "make a new proxy with 'ctadata proxy create'" if certificate else "'ctadata login' gives one that is"
         return f"it ends in {left:.0f} s and is not renewed by itself: {renewal}"
@@ -195,7 +209,17 @@ def _advice(config: Config, chosen: Found | None, token: Token | None, certifica
     return "nothing, the credential can be used"
 
 
+def _after_its_end(config: Config, chosen: Found | None) -> str:
+    if chosen is None or chosen.kind == "certificate":
+        return "make a new proxy with 'ctadata proxy create'"
+    return _instead_of_ended(config, chosen.name)
+
+
+def _can_log_in(config: Config) -> bool:
+    return bool(config.issuer and config.client_id and config.ambient_credentials)
+
+
 def _login_advice(config: Config) -> str:
-    if config.issuer and config.client_id and config.ambient_credentials:
+    if _can_log_in(config):
         return "log in with 'ctadata login'"
     return "name a credential, for example with token_file, or an issuer with client_id for 'ctadata login'"

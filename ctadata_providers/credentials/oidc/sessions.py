@@ -28,7 +28,7 @@ from ctadata_providers.credentials.oidc.renewal import (
 from ctadata_providers.credentials.oidc.store import Store, StoredSession, account_of, origin_of
 from ctadata_providers.credentials.oidc.unbroken import unbroken
 from ctadata_providers.credentials.tokens import Token
-from ctadata_providers.errors import CredentialError, TransientError
+from ctadata_providers.errors import ConfigError, CredentialError, CtaError
 
 if TYPE_CHECKING:
     from ctadata_providers.credentials.oidc.device import DeviceGrant
@@ -166,8 +166,11 @@ def log_out(config: Config) -> bool:
     """Revoke the session at the provider and forget it; tell whether there was one.
 
     Raises:
-        CredentialError: When the session cannot be forgotten, or the provider refuses to revoke it (it is forgotten).
+        CredentialError: When the session cannot be forgotten; when the provider refuses to revoke it, or the client
+            secret cannot be read, it is forgotten all the same.
         TransientError: When the provider is away; the session is forgotten all the same.
+        ConfigError: When the settings have no issuer or no client; when there is no provider there any more, the
+            session is forgotten all the same.
     """
     named(config)
     store = Store(account_of(config))
@@ -183,19 +186,19 @@ def log_out(config: Config) -> bool:
                 session = store.read()
             was_there = store.remove()
             if session is not None and session.refresh_token is not None and not session.refused:
-                _revoke(provider_of(config, session), session.refresh_token)
+                _revoke(config, session, session.refresh_token)
             return was_there
 
     return unbroken(end)
 
 
-def _revoke(provider: Provider, refresh_token: str) -> None:
+def _revoke(config: Config, session: StoredSession, refresh_token: str) -> None:
     try:
-        provider.revoke(refresh_token)
-    except (TransientError, CredentialError) as error:
+        provider_of(config, session).revoke(refresh_token)
+    except CtaError as error:
         raise type(error)(
             f"the session is forgotten here, but {error.message}",
-            path=provider.issuer,
+            path=session.issuer,
             remedy="end it on your account page there",
         ) from None
 
@@ -204,11 +207,14 @@ def refresh(config: Config) -> Token:
     """Get a new token for the session now, however long the old one lives.
 
     Raises:
+        ConfigError: When the settings have no issuer or no client, or forbid it.
         CredentialError: When there is no session, or it has ended.
         TransientError: When the provider is away.
     """
     named(config)
-    session = StoredSource(config.with_settings(refresh="auto"))
+    if config.refresh == "never":
+        raise ConfigError("refresh is 'never', and this would be one", remedy="leave refresh out (CTA_REFRESH)")
+    session = StoredSource(config)
     old = session.stored()
     held = unbroken(lambda wanted: session.renewed(old.token, wanted, forced=True))
     if held is None:

@@ -196,7 +196,7 @@ def _body(answer: requests.Response, patience: float) -> bytes:
 def _object(answer: requests.Response) -> dict[str, Any]:
     try:
         told = answer.json()
-    except RecursionError:
+    except (ValueError, RecursionError):  # of requests it is a RequestException too, as a broken connection is
         told = None
     if not isinstance(told, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 (as the parser says it)

@@ -2,11 +2,13 @@
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from ctadata_providers.credentials.safe_files import read_private
 from ctadata_providers.errors import CredentialError
 
 Kind = Literal[
@@ -97,11 +99,13 @@ class ClientCertificate:
         cert_file: PEM of the certificate; of a proxy also its key and chain.
         key_file: PEM of the private key; None when `cert_file` holds it.
         proxy: Whether a proxy is meant: a long-lived certificate is refused then.
+        named: Whether somebody has named `cert_file`; else it must be our own file, open to nobody else, and no link.
     """
 
     cert_file: Path
     key_file: Path | None = None
     proxy: bool = False
+    named: bool = True
 
     def check(self, *, now: float | None = None) -> FilesState:
         """Make sure that the files can be used now; cheap enough for every request while they stay the same.
@@ -168,6 +172,9 @@ def _examined(certificate: ClientCertificate, state: FilesState) -> ProxyInfo:
     """Return what good files hold; read again when their state changes."""
     from ctadata_providers.credentials.x509.chains import examine
 
+    if not certificate.named:
+        with suppress(OSError):  # told by who reads all of it
+            read_private(certificate.cert_file)
     info = examine(certificate.cert_file, certificate.key_file, proxy=certificate.proxy)
     if info.fault is not None:
         raise info.fault

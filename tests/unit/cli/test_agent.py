@@ -197,6 +197,20 @@ def test_the_file_of_ctadata_holds_no_token_of_another_door(ctadata: Run) -> Non
     assert "are for the doors of prod and dev" in ran.one_line
 
 
+def test_a_folder_of_ctadata_that_cannot_be_made_is_one_error_before_anybody_logs_in(
+    ctadata: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CTA_DOOR_URL")
+    blocked = home / "home" / ".config" / "cta-data"
+    blocked.parent.mkdir(parents=True, exist_ok=True)
+    blocked.touch()
+    ran = ctadata("start-agent", "--json")
+
+    assert ran.code == 1
+    assert ran.error["path"] == str(blocked)
+    assert "--token-file" in ran.error["remedy"]
+
+
 def test_dev_is_no_other_profile(ctadata: Run) -> None:
     ran = ctadata("stop-agent", "--dev", "--profile", "prod")
 

@@ -144,6 +144,8 @@ def test_after_two_dashes_everything_is_a_path() -> None:
         (["list", "--tokn-file", "x"], "unrecognized arguments: --tokn-file"),
         (["list", "--token", "secret"], "unrecognized arguments: --token"),
         (["login", "--client-secret", "secret"], "unrecognized arguments: --client-secret"),
+        (["login", "--client-secret=secret", "-ssecret"], "unrecognized arguments: --client-secret -s"),
+        (["--token", "secret-42", "list"], "there is no such command (choose from "),
         (["token"], "required: COMMAND"),
         (["agent", "begin"], "invalid choice: 'begin'"),
         (["list", "--issuer", "http://id.example.org"], "setting issuer"),
@@ -169,6 +171,12 @@ def test_wrong_usage_is_one_line_with_a_remedy_and_code_2(
     assert ran.one_line.startswith("ctadata: ")
     assert "; " in ran.err
     assert fake_cta.requests == []
+
+
+def test_the_value_of_an_option_that_there_is_not_is_not_repeated(ctadata: Run) -> None:
+    wrong = (["--token", "secret-42", "list"], ["list", "--secret=secret-42"], ["list", "-ssecret-42"])
+
+    assert not any("secret-42" in ctadata(*arguments).err for arguments in wrong)
 
 
 def test_wrong_usage_is_json_when_json_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,9 @@
 import base64
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ctadata_providers import Config
 from ctadata_providers.credentials.oidc import sessions
@@ -34,15 +36,16 @@ def put(path: Path, text: str, mode: int = 0o600) -> Path:
     return path
 
 
-def log_in(config: Config) -> None:
-    """Leave a login as `ctadata login` does, whose token's subject is `login`."""
+def log_in(config: Config, **otherwise: Any) -> None:
+    """Leave a login as `ctadata login` does, whose token's subject is `login`, with some fields otherwise."""
     session = StoredSession(
         issuer=config.issuer or "",
         client_id=config.client_id or "",
         door_url=origin_of(config.door_url),
         access_token=named("login"),
+        refresh_token="a-refresh-token",
         obtained_at=time.time(),
         expires_at=time.time() + 3600,
     )
     with Store(sessions.account_of(config)).reserve() as save:
-        save(session)
+        save(replace(session, **otherwise))

@@ -8,10 +8,11 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ctadata_providers import CredentialError
+from ctadata_providers import Config, ConfigError, CredentialError
 from ctadata_providers.credentials import Renewable, Token
 from ctadata_providers.credentials.commands import CachedToken, command_token, life_of, run
 from tests.unit.credentials.machine import jwt
@@ -65,6 +66,14 @@ def test_a_program_runs_without_a_shell_and_without_input() -> None:
 def test_a_program_that_cannot_be_run_is_told(argv: tuple[str, ...]) -> None:
     with pytest.raises(CredentialError, match=r"cannot run .* for my command: .*; check that it is installed"):
         run(argv, source="my command")
+
+
+@pytest.mark.parametrize("command", [f"'' --password {SECRET}", ["", SECRET], {"program": SECRET}])
+def test_a_command_without_a_program_is_refused_and_not_shown(command: Any) -> None:
+    with pytest.raises(ConfigError, match=r"setting token_command: .* give a program with its arguments") as told:
+        Config(token_command=command)
+
+    assert SECRET not in str(told.value)
 
 
 def test_a_failing_program_is_told_with_its_last_line() -> None:

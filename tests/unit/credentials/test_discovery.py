@@ -14,6 +14,7 @@ from ctadata_providers.config import BUILT_IN_PROFILES
 from ctadata_providers.credentials import Credential, discovery, resolve
 from ctadata_providers.credentials.oidc import sessions
 from ctadata_providers.credentials.oidc.store import Store
+from tests.unit.credentials.grid import make_grid
 from tests.unit.credentials.machine import jwt, log_in, named, put
 
 ISSUER = "https://issuer.example/realms/x"
@@ -175,6 +176,19 @@ def test_a_link_of_our_own_is_an_error_that_tells_the_cure(name: str, home: Path
     path.symlink_to(put(home / "target", named("target")))
     with pytest.raises(CredentialError, match=f"symbolic link.*rm {path}"):
         found()
+
+
+def test_a_proxy_in_tmp_that_becomes_a_link_while_it_is_used_is_shown_no_more(home: Path) -> None:
+    path = home / "shared" / f"x509up_u{os.geteuid()}"
+    make_grid().proxy_file(home).rename(path)
+    certificate = resolve(Config.from_env()).certificate
+    assert certificate is not None
+    certificate.check()
+    path.unlink()
+    path.symlink_to(make_grid().proxy_file(home))
+
+    with pytest.raises(CredentialError, match=f"symbolic link.*rm {path}"):
+        certificate.check()
 
 
 @needs_root

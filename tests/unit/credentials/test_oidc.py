@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from ctadata_providers import Config, ConfigError, CredentialError
+from ctadata_providers import Config, ConfigError, CredentialError, TransientError
 from ctadata_providers.credentials.oidc import provider as oidc
 from ctadata_providers.credentials.oidc.provider import Provider, is_safe_url, refusal_of, seconds, shown
 from ctadata_providers.testing import FakeCta
@@ -78,6 +78,14 @@ def test_the_endpoints_are_asked_for_once(cta: FakeCta) -> None:
     asked = [request.path for request in cta.issuer.requests]
 
     assert sum("openid-configuration" in path for path in asked) == 1
+
+
+def test_an_answer_that_is_no_json_is_not_told_as_a_broken_connection(cta: FakeCta) -> None:
+    with (
+        cta.issuer.fault("corrupt", after=0),
+        pytest.raises(TransientError, match="answered with something that is no JSON object; check issuer"),
+    ):
+        provider_of(cta).refresh("any")
 
 
 def test_a_revoked_session_gives_no_more_tokens(cta: FakeCta) -> None:

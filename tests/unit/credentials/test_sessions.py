@@ -121,11 +121,12 @@ def test_logging_out_while_the_issuer_is_away_forgets_the_session_and_says_what_
     assert sessions.open_session(config) is None
 
 
-def test_an_issuer_that_refuses_to_end_the_session_is_told(cta: FakeCta) -> None:
+@pytest.mark.parametrize("secret", [{"client_secret": "wrong"}, {"client_secret_file": "/no/secret_client"}])
+def test_an_issuer_that_does_not_end_the_session_is_told(cta: FakeCta, secret: dict[str, Any]) -> None:
     config = config_of(cta, "confidential")
     log_in(cta, config)
     with pytest.raises(CredentialError, match=r"forgotten here, but .*_client"):
-        sessions.log_out(config.with_settings(client_secret="wrong"))
+        sessions.log_out(config.with_settings(**secret))
 
     assert sessions.open_session(config) is None
 
@@ -326,6 +327,16 @@ def test_a_worker_that_only_reads_never_asks_the_issuer(cta: FakeCta, monkeypatc
     assert worker is not None
     with pytest.raises(CredentialError, match=r"nobody renews the session.*refresh = never; let the driver run"):
         worker.renew(rejected)
+
+    assert cta.issuer.requests == []
+
+
+def test_who_only_reads_refuses_to_refresh(cta: FakeCta) -> None:
+    config = config_of(cta)
+    log_in(cta, config)
+    cta.issuer.clear_requests()
+    with pytest.raises(ConfigError, match=r"refresh is 'never'.*leave refresh out"):
+        sessions.refresh(config.with_settings(refresh="never"))
 
     assert cta.issuer.requests == []
 

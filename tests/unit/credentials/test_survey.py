@@ -1,6 +1,7 @@
 """What people are told of where their credentials come from."""
 
 import os
+import re
 import time
 from pathlib import Path
 
@@ -174,6 +175,36 @@ def test_where_only_ended_tokens_lie_about_a_login_is_advised(home: Path) -> Non
 
     assert (told.usable, told.advice) == (False, "log in with 'ctadata login'")
     assert all("ctadata doctor" not in (place.remedy or "") for place in told.found)
+
+
+def test_where_no_login_can_be_the_ended_token_is_named(home: Path) -> None:
+    put(home / "runtime" / f"bt_u{os.geteuid()}", jwt(exp=time.time() - 3600))
+    told = report(Config.from_env(door_url="https://other.example"))
+
+    assert told.advice.startswith("put a new token there, or take it away")
+
+
+def test_a_login_that_the_issuer_has_ended_is_told_while_its_token_lives(home: Path) -> None:
+    log_in(Config.from_env(), refused=True, failure="invalid_grant")
+    told = report(Config.from_env())
+
+    assert told.usable
+    assert told.chosen is not None
+    assert not told.chosen.refreshable
+    assert "the login cannot go on (invalid_grant): 'ctadata login' begins another" in told.advice
+
+
+@pytest.mark.parametrize("setting", ["token", "token_file"])
+def test_a_token_that_has_just_ended_is_told_as_such(setting: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = jwt(exp=time.time() - 5)
+    if setting == "token":
+        monkeypatch.setenv("BEARER_TOKEN", token)
+    else:
+        monkeypatch.setenv("BEARER_TOKEN_FILE", str(put(home / "named", token)))
+    advice = report(Config.from_env()).advice
+
+    assert re.match(r"it ended \d s ago by the clock of this machine: ", advice)
+    assert "unset BEARER_TOKEN" in advice
 
 
 def test_a_token_that_does_not_tell_its_end_is_not_called_good(home: Path) -> None:
