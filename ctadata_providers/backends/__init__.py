@@ -2,6 +2,7 @@
 
 from ctadata_providers.backends.base import (
     Backend,
+    BriefBackend,
     ChecksumBackend,
     ClockBackend,
     FileInfo,
@@ -13,6 +14,7 @@ from ctadata_providers.config import Config
 
 __all__ = [
     "Backend",
+    "BriefBackend",
     "ChecksumBackend",
     "ClockBackend",
     "FileInfo",
