@@ -12,10 +12,10 @@ from ctadata_providers.backends import FileInfo
 from ctadata_providers.errors import TransientError
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import Task, spawn
-from ctadata_providers.transfer import verify
+from ctadata_providers.transfer import owners, verify
 from ctadata_providers.transfer.context import Attempts, Context, Progress, TransferResult
 from ctadata_providers.transfer.download import download
-from ctadata_providers.transfer.local import LocalPart
+from ctadata_providers.transfer.parts import SmallPart, Target
 
 SMALL_BYTES = 256 * 1024
 """Bytes up to which a file is held in memory whole."""
@@ -34,10 +34,13 @@ def begin_download(
         return spawn(long_way())
     if context.checksum == "require" and not info.checksums:
         return spawn(long_way())
+    stem = owners.stem(local.name, context.door + info.path)
+    if context.leftovers.beside(str(local.parent), stem):
+        return spawn(long_way())
     content = backend.read_brief(info.path)
     if content is None:
         return spawn(long_way())
-    store = partial(_stored, context, info, local, overwrite=overwrite, progress=progress)
+    store = partial(_stored, context, info, local, stem, overwrite=overwrite, progress=progress)
     return _Short(context, content, store, long_way)
 
 
@@ -110,6 +113,7 @@ def _stored(
     context: Context,
     info: FileInfo,
     local: Path,
+    stem: str,
     content: bytes,
     begun: float,
     *,
@@ -122,14 +126,8 @@ def _stored(
         CtaError: As `download`.
     """
     verify.check_size(info.path, got=len(content), wanted=info.size, what="the listing says")
-    part = LocalPart(
-        local,
-        context.door + info.path,
-        size=info.size,
-        overwrite=overwrite,
-        algorithm=verify.algorithm_for(context, info.checksums),
-        progress=progress,
-    )
+    algorithm = verify.algorithm_for(context, info.checksums)
+    part = SmallPart(Target(local, overwrite=overwrite), stem, size=info.size, algorithm=algorithm, progress=progress)
     try:
         part.take(content)
         verify.compare(info.path, computed=part.checksums, offered=info.checksums, required=False)
