@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 from importlib import metadata
@@ -60,6 +61,5 @@ def _program_version(argv: list[str]) -> str:
         return f"{argv[0]} not installed"
     env = {**os.environ, "GFAL_PYTHONBIN": "/usr/bin/python3"}
     answer = subprocess.run([path, *argv[1:]], capture_output=True, text=True, check=False, env=env)
-    words = (answer.stdout + answer.stderr).split()
-    number = next((word for word in words if any(c.isdigit() for c in word)), "?")
-    return f"{argv[0]} {number.rpartition('/')[2].strip('v()')}"
+    number = re.search(r"\d+(?:\.\d+)+", answer.stdout + answer.stderr)
+    return f"{argv[0]} {number[0] if number else 'of no known version'}"

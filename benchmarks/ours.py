@@ -29,9 +29,9 @@ def get(site: Site, *, size: int | None = None, checksums: Mapping[str, str] | N
     return in_child(site, "download", *arguments, count=site.size, **settings)
 
 
-def put(site: Site) -> Usage:
+def put(site: Site, **settings: Any) -> Usage:
     """Upload the large file."""
-    return in_child(site, "upload", site.large, "/sent/large.bin", count=site.size)
+    return in_child(site, "upload", site.large, "/sent/large.bin", count=site.size, **settings)
 
 
 def get_tree(site: Site, **settings: Any) -> Usage:

@@ -46,7 +46,7 @@ def goals(sections: Iterable[Section]) -> str:
     """Return the table of goals and what was reached, also where that falls short."""
     rows = []
     for section, goal in goals_of(sections):
-        reached = "not measured" if goal.value is None else f"{goal.value:.2f}"
+        reached = "not measured" if goal.value is None else _figure(goal.value)
         bound = f"{'at most' if goal.at_most else 'at least'} {goal.wanted:g}"
         rows.append([section.title.partition(":")[0], goal.text, bound, reached, "yes" if goal.met else "**no**"])
     return "\n".join(["## Goals", "", *_table(["", "what", "goal", "reached", "met"], rows), ""])
@@ -108,6 +108,10 @@ def _connections(row: Measured) -> str:
     if not counts:
         return ""
     return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} - {max(counts)}"
+
+
+def _figure(value: float) -> str:
+    return f"{value:.3f}" if value < 10 else f"{value:,.1f}"
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -154,8 +154,8 @@ def test_goals_are_told_also_where_they_are_missed() -> None:
     lines = report.goals([a_section(title="Files: 10", goals=reached)]).splitlines()
 
     assert lines[-3:] == [
-        "| Files | speed | at least 1.15 | 1.20 | yes |",
-        "| Files | memory | at most 100 | 120.00 | **no** |",
+        "| Files | speed | at least 1.15 | 1.200 | yes |",
+        "| Files | memory | at most 100 | 120.0 | **no** |",
         "| Files | other | at least 1 | not measured | **no** |",
     ]
 
