@@ -35,6 +35,7 @@ class Options:
         huge_size: Of the file that is to fit into no process.
         files: Small files.
         entries: Of the largest tree and folder.
+        full: Whether what takes long is measured, too.
     """
 
     only: tuple[str, ...]
@@ -44,6 +45,7 @@ class Options:
     huge_size: int
     files: int
     entries: int
+    full: bool
 
 
 Part = Callable[[Options, Path], Iterator[Scenario]]
@@ -120,7 +122,9 @@ def _growth(options: Options, folder: Path) -> Iterator[Scenario]:
     with growth.open_wide(options.entries) as wide:
         yield growth.listing(wide)
         yield growth.walks(wide)
-        yield growth.trees(wide)
+        yield growth.trees_down(wide)
+        if options.full:
+            yield growth.trees_up(wide)
     with growth.open_huge(options.huge_size) as site:
         yield growth.huge(site)
 
@@ -152,6 +156,7 @@ def _options(given: argparse.Namespace) -> Options:
         huge_size=given.huge_size or (10 if given.full else 2) * 2**30,
         files=given.files,
         entries=given.entries,
+        full=given.full,
     )
 
 
@@ -167,7 +172,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--huge-size", type=_size, help="of the file that shows the memory (2GiB)")
     parser.add_argument("--files", type=_count(100_000), default=2000, help="small files, up to 100000 (2000)")
     parser.add_argument("--entries", type=_count(1_000_000), default=100_000, help="of the largest tree (100000)")
-    parser.add_argument("--full", action="store_true", help="10GiB as the file that shows the memory")
+    parser.add_argument("--full", action="store_true", help="also trees up; 10GiB as the huge file")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md of all results that are kept")
     parser.add_argument("--kept", type=Path, default=kept.FOLDER, help="folder of the results (.benchmarks)")
     return parser.parse_args()

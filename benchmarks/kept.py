@@ -26,6 +26,7 @@ ORDER = (
     "list",
     "walk",
     "tree-down",
+    "tree-up",
     "huge",
     "imports",
     "snakemake",

@@ -59,14 +59,12 @@ def in_child(site: Site, act: str, *arguments: object, count: int, **settings: A
     return Usage(seconds=found["seconds"], cpu=found["cpu"], peak=usage.peak)
 
 
-def ctadata(site: Site, *arguments: str, **settings: object) -> Usage:
-    """Run the command line; settings that this version does not have are left out."""
+def ctadata(site: Site, *arguments: str) -> Usage:
+    """Run the command line."""
     options = ["--door-url", site.url, "--ca-path", str(site.ca_file)]
     if site.certificate:
         certificate, key = site.certificate
         options += ["--cert-file", str(certificate), "--key-file", str(key)]
-    for name, value in _known(settings).items():
-        options += [f"--{name.replace('_', '-')}", str(value)]
     argv = [sys.executable, "-m", "ctadata_providers.cli", "-q", *options, *arguments]
     return command(argv, env=_environment(site))
 

@@ -8,7 +8,7 @@ from benchmarks.runner import Entry, Goal, Scenario, Work, faster
 from benchmarks.site import Site
 
 _EIGHT = 8
-_SINGLY = 100
+_SINGLY = 50
 """Files for what is so slow that all of them would take minutes."""
 
 

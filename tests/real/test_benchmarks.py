@@ -10,7 +10,7 @@ from benchmarks.kept import ORDER, kept
 
 pytestmark = pytest.mark.real
 
-_TINY = "--size 2MiB --line-size 4MiB --huge-size 1MiB --files 5 --entries 20 --repeats 1"
+_TINY = "--size 2MiB --line-size 4MiB --huge-size 1MiB --files 5 --entries 20 --repeats 1 --full"
 _PARTS = "large xrootd small line checksums cancel growth"
 _ELSEWHERE = {"imports", "snakemake"}
 

@@ -1,6 +1,7 @@
 """The arithmetic of the benchmarks: order of the runs, medians, ratios, rows without figures, goals."""
 
 import argparse
+import json
 import sys
 from functools import partial
 from itertools import count
@@ -216,6 +217,18 @@ def test_programs_in_turn_cost_their_sum() -> None:
 
     assert usage.cpu > 0
     assert usage.peak > 0
+
+
+def test_work_in_a_process_of_its_own_is_timed_without_the_start(tmp_path: Path) -> None:
+    local = tmp_path / "file"
+    local.write_bytes(b"x" * 1000)
+    task = {"act": "upload", "settings": {"backend": "memory"}, "arguments": [str(local), "/file"]}
+    usage = command([sys.executable, "-m", "benchmarks.child", json.dumps(task)])
+    told = json.loads(usage.output)
+
+    assert told["count"] == 1000
+    assert 0 < told["seconds"] < usage.seconds
+    assert 0 < told["cpu"] < usage.cpu
 
 
 @pytest.mark.parametrize(("text", "size"), [("1GiB", 2**30), ("500MB", 500 * 10**6), ("64Ki", 65536), ("17", 17)])
