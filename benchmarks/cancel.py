@@ -20,6 +20,7 @@ from ctadata_providers import Config, CtaClient, FileInfo
 _GOAL = 0.2
 _AFTER = 0.3
 """Seconds until the signal: by then a transfer on loopback is in the state that is meant."""
+_UPLOADED = 64 * 2**20
 _Port = Callable[[], AbstractContextManager[int]]
 _Act = Callable[[CtaClient, Path], object]
 
@@ -39,7 +40,9 @@ def cancel(folder: Path) -> Scenario:
         "in a body that flows": ("http", partial(answering, silent.flow), _download),
         "waiting to try again": ("http", partial(answering, silent.come_back_later), _download),
         "in one of several downloads": ("http", partial(answering, silent.say_nothing), _download_many),
-        "in an upload": ("http", partial(answering, silent.say_nothing), _upload),
+        "in the body of an upload": ("http", partial(answering, silent.stop_reading), partial(_upload, folder)),
+        "after the body of an upload": ("http", partial(answering, silent.never_store), partial(_upload, folder)),
+        "in an upload, server gone": ("http", lambda: answering(silent.FallSilent()), partial(_upload, folder)),
         "waiting for a listing": ("http", partial(answering, silent.say_nothing), _list),
     }
     entries = [
@@ -98,8 +101,11 @@ def _download_many(client: CtaClient, target: Path) -> None:
         outcome.result()
 
 
-def _upload(client: CtaClient, target: Path) -> None:
-    client.upload(Path(__file__), "/file")
+def _upload(folder: Path, client: CtaClient, target: Path) -> None:
+    source = folder / "source.bin"
+    with source.open("wb") as file:
+        file.truncate(_UPLOADED)
+    client.upload(source, "/file")
 
 
 def _list(client: CtaClient, target: Path) -> None:

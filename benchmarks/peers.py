@@ -170,7 +170,7 @@ def _rclone(site: Site, *arguments: str) -> Usage:
 
 def _aria2c(site: Site, *arguments: str) -> Usage:
     argv = ["aria2c", "--no-conf", "-q", "--no-netrc", "--disable-ipv6", "--file-allocation=none"]
-    # Of itself it asks for SHA-512, which XRootD answers with 500.
+    # Of itself it asks for SHA-512, which XRootD answers with 500; adler32 has been computed before.
     argv += ["--header=Want-Digest: adler32", f"--ca-certificate={site.ca_file}"]
     if site.certificate:
         certificate, key = site.certificate
