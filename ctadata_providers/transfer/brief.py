@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ctadata_providers.backends import FileInfo
+from ctadata_providers.checksum import checksum_of
 from ctadata_providers.errors import TransientError
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import Task, spawn
 from ctadata_providers.transfer import owners, verify
 from ctadata_providers.transfer.context import Attempts, Context, Progress, TransferResult
 from ctadata_providers.transfer.download import download
-from ctadata_providers.transfer.parts import SmallPart, Target
+from ctadata_providers.transfer.parts import Target, write_whole
 
 SMALL_BYTES = 256 * 1024
 """Bytes up to which a file is held in memory whole."""
@@ -125,13 +126,12 @@ def _stored(
     Raises:
         CtaError: As `download`.
     """
-    verify.check_size(info.path, got=len(content), wanted=info.size, what="the listing says")
-    algorithm = verify.algorithm_for(context, info.checksums)
-    part = SmallPart(Target(local, overwrite=overwrite), stem, size=info.size, algorithm=algorithm, progress=progress)
-    try:
-        part.take(content)
-        verify.compare(info.path, computed=part.checksums, offered=info.checksums, required=False)
-        part.publish()
-    finally:
-        part.discard()
-    return TransferResult(info.path, local, part.received, part.checksums, time.monotonic() - begun)
+    size, algorithm = len(content), verify.algorithm_for(context, info.checksums)
+    verify.check_size(info.path, got=size, wanted=info.size, what="the listing says")
+    checksums = {algorithm: checksum_of(content, algorithm)} if algorithm else {}
+    if info.checksums:
+        verify.compare(info.path, computed=checksums, offered=info.checksums, required=False)
+    write_whole(Target(local, overwrite=overwrite), stem, content)
+    if progress is not None:
+        progress(size)
+    return TransferResult(info.path, local, size, checksums, time.monotonic() - begun)
