@@ -17,7 +17,7 @@ from ctadata_providers.transfer import download, ramp
 from tests.faults import acts
 from tests.faults.cells import assert_absent, assert_whole, parts_in
 from tests.faults.ranged import asked_bytes, left_in, ranged
-from tests.faults.scripted import Act, Door, Exchange
+from tests.faults.scripted import Act, Door, Exchange, get
 
 PATH = "/night/events.fits"
 SIZE = 24 << 20
@@ -31,11 +31,17 @@ def payload() -> bytes:
     return random.Random(7).randbytes(SIZE)
 
 
-def once_slow(door: Door, act: Act, *, etag: str | None = None, times: int = 1) -> None:
-    """Let the first GET take its time, the next ones fail, and all others be right."""
-    door.fault("GET", ranged(etag=etag, pause=PAUSE), times=1)
-    door.fault("GET", act, times=times)
-    door.fault("GET", ranged(etag=etag, pause=PAUSE / 2))
+def others(door: Door, act: Act, *, first: Act | None = None, times: int = 1) -> None:
+    """Let the GET of the whole file take its time, so many for a range go wrong, and what comes then be right."""
+    left = [act] * times
+
+    def choose(exchange: Exchange) -> None:
+        if "range" not in exchange.asked.headers:
+            (first or ranged(pause=PAUSE))(exchange)
+        else:
+            (left.pop() if left else ranged(pause=PAUSE / 2))(exchange)
+
+    door.fault("GET", choose)
 
 
 @pytest.mark.parametrize("streams", [1, 2, 4, 7])
@@ -78,7 +84,7 @@ def test_a_server_that_ignores_ranges_is_left_with_one_stream(
     open_door: Open, client_of: Client, target: Path, payload: bytes
 ) -> None:
     door = open_door(tls=False, files={PATH: payload})
-    door.fault("GET", ranged(pause=PAUSE), times=1)
+    others(door, get, times=100)
     passed: list[int] = []
 
     result = client_of(door, streams=2).download(PATH, target, progress=passed.append)
@@ -95,7 +101,7 @@ def test_a_server_without_a_place_for_another_stream_is_met_with_fewer(
     code: int, open_door: Open, client_of: Client, target: Path, payload: bytes
 ) -> None:
     door = open_door(tls=False, files={PATH: payload})
-    once_slow(door, acts.status(code, "Retry-After: 60"), times=1000)
+    others(door, acts.status(code, "Retry-After: 60"), times=1000)
 
     result = client_of(door, streams=4, retries=0).download(PATH, target)
 
@@ -119,9 +125,9 @@ def test_a_stream_that_is_refused_later_waits_as_it_is_told(
         begun.append(time.monotonic())
         ranged()(exchange)
 
-    door.fault("GET", ranged(stop=lambda sent: sent >= 9 << 20, pause=PAUSE), times=1)
-    door.fault("GET", refuse, times=1)
-    door.fault("GET", right)
+    answers = [right, right, right, refuse]
+    first = ranged(stop=lambda sent: sent >= 9 << 20, pause=PAUSE)
+    others(door, lambda exchange: answers.pop()(exchange), first=first, times=4)
 
     client_of(door, streams=2).download(PATH, target)
 
@@ -145,7 +151,7 @@ def test_a_fault_of_one_stream_costs_only_its_piece(
     fault: tuple[str, Act], open_door: Open, client_of: Client, target: Path, payload: bytes
 ) -> None:
     door = open_door(tls=False, files={PATH: payload}, checksums=True)
-    once_slow(door, fault[1], times=2)
+    others(door, fault[1], times=2)
     passed: list[int] = []
 
     client_of(door, streams=3).download(PATH, target, progress=passed.append)
@@ -164,8 +170,10 @@ def test_streams_of_two_versions_of_a_file_are_never_mixed(
         door.files[PATH] = newer
         ranged(etag='"two"')(exchange)
 
-    door.fault("GET", ranged(etag='"one"', pause=PAUSE), times=1)
-    door.fault("GET", change)
+    def first(exchange: Exchange) -> None:
+        ranged(etag='"one"' if door.files[PATH] is payload else '"two"', pause=PAUSE)(exchange)
+
+    others(door, change, first=first, times=100)
 
     client_of(door, streams=2).download(PATH, target)
 
@@ -176,7 +184,7 @@ def test_without_tags_and_checksums_a_file_that_changes_is_found_at_the_end(
     open_door: Open, client_of: Client, target: Path, payload: bytes
 ) -> None:
     door = open_door(tls=False, files={PATH: payload})
-    once_slow(door, ranged())
+    others(door, ranged())
     client = client_of(door, streams=2)
 
     error = assert_absent(
@@ -193,7 +201,7 @@ def test_a_file_that_is_removed_under_way_is_finished_by_who_has_it_open(
     open_door: Open, client_of: Client, target: Path, payload: bytes
 ) -> None:
     door = open_door(tls=False, files={PATH: payload}, checksums=True)
-    once_slow(door, acts.status(404), times=100)
+    others(door, acts.status(404), times=100)
 
     client_of(door, streams=2).download(PATH, target)
 
@@ -277,7 +285,7 @@ def test_a_stop_is_at_once_and_leaves_nothing(
     asked = time.monotonic()
 
     Timer(0.0, future.cancel).start()
-    with pytest.raises(BaseException):  # noqa: B017, PT011 (CancelledError is one)
+    with pytest.raises(BaseException):  # noqa: B017 (CancelledError is one)
         future.result(5)
     took = time.monotonic() - asked
 

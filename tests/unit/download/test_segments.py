@@ -1,6 +1,7 @@
 """Which bytes are there: nothing twice, nothing missing, however streams come, go and fail."""
 
 import random
+from itertools import pairwise
 from zlib import adler32
 
 from hypothesis import given
@@ -49,7 +50,7 @@ def test_whatever_happens_all_bytes_are_covered_once(size: int, seed: int, small
         covered = [(part.start, part.end) for part in segments.parts]
         assert covered[0][0] == 0
         assert covered[-1][1] == size
-        assert all(one[1] == other[0] for one, other in zip(covered, covered[1:], strict=False))
+        assert all(one[1] == other[0] for one, other in pairwise(covered))
         assert len({part.row for part in segments.parts}) == len(segments.parts)
         for part in segments.parts:
             assert part.start <= part.pos <= part.end
