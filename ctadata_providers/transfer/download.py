@@ -16,7 +16,7 @@ from ctadata_providers.errors import (
     TransientError,
 )
 from ctadata_providers.session.futures import Future
-from ctadata_providers.session.tasks import in_thread, wait
+from ctadata_providers.session.tasks import following, in_thread, wait
 from ctadata_providers.transfer import hashing, leftovers, owners, verify
 from ctadata_providers.transfer.asking import asked
 from ctadata_providers.transfer.context import Attempts, Context, Progress, TransferResult
@@ -82,7 +82,7 @@ async def _small(
     stem = owners.stem(target.place.name, context.door + info.path)
     left = context.leftovers.beside(str(target.place.parent), stem)
     if left:
-        await wait(asked(lambda: leftovers.sweep(target.place.parent, left)))
+        await wait(following(in_thread(lambda: leftovers.sweep(target.place.parent, left))))
     attempts = Attempts(context)
     part = SmallPart(
         target, stem, size=info.size, algorithm=verify.algorithm_for(context, info.checksums), progress=progress
@@ -124,7 +124,7 @@ async def _large(
     except (TransientError, CredentialError) as error:
         if part.received < RESUMED_FROM:
             raise
-        await wait(asked(part.keep))
+        await wait(following(in_thread(part.keep)))
         context.leftovers.forget(str(target.place.parent))
         raise _kept(error, part.received) from error
     finally:
