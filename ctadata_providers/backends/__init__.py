@@ -4,9 +4,12 @@ from ctadata_providers.backends.base import (
     Backend,
     ChecksumBackend,
     ClockBackend,
+    CopyBackend,
     FileInfo,
+    OtherSide,
     ReadResult,
     RenameBackend,
+    ThirdPartyBackend,
     WriteResult,
 )
 from ctadata_providers.config import Config
@@ -15,9 +18,12 @@ __all__ = [
     "Backend",
     "ChecksumBackend",
     "ClockBackend",
+    "CopyBackend",
     "FileInfo",
+    "OtherSide",
     "ReadResult",
     "RenameBackend",
+    "ThirdPartyBackend",
     "WriteResult",
     "open_backend",
 ]

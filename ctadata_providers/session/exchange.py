@@ -267,7 +267,7 @@ def _configured(exchange: Exchange) -> Any:
     if wire.cert_file is not None:
         set_option(pycurl.SSLCERT, str(wire.cert_file))
         set_option(pycurl.SSLKEY, str(wire.key_file or wire.cert_file))
-    headers = [f"{name}: {value}" for name, value in request.headers.items()]
+    headers = [f"{name}: {value}" for name, value in (*request.headers.items(), *request.guest.items())]
     if wire.authorization is not None:
         headers.append(f"Authorization: {wire.authorization}")
     if request.source is not None:
@@ -280,6 +280,8 @@ def _configured(exchange: Exchange) -> Any:
         headers.append("Expect: 100-continue" if request.expect else "Expect:")
     else:
         set_option(pycurl.BUFFERSIZE, 512 * 1024)
+        if request.method != "GET":
+            set_option(pycurl.CUSTOMREQUEST, request.method)
     if exchange._broken_at is not None:
         # Where one connection broke the older ones are as dead: a door has restarted. Each would cost an attempt.
         age = int(time.monotonic() - exchange._broken_at)

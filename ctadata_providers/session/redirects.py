@@ -120,6 +120,16 @@ def _following(
             path=path,
             remedy="if that pool may be trusted without encryption, set allow_http_pools",
         )
+    if (
+        request.guest
+        and following.place != origin(request.url)
+        and not (scheme == "https" and request.guest_may_see(url))
+    ):
+        return StorageError(
+            f"{current.shown} would have the token of the other side of {path} sent to {host}",
+            path=path,
+            remedy="if that host may see it, add it to copy_hosts, which needs https",
+        )
     may_see = handed_over or credential.may_see(url)
     insecure = scheme == "http" and following.place != credential.home
     if (insecure or not may_see) and _holds_token(url, token):

@@ -1,6 +1,16 @@
 """Whole files and trees: atomic, verified, retried, parallel."""
 
-from ctadata_providers.transfer.context import Context, Failure, OnError, Progress, TransferResult, TreeResult
+from ctadata_providers.transfer.context import (
+    Context,
+    CopyResult,
+    Failure,
+    OnError,
+    Progress,
+    TransferResult,
+    TreeResult,
+)
+from ctadata_providers.transfer.copy_trees import copy_tree
+from ctadata_providers.transfer.copying import Route, copy
 from ctadata_providers.transfer.download import download
 from ctadata_providers.transfer.failures import Failures, ends_all
 from ctadata_providers.transfer.folders import make_dirs, require_folder, stat_or_none
@@ -16,6 +26,7 @@ from ctadata_providers.transfer.walking import LocalEntry, LocalFolder, OnUnlist
 
 __all__ = [
     "Context",
+    "CopyResult",
     "Failure",
     "Failures",
     "Listings",
@@ -25,10 +36,13 @@ __all__ = [
     "OnError",
     "OnUnlisted",
     "Progress",
+    "Route",
     "TransferResult",
     "TreeResult",
     "as_ended",
     "compute_checksum",
+    "copy",
+    "copy_tree",
     "download",
     "download_tree",
     "ends_all",

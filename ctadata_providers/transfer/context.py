@@ -117,6 +117,33 @@ class TransferResult:
     retries: int = 0
 
 
+Way = Literal["server", "pull", "push", "client"]
+"""How a copy was made: inside the server, fetched by the target's server, sent by the source's, or through this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyResult:
+    """A file that has been copied from one remote place to another, and verified.
+
+    Attributes:
+        path: Remote path of the copy.
+        source: Remote path of what was copied.
+        size: Bytes.
+        way: How it was made.
+        checksums: What both sides tell, hexadecimal by algorithm; where it went through this machine, computed here.
+        seconds: Wall time.
+        retries: Attempts after the first.
+    """
+
+    path: str
+    source: str
+    size: int
+    way: Way
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    retries: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """What could not be done in a tree.
