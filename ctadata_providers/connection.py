@@ -10,7 +10,7 @@ from ctadata_providers.config import Config
 from ctadata_providers.errors import ConfigError
 from ctadata_providers.transfer import Context
 
-_SHARED = (
+SHARED_SETTINGS = (
     *("ca_path", "copy_hosts", "allow_http_pools", "checksum"),
     *("max_parallel", "retries", "connect_timeout", "timeout", "max_requests_per_second"),
 )
@@ -104,7 +104,7 @@ class Connection:
             raise self._names_another(text, address.name)  # these settings are complete: nothing else is consulted
         with self._lock:
             if address.name not in self._others:
-                shared = {name: self.config.given_by(name) for name in _SHARED}
+                shared = {name: self.config.given_by(name) for name in SHARED_SETTINGS}
                 given = {name: getattr(self.config, name) for name, level in shared.items() if level == "explicit"}
                 self._others[address.name] = Connection(Config.from_env(profile=address.name, **given))
             return self._others[address.name], address.path

@@ -32,8 +32,6 @@ from ctadata_providers.session.tasks import spawn
 
 _NO_COPY = frozenset({400, 405, 415, 501, 502})
 """How a door refuses a COPY that it does not do; some have 400 for all that they do not like of it."""
-_NEVER = frozenset({405, 501})
-"""Of these, what holds for every other file too."""
 _CODE = re.compile(r"(?i)(?:status|code|http|error|rejected|response|returned)\D{0,40}\b([45][0-9]{2})\b")
 _UNREACHABLE = re.compile(
     r"(?i)local/private addresses|connect|resolv|unknown host|unreachable|refused|certificate|\bssl\b|\btls\b|handshake"

@@ -67,7 +67,8 @@ def meant(response: Response, method: str) -> Response:
     if method != "COPY" or response.status < 400:
         return response
     server = response.headers.get("server", "").lower()
-    said = f"{response.reason} {_excerpt(response)}".strip()
+    reason, text = response.reason, _excerpt(response)
+    said = reason if not text or text == reason else f"{reason}: {text}"
     of_right = "xrootd" in server or ("dcache" in server and "permission denied" in said.lower())
     return replace(response, status=403 if of_right and response.status == 401 else response.status, reason=said)
 

@@ -118,7 +118,7 @@ class TransferResult:
 
 
 Way = Literal["server", "pull", "push", "client"]
-"""How a copy was made: inside the server, fetched by the target's server, sent by the source's, or through this machine."""
+"""How a copy was made: inside the server, fetched by the target's, sent by the source's, or through this machine."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +29,8 @@ from ctadata_providers.uri import split
 
 logger = logging.getLogger(__name__)
 
+RETRIES = 2
+"""Retries at most on a way of the servers: there is another one."""
 STRIKES = 3
 """Files for which a way was refused in a row, after which the others of a tree are not tried on it."""
 
@@ -97,6 +99,8 @@ async def copy(
     if route.is_one_place and info.path == path:
         raise StorageError(f"cannot copy {path} to itself", path=path, remedy="name another target")
     started = time.monotonic()
+    policy = replace(route.target.policy, retries=min(route.target.policy.retries, RETRIES))
+    target = replace(route.target, policy=policy)
     await wait(asked(partial(_prepare, route.target, path, overwrite=overwrite)))
     retries = 0
     for way in route.ways():
@@ -104,11 +108,11 @@ async def copy(
             continue
         moving = _Remote(route, info, way, progress)
         try:
-            result = await store(route.target, moving, path, overwrite=overwrite, write=moving.write)
+            result = await store(target, moving, path, overwrite=overwrite, write=moving.write)
         except (UnsupportedError, TransientError) as error:
             moving.forget()
             retries += max(0, moving.attempts - 1)
-            route.note(way, refused=isinstance(error, UnsupportedError))
+            route.note(way, refused=True)
             logger.info("%s; the copy of %s goes another way than %s", error.message, info.path, way)
             continue
         route.note(way, refused=False)
