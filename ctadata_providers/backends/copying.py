@@ -7,7 +7,7 @@ with performance markers; the last line says how it ended. Closing the connectio
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -144,14 +144,15 @@ class CopyingDoor(ABC):
             await self._exchange(request)
         except StorageError as error:
             raise _explained(error) from error
-        _check(markers, request, other)
+        own = self._session.credential.ready()
+        _check(markers, request, (*guest_secrets(request), *([own.value] if own else [])))
 
     async def _exchange(self, request: Request) -> Response:
         return await self._session.exchange(request)
 
 
-def _check(markers: Markers, request: Request, other: OtherSide) -> None:
-    """Make sure that the last line says that the file was copied."""
+def _check(markers: Markers, request: Request, secrets: Sequence[str]) -> None:
+    """Make sure that the last line says that the file was copied; it may repeat a secret."""
     verdict = markers.verdict()
     if verdict is None:
         raise TransientError(
@@ -159,9 +160,7 @@ def _check(markers: Markers, request: Request, other: OtherSide) -> None:
         )
     good, said = verdict
     if not good:
-        raise _failure(
-            f"the door could not copy {request.path}: {scrubbed(said, guest_secrets(request))}", said, request.path
-        )
+        raise _failure(f"the door could not copy {request.path}: {scrubbed(said, secrets)}", said, request.path)
 
 
 _LATER = "try again later; if it stays, tell the servers' operators"

@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 from ctadata_providers.config import Config
 from ctadata_providers.credentials import Credential, Token
 from ctadata_providers.credentials.resolve import DEFAULT_PORTS, origin
-from ctadata_providers.errors import StorageError
+from ctadata_providers.errors import StorageError, UnsupportedError
 from ctadata_providers.session.request import Request
 from ctadata_providers.session.status import Response
 
@@ -125,7 +125,7 @@ def _following(
         and following.place != origin(request.url)
         and not (scheme == "https" and request.guest_may_see(url))
     ):
-        return StorageError(
+        return UnsupportedError(
             f"{current.shown} would have the token of the other side of {path} sent to {host}",
             path=path,
             remedy="if that host may see it, add it to copy_hosts, which needs https",
