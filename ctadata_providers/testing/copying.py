@@ -21,6 +21,7 @@ from ctadata_providers import uri
 from ctadata_providers.checksum import parse_digests
 from ctadata_providers.errors import IntegrityError, NotFoundError, QuotaError
 from ctadata_providers.testing.exchange import ClientGoneError, Exchange, Refusal
+from ctadata_providers.testing.faults import Fault
 from ctadata_providers.testing.reading import find
 from ctadata_providers.testing.storage import Entry, Storage
 from ctadata_providers.testing.tokens import Activity, Login
@@ -108,17 +109,17 @@ class Copying:
         }
         pulls = source is not None
         entry = self._new_entry(exchange, login, overwrite) if pulls else self._readable(exchange, login)
+        fault = exchange.struck_by("failed-copy")
         transfer = _Transfer(url=url, headers=headers, entry=entry, verified=verified, overwrite=overwrite)
-        task = asyncio.create_task(self._pull(transfer) if pulls else self._push(transfer))
+        task = asyncio.create_task(self._pulled(transfer, fault) if pulls else self._pushed(transfer, fault))
         sent = {"Content-Type": _CONTENT_TYPE, "Server": self._server_header}
         try:
             return await exchange.send(202, sent, self._told(exchange, transfer, task), length=None)
         finally:
-            if not task.done():
-                task.cancel()
-            failed = (await asyncio.gather(task, return_exceptions=True))[0] is not None
-            if pulls and failed:
-                self._storage.discard(entry)
+            task.cancel()
+            await asyncio.wait({task})
+            if pulls and (task.cancelled() or task.exception()):
+                self._storage.discard(entry)  # a task that never began has not done so
 
     def _require_credential(self, exchange: Exchange) -> None:
         """See that the other side's credential is given: this door has none of its own, and gets none delegated.
@@ -177,9 +178,6 @@ class Copying:
             ClientGoneError: When nobody listens any more.
         """
         started = time.time()
-        fault = exchange.struck_by("failed-copy")
-        if fault is not None:
-            task.cancel()
         while not task.done():
             end = self._clock() + self._seconds
             while not task.done() and self._clock() < end:
@@ -189,13 +187,6 @@ class Copying:
                     raise ClientGoneError
             if not task.done():
                 yield _marker(started, transfer.count)
-        if fault is not None:
-            status = fault.options.status
-            reason = (
-                "Unable to connect to the remote server" if fault.options.refused else f"rejected GET: {status} Fault"
-            )
-            yield f"failure: {reason}\n".encode()
-            return
         error = task.exception()
         if error is None:
             yield b"success: Created\n"
@@ -208,6 +199,15 @@ class Copying:
 
     def _session(self, headers: dict[str, str]) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(headers=headers, auto_decompress=False, skip_auto_headers=("Content-Type",))
+
+    async def _pulled(self, transfer: _Transfer, fault: Fault | None) -> None:
+        """Pull, and leave nothing behind when that fails or is cancelled, before anybody is told."""
+        try:
+            _strike(fault)
+            await self._pull(transfer)
+        except BaseException:
+            self._storage.discard(transfer.entry)
+            raise
 
     async def _pull(self, transfer: _Transfer) -> None:
         try:
@@ -233,6 +233,10 @@ class Copying:
                     told = parse_digests(await self._head(session, transfer.url))
                 _compare(upload.checksums(), told, required=transfer.verified)
                 upload.commit()
+
+    async def _pushed(self, transfer: _Transfer, fault: Fault | None) -> None:
+        _strike(fault)
+        await self._push(transfer)
 
     async def _push(self, transfer: _Transfer) -> None:
         guard = {} if transfer.overwrite else {"If-None-Match": "*"}
@@ -275,6 +279,12 @@ def _compare(ours: Mapping[str, str], told: Mapping[str, str], *, required: bool
         raise _FailedError("no checksum from the remote server, which is required")
     if value is not None and value != ours["adler32"]:
         raise _FailedError(f"checksums differ: adler32 is {ours['adler32']}, the remote server says {value}")
+
+
+def _strike(fault: Fault | None) -> None:
+    if fault is not None:
+        reason = f"rejected GET: {fault.options.status} Fault"
+        raise _FailedError("Unable to connect to the remote server" if fault.options.refused else reason)
 
 
 def _flag(exchange: Exchange, name: str, meanings: dict[str, bool], *, default: str) -> bool:
