@@ -177,6 +177,7 @@ def _from_xrootd(current: Hop, location: str, token: Token | None) -> tuple[str,
     """
     scheme, _, rest = location.partition("://")
     host, slash, tail = rest.partition("/")
+    tail = tail.removeprefix("/")  # a second slash stands in the answer to a COPY (5.5.3, seen)
     ours = urlsplit(current.url).path
     query = _behind(slash + tail, unquote(ours)) if scheme in DEFAULT_PORTS else None
     if query is None:
