@@ -7,6 +7,7 @@ import pytest
 from ctadata_providers import AlreadyExistsError, CtaClient, IsADirError, NotFoundError, StorageError
 from tests.conformance.features import Feature, feature
 from tests.conformance.storage import Storage
+from tests.conformance.suite.names import NAMES
 
 
 @feature(Feature.COPY)
@@ -25,10 +26,8 @@ def test_a_file_is_copied_whole_and_its_source_stays(
     assert client.stat(f"{folder}/new/sub/b").size == size
 
 
-@feature(Feature.COPY)
-@pytest.mark.parametrize(
-    "name", ["a b", "h#h", "p%41q", "a+b", "[x]", "it's", "a&b", "a;b", "ü", "日本", "q?x", ".dot"]
-)
+@feature(NAMES)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_file_with_a_special_name_is_copied_to_another_such_name(
     storage: Storage, client: CtaClient, folder: str, name: str
 ) -> None:
