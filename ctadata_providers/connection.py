@@ -12,7 +12,7 @@ from ctadata_providers.transfer import Context
 
 SHARED_SETTINGS = (
     *("ca_path", "copy_hosts", "allow_http_pools", "checksum"),
-    *("max_parallel", "retries", "connect_timeout", "timeout", "max_requests_per_second"),
+    *("max_parallel", "streams", "retries", "connect_timeout", "timeout", "max_requests_per_second"),
 )
 """Settings that, explicitly given, also hold for the other side of a copy; no place and no credential is among them."""
 _UNPICKLED = frozenset({"token", "client_secret", "on_token"})

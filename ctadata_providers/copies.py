@@ -1,13 +1,13 @@
 """What the client copies from one remote place to another, of the same storage or of two."""
 
 from collections.abc import Generator, Iterable
-from concurrent.futures import Future
 
 from ctadata_providers import transfer, uri
 from ctadata_providers.backends import FileInfo
 from ctadata_providers.connection import Connection
 from ctadata_providers.errors import ConfigError, IsADirError
 from ctadata_providers.patterns import Selection
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import run
 from ctadata_providers.transfer import CopyResult, OnError, Progress, Route, TreeResult
 

@@ -1,7 +1,10 @@
 """What speaks to a kind of server: six operations and a few that only some can do."""
 
 from ctadata_providers.backends.base import (
+    AnsweredSink,
     Backend,
+    BriefBackend,
+    ChangedError,
     ChecksumBackend,
     ClockBackend,
     CopyBackend,
@@ -15,7 +18,10 @@ from ctadata_providers.backends.base import (
 from ctadata_providers.config import Config
 
 __all__ = [
+    "AnsweredSink",
     "Backend",
+    "BriefBackend",
+    "ChangedError",
     "ChecksumBackend",
     "ClockBackend",
     "CopyBackend",

@@ -8,7 +8,6 @@ with performance markers; the last line says how it ended. Closing the connectio
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from typing import Any
 
 from ctadata_providers.backends.base import OtherSide
@@ -26,6 +25,7 @@ from ctadata_providers.errors import (
     UnsupportedError,
 )
 from ctadata_providers.session import Request, Response, Session
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.request import guest_secrets
 from ctadata_providers.session.status import scrubbed
 from ctadata_providers.session.tasks import spawn

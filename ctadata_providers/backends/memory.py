@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from email.utils import formatdate
 
@@ -17,6 +16,7 @@ from ctadata_providers.errors import (
     NotFoundError,
     StorageError,
 )
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.request import Sink, Source
 from ctadata_providers.uri import split
 
@@ -57,13 +57,16 @@ class MemoryBackend:
         try:
             with self._lock:
                 data = self._file(path)
+            result = ReadResult(size=len(data), start=start)
+            if hasattr(sink, "answered"):
+                sink.answered(result)
             for offset in range(start, len(data) if end is None else min(end, len(data)), CHUNK):
                 stop = offset + CHUNK if end is None else min(offset + CHUNK, end)
                 sink(data[offset:stop])
         except (CtaError, OSError) as error:
             future.set_exception(error)
         else:
-            future.set_result(ReadResult(size=len(data)))
+            future.set_result(result)
         return future
 
     def write(self, path: str, source: Source, *, size: int, overwrite: bool) -> Future[WriteResult]:

@@ -1,5 +1,6 @@
 """Whole files and trees: atomic, verified, retried, parallel."""
 
+from ctadata_providers.transfer.brief import begin_download
 from ctadata_providers.transfer.context import (
     Context,
     CopyResult,
@@ -40,6 +41,7 @@ __all__ = [
     "TransferResult",
     "TreeResult",
     "as_ended",
+    "begin_download",
     "compute_checksum",
     "copy",
     "copy_tree",

@@ -10,13 +10,13 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from ctadata_providers.backends import CopyBackend, FileInfo, OtherSide, ThirdPartyBackend, WriteResult
 from ctadata_providers.errors import AlreadyExistsError, IsADirError, StorageError, TransientError, UnsupportedError
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import spawn, wait
 from ctadata_providers.transfer import verify
 from ctadata_providers.transfer.asking import asked

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError
 from copy import copy
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from ctadata_providers.errors import (
     TransientError,
     UnsupportedError,
 )
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.tasks import in_thread, wait
 from ctadata_providers.transfer import verify
