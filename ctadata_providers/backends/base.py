@@ -234,7 +234,7 @@ class ThirdPartyBackend(Protocol):
     """A backend whose server can copy from and to another one, without the bytes passing here."""
 
     def may_copy_with(self, url: str) -> bool:
-        """Tell whether the settings allow that with the server of a URL."""
+        """Tell whether the settings allow that with the server of a URL; may ask what this server is."""
 
     def as_other_side(self, path: str) -> OtherSide:
         """Return what another server needs to read or write a file here; may wait for a token.
@@ -250,7 +250,7 @@ class ThirdPartyBackend(Protocol):
         A failure, and a cancellation of the future, may leave a part of the file there.
 
         Raises:
-            UnsupportedError: By the future, when it does not, or cannot reach the other server.
+            UnsupportedError: At once or by the future, when it does not, or cannot reach the other server.
         """
 
     def push(self, path: str, other: OtherSide, *, overwrite: bool, marked: Callable[[int], object]) -> "Future[None]":

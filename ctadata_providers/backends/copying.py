@@ -73,7 +73,10 @@ class CopyingDoor(ABC):
     def may_copy_with(self, url: str) -> bool:
         """Tell whether a copy between this door and the one of a URL is allowed: https, and `copy_hosts` or itself."""
         ours = origin(self._config.door_url)
-        return ours[0] == "https" and (origin(url) == ours or self._may_be_told(url))
+        allowed = ours[0] == "https" and (origin(url) == ours or self._may_be_told(url))
+        if allowed:
+            self._meet()
+        return allowed
 
     def as_other_side(self, path: str) -> OtherSide:
         """Return what another door needs to reach a file here; may wait for a token.
@@ -95,11 +98,22 @@ class CopyingDoor(ABC):
 
     def pull(self, path: str, other: OtherSide, *, overwrite: bool, marked: Callable[[int], object]) -> Future[None]:
         """Have this door fetch a file of another one."""
+        self._require_third_party(path)
         return spawn(self._third_party(path, other, {"Source": other.url}, overwrite, marked))
 
     def push(self, path: str, other: OtherSide, *, overwrite: bool, marked: Callable[[int], object]) -> Future[None]:
         """Have this door send a file to another one."""
+        self._require_third_party(path)
         return spawn(self._third_party(path, other, {"Destination": other.url}, overwrite, marked))
+
+    def _require_third_party(self, path: str) -> None:
+        """Make sure that the server is known for third-party copies.
+
+        Others would take the request for one of RFC 4918: Apache does not look at the host in Destination, writes the
+        file to that path of its own, and is content; without a Destination it looks for the file that is to be made.
+        """
+        if self.server.copies_inside:
+            raise UnsupportedError("this server is not known to copy from and to other ones", path=path)
 
     def _may_be_told(self, url: str) -> bool:
         """Tell whether a door may be given the token for this one."""

@@ -103,6 +103,7 @@ async def copy(
     target = replace(route.target, policy=policy)
     await wait(asked(partial(_prepare, route.target, path, overwrite=overwrite)))
     retries = 0
+    fault = False
     for way in route.ways():
         if info.size is None or not route.may_try(way):
             continue
@@ -113,10 +114,13 @@ async def copy(
             moving.forget()
             retries += max(0, moving.attempts - 1)
             route.note(way, refused=True)
+            fault = fault or isinstance(error, TransientError)
             logger.info("%s; the copy of %s goes another way than %s", error.message, info.path, way)
             continue
         route.note(way, refused=False)
         return _told(info, result, way, started, retries)
+    if fault:  # else a large file might be fetched for a target that is away
+        await wait(asked(partial(stat_or_none, route.target.backend, path)))
     return _told(info, await _through_here(route, info, path, overwrite, progress), "client", started, retries)
 
 
@@ -206,7 +210,7 @@ class _Remote:
         active, passive = (target, source) if pulls else (source, target)
         ours, theirs = (path, self._info.path) if pulls else (self._info.path, path)
         other: OtherSide = await wait(asked(partial(passive.as_other_side, theirs)))
-        if not active.may_copy_with(other.url):
+        if not await wait(asked(partial(active.may_copy_with, other.url))):
             raise UnsupportedError(
                 f"{other.url.partition('?')[0]} is not allowed in a copy from server to server",
                 path=path,

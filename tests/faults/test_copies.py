@@ -3,15 +3,11 @@
 import signal
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import pytest
 
 from ctadata_providers import (
     AlreadyExistsError,
-    CopyResult,
     CtaClient,
     CtaError,
     IntegrityError,
@@ -19,104 +15,14 @@ from ctadata_providers import (
     PermissionDeniedError,
     QuotaError,
     StorageError,
+    TransientError,
 )
 from tests.faults.acts import redirect, reset_after, stall_after, status
 from tests.faults.cells import Told, assert_nothing_secret
+from tests.faults.copied import COPY, HERE, MARKER, PATH, THERE, Pair, cut, fall_silent, leave_a_part, pair, say
 from tests.faults.scripted import Act, Door, Exchange
 
-HERE, THERE = "source-token-0123456789", "an-opaque-token-of-the-target"
-PATH, COPY = "/night/events.fits", "/copies/events.fits"
-MARKER = "Perf Marker\n    Timestamp: 1\n    Stripe Index: 0\n    Stripe Bytes Transferred: {}\nEnd\n"
-
-
-@dataclass
-class Pair:
-    """A source with one file and a target with one folder, and a client of each."""
-
-    source: Door
-    target: Door
-    here: CtaClient
-    there: CtaClient
-    payload: bytes
-
-    def copy(self, **options: Any) -> CopyResult:
-        return self.here.copy(PATH, COPY, to=self.there, **options)
-
-    def left(self) -> dict[str, bytes]:
-        """What the target holds beside what it had."""
-        return {path: data for path, data in self.target.files.items() if path != "/copies/other"}
-
-    def pulls(self, *, data: bytes | None = None, tail: str = "success: Created\n", code: int = 202) -> Act:
-        """The target's part: store the file, or other data, and tell."""
-        stored = self.payload if data is None else data
-
-        def act(exchange: Exchange) -> None:
-            source = unquote(urlsplit(exchange.asked.headers["source"]).path)
-            assert source == PATH
-            exchange.door.files[exchange.asked.path] = stored
-            tell(exchange, MARKER.format(len(stored)) + tail, code)
-
-        return act
-
-    def pushes(self, tail: str = "success: Created\n") -> Act:
-        """The source's part: store the file at the target, and tell."""
-
-        def act(exchange: Exchange) -> None:
-            self.target.files[unquote(urlsplit(exchange.asked.headers["destination"]).path)] = self.payload
-            tell(exchange, tail)
-
-        return act
-
-
-def tell(exchange: Exchange, text: str, code: int = 202) -> None:
-    exchange.head(code, "Transfer-Encoding: chunked")
-    for line in text.encode().splitlines(keepends=True):
-        exchange.send(b"%x\r\n%b\r\n" % (len(line), line))
-    exchange.send(b"0\r\n\r\n")
-
-
-def say(text: str, code: int = 202) -> Act:
-    """Tell something about a copy that does not happen."""
-    return lambda exchange: tell(exchange, text, code)
-
-
-def cut(text: str) -> Act:
-    """Tell something and close, in good order but for the end of the chunks."""
-
-    def act(exchange: Exchange) -> None:
-        exchange.head(202, "Transfer-Encoding: chunked")
-        exchange.send(b"%x\r\n%b\r\n" % (len(text), text.encode()))
-        exchange.end()
-
-    return act
-
-
-def fall_silent(text: str) -> Act:
-    def act(exchange: Exchange) -> None:
-        exchange.head(202, "Transfer-Encoding: chunked")
-        exchange.send(b"%x\r\n%b\r\n" % (len(text), text.encode()))
-        exchange.stall()
-
-    return act
-
-
-def leave_a_part(then: Act) -> Act:
-    """Make an empty file, as XRootD does at once."""
-
-    def act(exchange: Exchange) -> None:
-        exchange.door.files[exchange.asked.path] = b""
-        then(exchange)
-
-    return act
-
-
-@pytest.fixture
-def pair(open_door: Callable[..., Door], client_of: Callable[..., CtaClient], payload: bytes) -> Pair:
-    source = open_door(files={PATH: payload}, checksums=True)
-    target = open_door(files={"/copies/other": b"other"}, folders={"/copies"}, checksums=True)
-    how: dict[str, Any] = {"copy_hosts": ("localhost",), "timeout": 0.5, "retries": 1}
-    here, there = client_of(source, token=HERE, **how), client_of(target, token=THERE, **how)
-    return Pair(source, target, here, there, payload)
+__all__ = ["pair"]
 
 
 def test_the_target_pulls_with_the_token_for_the_source(pair: Pair, told: Told) -> None:
@@ -429,6 +335,30 @@ def test_a_stopped_copy_ends_on_the_server_and_leaves_nothing(pair: Pair) -> Non
     assert ended.wait(2)
     assert pair.left() == {}
     assert pair.target.requests("DELETE")
+
+
+@pytest.mark.parametrize("server", ["Apache/2.4.71", "nginx", "who knows"])
+def test_a_server_that_is_not_known_for_it_is_never_asked(pair: Pair, server: str) -> None:
+    """Apache ignores the host in Destination: it would write the file to that path of its own, and be content."""
+    pair.source.server = pair.target.server = server
+    for door in (pair.source, pair.target):
+        door.fault("COPY", status(201))
+    result = pair.copy()
+
+    assert (result.way, pair.left()) == ("client", {COPY: pair.payload})
+    assert [*pair.source.requests("COPY"), *pair.target.requests("COPY")] == []
+
+
+def test_a_target_that_went_away_is_told_before_the_file_is_fetched(pair: Pair) -> None:
+    def close(exchange: Exchange) -> None:
+        exchange.door.close()
+        exchange.reset()
+
+    pair.target.fault("COPY", close)
+    with pytest.raises(TransientError):
+        pair.copy()
+
+    assert not pair.source.requests("GET")
 
 
 def test_all_files_of_a_tree_take_the_way_that_works(pair: Pair) -> None:

@@ -14,6 +14,8 @@ import pytest
 
 from ctadata_providers import AlreadyExistsError, CopyResult, CtaClient, NotFoundError, PermissionDeniedError
 from tests.real.conftest import NEWER, connect, tree
+from tests.servers.apache import apache
+from tests.servers.nginx import nginx
 from tests.servers.pki import Pki
 from tests.servers.server import Server
 from tests.servers.tokens import TokenIssuer
@@ -121,6 +123,24 @@ def test_a_file_is_pushed_where_the_target_does_not_pull(one: Server, idle: Serv
     assert (result.way, back.way) == ("push", "pull")
     assert files(idle, folder) == {"b": b"data" * 1000}
     assert files(one, folder) == {"a": b"data" * 1000, "back": b"data" * 1000}
+
+
+def test_apache_and_nginx_are_pulled_from_and_pushed_to_and_never_asked_to_copy(
+    pki: Pki, one: Server, idle: Server, folder: str, copy: Copier
+) -> None:
+    """Apache ignores the host in Destination: asked to push, it writes the file to that path of its own."""
+    for start in (apache, nginx):
+        with start(pki=pki) as source:
+            source.put(f"{folder}/a", b"data")
+            ways = [copy(source, target, ("a", source.name)).way for target in (one, idle)]
+            back = copy(one, source, (source.name, "back")).way
+            asked = source.log.read_text() if source.log else ""
+            stored = files(source, folder)
+
+        assert "COPY" not in asked
+        assert (ways, back) == (["pull", "client"], "push")
+        assert stored == {"a": b"data", "back": b"data"}
+        assert files(one, folder)[source.name] == files(idle, folder)[source.name] == b"data"
 
 
 def test_where_neither_copies_it_goes_through_here(idle: Server, folder: str, copy: Copier) -> None:
