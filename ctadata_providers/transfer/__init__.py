@@ -1,6 +1,6 @@
 """Whole files and trees: atomic, verified, retried, parallel."""
 
-from ctadata_providers.transfer.brief import begin_download
+from ctadata_providers.transfer.brief import begin_download, begin_upload
 from ctadata_providers.transfer.context import (
     Context,
     CopyResult,
@@ -42,6 +42,7 @@ __all__ = [
     "TreeResult",
     "as_ended",
     "begin_download",
+    "begin_upload",
     "compute_checksum",
     "copy",
     "copy_tree",
