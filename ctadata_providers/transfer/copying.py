@@ -24,6 +24,7 @@ from ctadata_providers.transfer.context import Context, CopyResult, Progress, Tr
 from ctadata_providers.transfer.download import download, refuse_unreadable
 from ctadata_providers.transfer.folders import make_dirs, stat_or_none
 from ctadata_providers.transfer.local import explained
+from ctadata_providers.transfer.spools import spool_folder
 from ctadata_providers.transfer.upload import Sending, store, upload
 from ctadata_providers.uri import split
 
@@ -230,11 +231,11 @@ class _Remote:
 async def _through_here(
     route: Route, info: FileInfo, path: str, overwrite: bool, progress: Progress | None
 ) -> TransferResult:
-    """Download to a temporary file and upload that: each side is verified, and begins again on its own."""
+    """Download to a temporary file and upload that: each side is verified, and begins again or goes on by itself."""
     halves = None if progress is None else _Halves(progress)
     try:
-        with tempfile.TemporaryDirectory(prefix="ctadata-copy-", ignore_cleanup_errors=True) as folder:
-            spool = Path(folder) / "whole"
+        with spool_folder(route.source.door + info.path) as folder:
+            spool = folder / "whole"
             down = await download(route.source, info, spool, progress=halves)
             up = await upload(route.target, spool, path, overwrite=overwrite, progress=halves)
     except OSError as error:
