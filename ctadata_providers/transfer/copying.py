@@ -100,32 +100,13 @@ async def copy(
     if route.is_one_place and info.path == path:
         raise StorageError(f"cannot copy {path} to itself", path=path, remedy="name another target")
     started = time.monotonic()
-    policy = replace(route.target.policy, retries=min(route.target.policy.retries, RETRIES))
-    target = replace(route.target, policy=policy)
     await wait(asked(partial(_prepare, route.target, path, overwrite=overwrite)))
-    retries = 0
-    fault = False
-    for way in route.ways():
-        if info.size is None or not route.may_try(way):
-            continue
-        moving = _Remote(route, info, way, progress)
-        try:
-            result = await store(target, moving, path, overwrite=overwrite, write=moving.write)
-        except (UnsupportedError, TransientError) as error:
-            moving.forget()
-            retries += max(0, moving.attempts - 1)
-            route.note(way, refused=True)
-            fault = fault or isinstance(error, TransientError)
-            logger.info("%s; the copy of %s goes another way than %s", error.message, info.path, way)
-            continue
-        route.note(way, refused=False)
-        return _told(info, result, way, started, retries)
-    if fault:  # else a large file might be fetched for a target that is away
-        await wait(asked(partial(stat_or_none, route.target.backend, path)))
-    return _told(info, await _through_here(route, info, path, overwrite, progress), "client", started, retries)
-
-
-def _told(info: FileInfo, result: TransferResult, way: Way, started: float, retries: int) -> CopyResult:
+    tried = await _by_servers(route, info, path, overwrite, progress)
+    way, result = tried.way, tried.result
+    if result is None:
+        if tried.fault:  # else a large file might be fetched for a target that is away
+            await wait(asked(partial(stat_or_none, route.target.backend, path)))
+        way, result = "client", await _through_here(route, info, path, overwrite, progress)
     return CopyResult(
         path=result.path,
         source=info.path,
@@ -133,8 +114,48 @@ def _told(info: FileInfo, result: TransferResult, way: Way, started: float, retr
         way=way,
         checksums=result.checksums,
         seconds=time.monotonic() - started,
-        retries=result.retries + retries,
+        retries=result.retries + tried.retries,
     )
+
+
+@dataclass(slots=True)
+class _Tried:
+    """What the servers have done of a copy.
+
+    Attributes:
+        way: The last way that was tried.
+        result: How it ended, None when none of the ways was taken.
+        retries: Attempts after the first, on ways that were given up.
+        fault: Whether one of them was given up for a fault that may pass.
+    """
+
+    way: Way = "client"
+    result: TransferResult | None = None
+    retries: int = 0
+    fault: bool = False
+
+
+async def _by_servers(route: Route, info: FileInfo, path: str, overwrite: bool, progress: Progress | None) -> _Tried:
+    """Have the servers copy a file, on the first way that they take."""
+    policy = replace(route.target.policy, retries=min(route.target.policy.retries, RETRIES))
+    target, tried = replace(route.target, policy=policy), _Tried()
+    for way in route.ways() if info.size is not None else ():
+        if not route.may_try(way):
+            continue
+        tried.way, moving = way, _Remote(route, info, way, progress)
+        try:
+            tried.result = await store(target, moving, path, overwrite=overwrite, write=moving.write)
+        except (UnsupportedError, TransientError) as error:
+            moving.forget()
+            tried.retries += max(0, moving.attempts - 1)
+            tried.fault |= isinstance(error, TransientError)
+            route.note(way, refused=True)
+            level = logging.DEBUG if way == "server" else logging.INFO  # what a kind of server never does is no news
+            logger.log(level, "%s; the copy of %s goes another way than %s", error.message, info.path, way)
+        else:
+            route.note(way, refused=False)
+            break
+    return tried
 
 
 def _prepare(context: Context, path: str, *, overwrite: bool) -> None:
