@@ -11,7 +11,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ctadata_providers.client import CopyResult, CtaClient, Failure, FileInfo, TransferResult, TreeResult
+    from ctadata_providers.client import (
+        CopyResult,
+        CtaClient,
+        Failure,
+        FileInfo,
+        TransferEvent,
+        TransferResult,
+        TreeResult,
+    )
     from ctadata_providers.config import Config
     from ctadata_providers.errors import (
         AlreadyExistsError,
@@ -48,6 +56,7 @@ __all__ = [
     "PermissionDeniedError",
     "QuotaError",
     "StorageError",
+    "TransferEvent",
     "TransferResult",
     "TransientError",
     "TreeResult",
@@ -61,6 +70,7 @@ _HOMES = {
     "CtaClient": "client",
     "Failure": "client",
     "FileInfo": "client",
+    "TransferEvent": "client",
     "TransferResult": "client",
     "TreeResult": "client",
 }

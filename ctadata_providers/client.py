@@ -28,11 +28,12 @@ from ctadata_providers.transfer import (
     OnError,
     OnUnlisted,
     Progress,
+    TransferEvent,
     TransferResult,
     TreeResult,
 )
 
-__all__ = ["CopyResult", "CtaClient", "Failure", "FileInfo", "TransferResult", "TreeResult"]
+__all__ = ["CopyResult", "CtaClient", "Failure", "FileInfo", "TransferEvent", "TransferResult", "TreeResult"]
 
 
 class CtaClient(Mirroring, Copying):

@@ -15,7 +15,7 @@ SHARED_SETTINGS = (
     *("max_parallel", "streams", "retries", "connect_timeout", "timeout", "max_requests_per_second"),
 )
 """Settings that, explicitly given, also hold for the other side of a copy; no place and no credential is among them."""
-_UNPICKLED = frozenset({"token", "client_secret", "on_token"})
+_UNPICKLED = frozenset({"token", "client_secret", "on_token", "on_event"})
 
 
 class Connection:

@@ -13,6 +13,7 @@ from ctadata_providers.transfer.context import (
 from ctadata_providers.transfer.copy_trees import copy_tree
 from ctadata_providers.transfer.copying import Route, copy
 from ctadata_providers.transfer.download import download
+from ctadata_providers.transfer.events import TransferEvent
 from ctadata_providers.transfer.failures import Failures, ends_all
 from ctadata_providers.transfer.folders import make_dirs, require_folder, stat_or_none
 from ctadata_providers.transfer.listings import Listings
@@ -38,6 +39,7 @@ __all__ = [
     "OnUnlisted",
     "Progress",
     "Route",
+    "TransferEvent",
     "TransferResult",
     "TreeResult",
     "as_ended",

@@ -21,11 +21,12 @@ from ctadata_providers.session.tasks import spawn, wait
 from ctadata_providers.transfer import verify
 from ctadata_providers.transfer.asking import asked
 from ctadata_providers.transfer.context import Context, CopyResult, Progress, TransferResult, Way
-from ctadata_providers.transfer.download import download, refuse_unreadable
+from ctadata_providers.transfer.download import fetch, refuse_unreadable
+from ctadata_providers.transfer.events import TransferEvent, watched
 from ctadata_providers.transfer.folders import make_dirs, stat_or_none
 from ctadata_providers.transfer.local import explained
 from ctadata_providers.transfer.spools import spool_folder
-from ctadata_providers.transfer.upload import Sending, store, upload
+from ctadata_providers.transfer.upload import Sending, send, store
 from ctadata_providers.uri import split
 
 logger = logging.getLogger(__name__)
@@ -96,6 +97,17 @@ async def copy(
         QuotaError: When the storage, or the disk for what passes through here, is full.
         TransientError: When the retries are used up.
     """
+    first = TransferEvent("start", "copy", path, size=info.size)
+    context = replace(route.target, on_event=route.source.on_event or route.target.on_event)
+
+    async def copied(told: Context, progress: Progress | None) -> CopyResult:
+        source = replace(route.source, on_retry=told.on_retry)
+        return await _copied(replace(route, source=source, target=told), info, path, overwrite, progress)
+
+    return await watched(context, first, progress, copied)
+
+
+async def _copied(route: Route, info: FileInfo, path: str, overwrite: bool, progress: Progress | None) -> CopyResult:
     refuse_unreadable(info, act="copy")
     if route.is_one_place and info.path == path:
         raise StorageError(f"cannot copy {path} to itself", path=path, remedy="name another target")
@@ -115,6 +127,7 @@ async def copy(
         checksums=result.checksums,
         seconds=time.monotonic() - started,
         retries=result.retries + tried.retries,
+        resumed=result.resumed,
     )
 
 
@@ -257,11 +270,12 @@ async def _through_here(
     try:
         with spool_folder(route.source.door + info.path) as folder:
             spool = folder / "whole"
-            down = await download(route.source, info, spool, progress=halves)
-            up = await upload(route.target, spool, path, overwrite=overwrite, progress=halves)
+            down = await fetch(route.source, halves, info=info, local=spool, overwrite=True)
+            up = await send(route.target, halves, local=spool, path=path, overwrite=overwrite)
     except OSError as error:
         raise explained(error, Path(tempfile.gettempdir()), "keep what is copied in") from error
-    return TransferResult(path, spool, up.size, {**down.checksums, **up.checksums}, retries=down.retries + up.retries)
+    checksums, retries = {**down.checksums, **up.checksums}, down.retries + up.retries
+    return TransferResult(path, spool, up.size, checksums, retries=retries, resumed=down.resumed)
 
 
 class _Halves:

@@ -55,7 +55,7 @@ def test_between_two_profiles_the_servers_copy_when_they_may(ctadata: Run, night
 
     assert [ran.code for ran in (through, direct, back)] == [0, 0, 0], back.err
     assert [ran.records[0].pop("seconds") >= 0 for ran in (through, direct)] == [True, True]
-    assert [record["way"] for ran in (through, direct) for record in ran.records] == ["client", "pull"]
+    assert [ran.records[0]["way"] for ran in (through, direct)] == ["client", "pull"]
     record = direct.records[0]
     record.pop("seconds")
     assert record == {

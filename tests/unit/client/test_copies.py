@@ -17,6 +17,7 @@ from ctadata_providers import (
     PermissionDeniedError,
     QuotaError,
     StorageError,
+    TransferEvent,
 )
 from ctadata_providers.testing import FakeCta
 
@@ -216,6 +217,20 @@ class TestVerified:
 
         assert len(seen) > 1
         assert sum(seen) == len(DATA)
+
+    @pytest.mark.parametrize("hosts", ["localhost", ""])
+    def test_events_are_those_of_one_copy_whichever_way_it_goes(
+        self, here: CtaClient, fake_cta: FakeCta, there: CtaClient, hosts: str
+    ) -> None:
+        events: list[TransferEvent] = []
+        with client_of(fake_cta, copy_hosts=hosts, on_event=events.append) as client:
+            result = client.copy("lst/a", "a", to=there)
+            with pytest.raises(AlreadyExistsError):
+                client.copy("lst/a", "a", to=there, overwrite=False)
+
+        told = [(event.kind, event.act, event.path, event.size) for event in events if event.kind != "progress"]
+        assert told == [(kind, "copy", "/a", len(DATA)) for kind in ("start", "done", "start", "failed")]
+        assert [event.result for event in events if event.kind == "done"] == [result]
 
     def test_a_copy_that_was_killed_is_removed_by_the_next(
         self, here: CtaClient, there: CtaClient, site: FakeCta, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
