@@ -23,8 +23,8 @@ from ctadata_providers.session.headers import head_of
 from ctadata_providers.session.limits import RateLimiter, limiter, throttle
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.redirects import MAX_REDIRECTS, REDIRECTS, Hop, follow
-from ctadata_providers.session.request import Proxy, Request, Sink, Source
-from ctadata_providers.session.status import Response, error_for, http_time
+from ctadata_providers.session.request import Proxy, Request, Sink, Source, guest_secrets
+from ctadata_providers.session.status import Response, error_for, http_time, meant
 from ctadata_providers.session.tasks import run, wait
 from ctadata_providers.transport.proxies import proxy_for
 from ctadata_providers.transport.trust import check_ca_path, trust
@@ -119,7 +119,7 @@ class Session:
             with admission.at_once(hop) or await admission.admit(hop) as admitted:
                 sending = self._sending(request, hop, admitted)
                 try:
-                    response = await wait(sending.start())
+                    response = meant(await wait(sending.start()), request.method)
                 except TransientError:
                     _broken[hop.place] = time.monotonic()
                     # A pool's URL may be used up; at the door a kept connection that had died is not worth a retry.
@@ -268,7 +268,8 @@ class Session:
         """Return what an answer means; the secret is empty for a certificate, None when the request carried none."""
         secret = None if admitted.gate is None else admitted.token.value if admitted.token else ""
         ended = self._admission.refuses(response, admitted) and response.status == 403
-        return error_for(response, act=request.act, path=request.path, secret=secret, hidden=hop.secrets, ended=ended)
+        hidden = (*hop.secrets, *guest_secrets(request))
+        return error_for(response, act=request.act, path=request.path, secret=secret, hidden=hidden, ended=ended)
 
     def _delay(self, hop: Hop) -> float:
         """Take the next place at the door; the pools are not limited."""

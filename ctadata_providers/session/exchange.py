@@ -298,7 +298,7 @@ class Exchange:
         request, wire = self.request, self._wire
         handle, known = wire.take(downloads=request.source is None) if self._kept else (wire.new_handle(), None)
         set_option = handle.setopt
-        headers = [f"{name}: {value}" for name, value in request.headers.items()]
+        headers = [f"{name}: {value}" for name, value in (*request.headers.items(), *request.guest.items())]
         if wire.authorization is not None:
             headers.append(f"Authorization: {wire.authorization}")
         if request.source is not None:
