@@ -273,7 +273,7 @@ def test_rare_settings_only_have_no_field_in_the_form() -> None:
     from airflow_provider_cta import get_provider_info
 
     (declared,) = get_provider_info()["connection-types"]
-    fields = {field.name for field in dataclasses.fields(Config)} - {"token", "on_token", "backend"}
+    fields = {field.name for field in dataclasses.fields(Config)} - {"token", "on_token", "on_event", "backend"}
 
     assert fields - set(declared["conn-fields"]) == {"home", "connect_timeout", "timeout", "max_requests_per_second"}
 
