@@ -126,7 +126,12 @@ class Streams:
                 path=self._info.path,
                 remedy="nothing was kept: try again",
             )
-        verify.check_size(self._info.path, got=part.size, wanted=head.size, what="the answer announces")
+        if head.size not in (None, part.size):
+            raise IntegrityError(
+                f"{self._info.path}: the answer announces {head.size} bytes, but the listing says {part.size}",
+                path=self._info.path,
+                remedy="nothing was kept; the file may be changing right now: try again",
+            )
         self._answers += 1
         if self._answers > 1 and not (part.etag and head.etag):
             self.doubtful = True
