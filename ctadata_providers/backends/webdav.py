@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 from ctadata_providers.backends import propfind
 from ctadata_providers.backends.base import FileInfo, ReadResult, WriteResult
 from ctadata_providers.backends.brief import BriefWay
+from ctadata_providers.backends.copying import CopyingDoor
 from ctadata_providers.backends.entries import Place, entry_name, file_info
 from ctadata_providers.backends.reading import Span, changed, check_match, check_range, digests, total_size
 from ctadata_providers.backends.servers import Server, identify, is_plain
@@ -42,8 +43,8 @@ DRAINED = 16
 """Pieces of an answer that are read behind the entry that was wanted; there is nothing from an honest server."""
 
 
-class WebdavBackend:
-    """The six operations on a WebDAV door, rename and checksums."""
+class WebdavBackend(CopyingDoor):
+    """The six operations on a WebDAV door, rename, checksums and copies."""
 
     def __init__(self, config: Config) -> None:
         self._config = config

@@ -1,10 +1,12 @@
 """The life of an upload: temporary name, bytes, verification, rename."""
 
 import logging
+from collections.abc import Mapping
 from concurrent.futures import CancelledError
 from copy import copy
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote
 
 from ctadata_providers.backends import FileInfo, RenameBackend, WriteResult
@@ -21,6 +23,7 @@ from ctadata_providers.errors import (
     TransientError,
     UnsupportedError,
 )
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.tasks import in_thread, wait
 from ctadata_providers.transfer import verify
@@ -65,18 +68,56 @@ async def send(
     """Upload one file, as `upload`, but tell nobody of it."""
     source = LocalSource(local, algorithm=verify.algorithm_for(context, {}), progress=progress)
     try:
-        return await _Upload(context, source, path, overwrite).run()
+        return await store(context, source, path, overwrite=overwrite, write=context.backend.write)
     finally:
         source.close()
+
+
+class Sending(Protocol):
+    """What is to be stored: a local file, or one on another server that is fetched from there.
+
+    Attributes:
+        local: The local file.
+        size: Bytes.
+    """
+
+    local: Path
+    size: int
+
+    @property
+    def checksums(self) -> Mapping[str, str]:
+        """Checksums of the bytes that were sent, as far as they are known when all were."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most `size` bytes, empty at the end."""
+
+    def rewind(self) -> None:
+        """Go back to the first byte."""
+
+    def check_unchanged(self) -> None:
+        """Make sure that all was sent and did not change meanwhile."""
+
+
+class Write(Protocol):
+    """How the bytes get to the server, as `Backend.write`."""
+
+    def __call__(self, path: str, source: Sending, /, *, size: int, overwrite: bool) -> Future[WriteResult]:
+        """Store `size` bytes under a name; a failure may leave a part of them there."""
+
+
+async def store(context: Context, source: Sending, path: str, *, overwrite: bool, write: Write) -> TransferResult:
+    """Store something as `upload` does a local file."""
+    return await _Upload(context, source, path, overwrite, write).run()
 
 
 class _Upload:
     """One upload on its way."""
 
-    def __init__(self, context: Context, source: LocalSource, path: str, overwrite: bool) -> None:
+    def __init__(self, context: Context, source: Sending, path: str, overwrite: bool, write: Write) -> None:
         self._context = context
         self._backend = context.backend
         self._source = source
+        self._write = write
         self._path = path
         self._overwrite = overwrite
         self._attempts = Attempts(context)
@@ -175,9 +216,7 @@ class _Upload:
         while True:
             try:
                 self._begun = True
-                result = await wait(
-                    self._backend.write(path, self._source, size=self._source.size, overwrite=overwrite)
-                )
+                result = await wait(self._write(path, self._source, size=self._source.size, overwrite=overwrite))
                 self._stored = True
                 break
             except (NotFoundError, TransientError) as error:

@@ -19,13 +19,19 @@ EXTRA = {
     "base_path": "/cta",
     "ca_path": "/etc/grid-security/certificates",
     "trusted_hosts": ["a.example.org", "*.b.example.org"],
+    "copy_hosts": ["c.example.org"],
     "allow_http_pools": False,
     "max_parallel": 8,
     "retries": 0,
     "checksum": "require",
 }
 NULLS = dict.fromkeys(["profile", "door_url", "token_file", "proxy_file", "proxy_pem", "cert_file", "key_file"])
-TEXTS = {**EXTRA, "trusted_hosts": "a.example.org,*.b.example.org", "allow_http_pools": "false"}
+TEXTS = {
+    **EXTRA,
+    "trusted_hosts": "a.example.org,*.b.example.org",
+    "copy_hosts": "c.example.org",
+    "allow_http_pools": "false",
+}
 STANDARD = {"host": "door.example.org", "port": 8443, "password": TOKEN}
 EMPTY = Config.from_mapping({}).with_settings(profile="cta_default")
 EXPECTED = EMPTY.with_settings(
@@ -34,6 +40,7 @@ EXPECTED = EMPTY.with_settings(
     token=TOKEN,
     ca_path=Path("/etc/grid-security/certificates"),
     trusted_hosts=("a.example.org", "*.b.example.org"),
+    copy_hosts=("c.example.org",),
     allow_http_pools=False,
     max_parallel=8,
     retries=0,

@@ -198,3 +198,11 @@ def test_a_file_that_is_no_file_is_told(open_door: Open, client_of: Client, loca
 
     assert [failure.path for failure in result.failures] == [VICTIM]
     assert door.files == {path: data for path, data in FILES.items() if path != VICTIM}
+
+
+def test_a_way_that_leads_nowhere_is_given_up(open_door: Open, client_of: Client, local: Path) -> None:
+    door = open_door(files=dict.fromkeys(FILES, b"old"), folders={"/night"})
+    sent(client_of(door, max_parallel=1), local)
+
+    assert door.files == FILES
+    assert len(door.requests("PUT")) < len(FILES) + 10
