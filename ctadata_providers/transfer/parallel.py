@@ -44,8 +44,15 @@ class Job(Generic[K, T]):
     urgent: bool = False
 
     def begin(self) -> Future[T]:
-        """Begin it."""
-        return self.task() if callable(self.task) else spawn(self.task)
+        """Begin it; what keeps it from beginning is its outcome: in the curl loop's thread nobody would take it."""
+        if not callable(self.task):
+            return spawn(self.task)
+        try:
+            return self.task()
+        except BaseException as error:  # noqa: BLE001 (it belongs to who waits for it)
+            failed: Future[T] = Future()
+            failed.set_exception(error)
+            return failed
 
     def drop(self) -> None:
         """Say that it will never begin."""

@@ -1,16 +1,26 @@
 """Small files of trees go a short way; whatever happens on it, they end as on the long one."""
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
 
-from ctadata_providers import CtaClient, IntegrityError, NotFoundError, PermissionDeniedError, TransientError
+from ctadata_providers import (
+    CredentialError,
+    CtaClient,
+    IntegrityError,
+    NotFoundError,
+    PermissionDeniedError,
+    TransientError,
+)
 from ctadata_providers.transfer import owners
 from tests.faults import acts
-from tests.faults.scripted import Act, Door
+from tests.faults.pki import make_pki
+from tests.faults.scripted import Act, Door, Exchange
 
 NAMES = [f"f{number:02}" for number in range(40)]
 FILES = {f"/night/{name}": name.encode() * 100 for name in NAMES}
@@ -223,3 +233,30 @@ def test_what_a_kill_left_beside_the_file_that_a_link_leads_to_is_removed(
     assert [file.name for file in real.iterdir()] == ["seven"]
     assert (got / "f07").is_symlink()
     assert (real / "seven").read_bytes() == FILES[VICTIM]
+
+
+def test_a_certificate_that_is_gone_in_mid_tree_is_told(open_door: Open, client_of: Client, tmp_path: Path) -> None:
+    door, proxy = open_door(files=dict(FILES)), tmp_path / "proxy.pem"
+    proxy.write_bytes(make_pki().user_pem)
+    proxy.chmod(0o600)
+
+    def lose(exchange: Exchange) -> None:
+        proxy.unlink(missing_ok=True)
+        exchange.answer(200, body=FILES[exchange.asked.path])
+
+    client = client_of(door, cert_file=proxy, max_parallel=1)
+    next(client.list_dir("night"))
+    client.stat("night")
+    door.fault("GET", lose)
+    found: SimpleQueue[BaseException] = SimpleQueue()
+
+    def fetch() -> None:
+        try:
+            client.download_tree("night", tmp_path / "got")
+        except CredentialError as error:
+            found.put(error)
+
+    threading.Thread(target=fetch, daemon=True).start()
+
+    assert "proxy.pem" in str(found.get(timeout=10))
+    assert 1 <= gets(door) < len(FILES)

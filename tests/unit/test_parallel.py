@@ -1,8 +1,9 @@
 import os
+import queue
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 
 import pytest
@@ -50,6 +51,25 @@ def test_an_error_is_in_its_future_and_the_others_go_on() -> None:
 
     assert isinstance(outcomes["bad"].exception(), ValueError)
     assert outcomes["good"].result() == 1
+
+
+def begun_badly() -> Future[int]:
+    raise ValueError
+
+
+@pytest.mark.parametrize("limit", [1, 16])
+def test_what_cannot_begin_ends_with_its_error_and_the_others_go_on(limit: int) -> None:
+    def jobs() -> Iterator[tuple[str, Task[int] | Callable[[], Future[int]]]]:
+        yield "slow", ended_by(in_thread(lambda: time.sleep(0.05) or 1))
+        yield "bad", begun_badly
+        yield "good", ended_at_once(2)
+
+    found: queue.Queue[dict[str, Future[int]]] = queue.Queue()
+    threading.Thread(target=lambda: found.put(dict(as_ended(jobs(), limit))), daemon=True).start()
+    outcomes = found.get(timeout=PATIENCE)
+
+    assert isinstance(outcomes["bad"].exception(), ValueError)
+    assert (outcomes["slow"].result(), outcomes["good"].result()) == (1, 2)
 
 
 def endless() -> CancellableFuture[int]:
