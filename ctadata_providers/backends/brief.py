@@ -40,7 +40,12 @@ class BriefWay:
     def can_store(self, path: str) -> bool:
         """Tell whether a file can be stored and renamed to this path."""
         worth_it = self._session.is_worth_it("HEAD") and self._session.is_worth_it("MOVE")
-        return worth_it and path.isascii() and is_plain(path) and self._can_rename(path)
+        return worth_it and is_plain(path) and self._can_name(self._url(path)) and self._can_rename(path)
+
+    def _can_name(self, url: str) -> bool:
+        """Tell whether it is known how a Destination has to be written: XRootD takes an encoded name for the name."""
+        literal = unquote(url)
+        return url == literal or (literal.isascii() and self._session.server_header is not None)
 
     def read(self, path: str) -> Future[bytes] | None:
         """Begin to read a file whole, by GET."""

@@ -77,7 +77,8 @@ class _Slots:
         self._free: dict[Path, int] = {}
 
     def __contains__(self, note: Path) -> bool:
-        return note in self._busy or note in self._free
+        with self._lock:  # else it could be between the two
+            return self._knows(note)
 
     def take(self, text: bytes) -> tuple[Path, int]:
         """Return a note that says something, and the turn in which it is ours."""
@@ -85,8 +86,12 @@ class _Slots:
             note, fd = self._free.popitem() if self._free else self._made()
             self._turns += 1
             self._busy[note] = turn = _Turn(self._turns, fd)
-        # One write, as long as the note is: who reads it meanwhile sees the old text or the new one.
-        os.pwrite(fd, text, 0)
+        try:
+            # One write, as long as the note is: who reads it meanwhile sees the old text or the new one.
+            os.pwrite(fd, text, 0)
+        except OSError:
+            self._drop(note, turn.number)
+            raise
         return note, turn.number
 
     def leave(self, note: Path, number: int) -> None:
@@ -102,17 +107,28 @@ class _Slots:
         """Free a note, or remove one that nobody here writes."""
         with self._lock:
             turn = self._ended(note, number)
-            reusable = turn is not None and os.fstat(turn.fd).st_size == NOTE_BYTES
+            reusable = turn is not None and _freed(turn.fd)
             if turn is not None and reusable:
-                os.pwrite(turn.fd, _filled({"host": _host(), "pid": os.getpid()}), 0)
                 self._free[note] = turn.fd
-            gone = not reusable and note not in self
+            gone = not reusable and not self._knows(note)
         if turn is not None and not reusable:
             os.close(turn.fd)
         if gone:
             with suppress(OSError):
                 note.unlink()
         self._clear()
+
+    def _drop(self, note: Path, number: int) -> None:
+        """Remove a note that could not be written."""
+        with self._lock:
+            turn = self._ended(note, number)
+        with suppress(OSError):
+            note.unlink()
+        if turn is not None:
+            os.close(turn.fd)
+
+    def _knows(self, note: Path) -> bool:
+        return note in self._busy or note in self._free
 
     def _ended(self, note: Path, number: int) -> "_Turn | None":
         """Return a turn that ends now, None when it has ended before."""
@@ -145,6 +161,17 @@ class _Slots:
 
 def _filled(record: dict[str, object]) -> bytes:
     return json.dumps(record).encode().ljust(NOTE_BYTES)
+
+
+def _freed(fd: int) -> bool:
+    """Have a note say nothing; tell whether it then serves another upload."""
+    try:
+        if os.fstat(fd).st_size != NOTE_BYTES:
+            return False
+        os.pwrite(fd, _filled({"host": _host(), "pid": os.getpid()}), 0)
+    except OSError:
+        return False
+    return True
 
 
 _slots = _Slots()

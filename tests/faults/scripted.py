@@ -299,6 +299,9 @@ def move(exchange: Exchange) -> None:
     if source is None:
         return
     target = unquote(urlsplit(exchange.asked.headers["destination"]).path)
+    if "xrootd" in exchange.door.server.lower():  # which does not decode it
+        literal = exchange.asked.headers["destination"].encode("latin-1").decode()
+        target = "/" + literal.partition("://")[2].partition("/")[2]
     exists = target in door.files or door.is_dir(target)
     if exists and exchange.asked.headers.get("overwrite") != "T":
         exchange.answer(412)

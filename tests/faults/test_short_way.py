@@ -170,6 +170,22 @@ def test_an_upload_that_fails_once_is_made_good(
     assert not list(clean_environment.rglob("*.json"))
 
 
+@pytest.mark.parametrize("base", ["/", "/d\u00f6n", "/a b#c"], ids=["root", "not ASCII", "blank"])
+def test_the_first_upload_to_xrootd_gets_its_own_name(
+    base: str, open_door: Open, client_of: Client, local: Path
+) -> None:
+    """XRootD does not decode the Destination of a MOVE, and nothing has told yet that it is one."""
+    door = open_door(server="XrootD/v5.5.3", folders={f"{base.rstrip('/')}/night"})
+    names = ["h#h", "p%41q", "[x]"]
+    for name in names:
+        (local / name).write_text(name)
+    pairs = [(local / name, f"night/{name}") for name in names]
+    for _, outcome in client_of(door, base_path=base).upload_many(pairs):
+        outcome.result()
+
+    assert door.files == {f"{base.rstrip('/')}/night/{name}": name.encode() for name in names}
+
+
 def test_what_is_stored_short_is_not_renamed(open_door: Open, client_of: Client, local: Path) -> None:
     door = open_door(folders={"/night"})
     door.fault("HEAD", acts.status(200, "Content-Length: 5"), times=1)

@@ -1,8 +1,12 @@
 """Notes of uploads are written over while others are under way, and never by two at once."""
 
 import json
+import os
+import resource
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -90,3 +94,30 @@ def test_the_free_notes_of_a_killed_process_are_removed() -> None:
     assert before == 2
     assert [found.path for found in abandoned(DOOR, "/a")] == ["/.a.ctapart"]
     assert len(list(state_folder().iterdir())) == 1
+
+
+def test_a_full_disk_costs_the_memory_and_neither_an_error_nor_a_descriptor() -> None:
+    long = remember(DOOR, "/a", "/.a.ctapart")
+    remember(DOOR, "/b", "/.b.ctapart").forget()
+    before = len(os.listdir("/proc/self/fd"))
+    with full_disk():
+        kept = [remember(DOOR, f"/{number}", f"/.{number}.ctapart") for number in range(20)]
+        for one in kept:
+            one.forget()
+        during = len(os.listdir("/proc/self/fd"))
+        long.forget()
+
+    assert {one.note for one in kept} == {None}
+    assert during <= before
+    assert list(state_folder().iterdir()) == []
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Have every write to a file fail, as where the disk or the quota is full."""
+    _, most = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
