@@ -21,7 +21,7 @@ from ctadata_providers.transfer.events import TransferEvent, watched
 from ctadata_providers.transfer.local import SMALL_BYTES, small_content
 from ctadata_providers.transfer.names import part_name
 from ctadata_providers.transfer.parts import Target, write_whole
-from ctadata_providers.transfer.upload import send
+from ctadata_providers.transfer.upload import about, send
 from ctadata_providers.transfer.uploads import abandoned, remember
 from ctadata_providers.uri import split
 
@@ -124,7 +124,8 @@ async def _short_upload(
                 await _unless_closed(brief.rename(temporary, path))
                 renamed = True
     except TransientError as error:
-        waits_for = error
+        if error.status != 500:  # which nginx says where a parent is missing: the long way makes it
+            waits_for = about(path, temporary, error)
     except Detour:
         pass
     finally:

@@ -53,7 +53,9 @@ def small_content(local: Path) -> bytes | None:
     A file that changes meanwhile is not one either.
     """
     try:
-        fd = os.open(local, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe without a writer would wait
+        if not stat.S_ISREG(os.stat(local).st_mode):  # noqa: PTH116 (for each of many files)
+            return None  # a pipe must not be opened twice: who writes into it would be killed
+        fd = os.open(local, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # it may have become one
     except OSError:
         return None
     try:

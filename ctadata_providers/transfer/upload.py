@@ -6,7 +6,7 @@ from concurrent.futures import CancelledError
 from copy import copy
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 from urllib.parse import quote
 
 from ctadata_providers.backends import FileInfo, RenameBackend, WriteResult
@@ -37,6 +37,7 @@ from ctadata_providers.transfer.uploads import Remembered, abandoned, remember
 from ctadata_providers.uri import split
 
 logger = logging.getLogger(__name__)
+Error = TypeVar("Error", bound=CtaError)
 
 SETTLING = 0.3
 """Seconds after which a server has noticed that an upload was given up."""
@@ -163,7 +164,7 @@ class _Upload:
             raise
         except CtaError as error:
             refused = isinstance(error, CredentialError)
-            raise _about(self._path, temporary, error) from error
+            raise about(self._path, temporary, error) from error
         finally:
             if renamed:
                 remembered.forget()
@@ -353,7 +354,7 @@ class _Upload:
         return error
 
 
-def _about(path: str, temporary: str, error: CtaError) -> CtaError:
+def about(path: str, temporary: str, error: Error) -> Error:
     """Return the error with the name that the user knows instead of the temporary one."""
     named = copy(error)
     named.message = error.message.replace(quote(temporary), quote(path)).replace(temporary, path)

@@ -1,5 +1,6 @@
 """Small files of trees go a short way; whatever happens on it, they end as on the long one."""
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from ctadata_providers import (
     TransientError,
 )
 from ctadata_providers.transfer import owners
+from ctadata_providers.transfer.local import small_content
 from tests.faults import acts
 from tests.faults.pki import make_pki
 from tests.faults.scripted import Act, Door, Exchange
@@ -184,6 +186,56 @@ def test_the_first_upload_to_xrootd_gets_its_own_name(
         outcome.result()
 
     assert door.files == {f"{base.rstrip('/')}/night/{name}": name.encode() for name in names}
+
+
+def test_a_missing_parent_of_an_upload_is_made_though_nothing_is_tried_again(
+    open_door: Open, client_of: Client, local: Path
+) -> None:
+    door = open_door()
+
+    def store(exchange: Exchange) -> None:
+        """Answer 500 where the parent is missing, as nginx does."""
+        exchange.invite()
+        data, path = b"".join(exchange.chunks()), exchange.asked.path
+        if exchange.door.is_dir(path.rpartition("/")[0]):
+            exchange.door.files[path] = data
+        exchange.answer(201 if path in exchange.door.files else 500)
+
+    door.fault("PUT", store)
+    pairs = [(local / name, f"night/{name}") for name in NAMES]
+    for _, outcome in client_of(door, retries=0, max_parallel=1).upload_many(pairs):
+        outcome.result()
+
+    assert door.files == FILES
+
+
+def test_a_short_way_that_has_to_wait_tells_of_the_file_and_not_of_its_temporary_name(
+    open_door: Open, client_of: Client, local: Path
+) -> None:
+    door = open_door(folders={"/night"})
+    door.fault("PUT", acts.status(503, "Retry-After: 0"))
+    result = client_of(door, retries=0).upload_tree(local, "night", on_error="continue")
+
+    assert [failure.path for failure in result.failures] == sorted(FILES)
+    assert all(f"upload {failure.path}:" in failure.error.message for failure in result.failures)
+
+
+def test_who_writes_into_a_pipe_is_not_disturbed_by_a_look_at_it(tmp_path: Path) -> None:
+    """Where its first reader goes, who writes into it is killed, and the next one waits for ever."""
+    pipe, opened = tmp_path / "pipe", threading.Event()
+    os.mkfifo(pipe)
+
+    def write() -> None:
+        with pipe.open("wb"):
+            opened.set()
+
+    threading.Thread(target=write, daemon=True).start()
+    seen = [(small_content(pipe), opened.wait(0.001)) for _ in range(100)]
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    opened.wait(10)
+    os.close(reader)
+
+    assert seen == [(None, False)] * 100
 
 
 def test_what_is_stored_short_is_not_renamed(open_door: Open, client_of: Client, local: Path) -> None:

@@ -1,7 +1,6 @@
 """Notes of uploads are written over while others are under way, and never by two at once."""
 
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -99,12 +98,12 @@ def test_the_free_notes_of_a_killed_process_are_removed() -> None:
 def test_a_full_disk_costs_the_memory_and_neither_an_error_nor_a_descriptor() -> None:
     long = remember(DOOR, "/a", "/.a.ctapart")
     remember(DOOR, "/b", "/.b.ctapart").forget()
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     with full_disk():
         kept = [remember(DOOR, f"/{number}", f"/.{number}.ctapart") for number in range(20)]
         for one in kept:
             one.forget()
-        during = len(os.listdir("/proc/self/fd"))
+        during = len(list(Path("/proc/self/fd").iterdir()))
         long.forget()
 
     assert {one.note for one in kept} == {None}
