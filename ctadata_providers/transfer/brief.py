@@ -21,7 +21,7 @@ from ctadata_providers.transfer.events import TransferEvent, watched
 from ctadata_providers.transfer.local import SMALL_BYTES, small_content
 from ctadata_providers.transfer.names import part_name
 from ctadata_providers.transfer.parts import Target, write_whole
-from ctadata_providers.transfer.upload import about, send
+from ctadata_providers.transfer.upload import about, send, tidy
 from ctadata_providers.transfer.uploads import abandoned, remember
 from ctadata_providers.uri import split
 
@@ -128,6 +128,9 @@ async def _short_upload(
             waits_for = about(path, temporary, error)
     except Detour:
         pass
+    except CancelledError:
+        await tidy(context, remembered, stopped=True)
+        raise
     finally:
         if renamed:
             remembered.forget()

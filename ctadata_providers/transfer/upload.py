@@ -169,19 +169,9 @@ class _Upload:
             if renamed:
                 remembered.forget()
             elif not refused:  # what was refused once is not sent again: the next upload removes what is there
-                await self._tidy(remembered, stopped=stopped)
+                await tidy(self._context, remembered, stopped=stopped and self._begun)
             remembered.end()
         return renamed
-
-    async def _tidy(self, remembered: Remembered, *, stopped: bool) -> None:
-        """Remove what is left under a temporary name, and forget it when it is gone."""
-        gone = await wait(in_thread(partial(self._removed, remembered.path)))
-        if gone is None and stopped and self._begun:
-            # A server may make the file of a stopped upload after it has answered that there is none.
-            await wait(curl_loop().sleep(SETTLING))
-            gone = await wait(in_thread(partial(self._removed, remembered.path)))
-        if gone is not False:
-            remembered.forget()
 
     async def _renamed(self, temporary: str) -> bool:
         while True:
@@ -304,7 +294,7 @@ class _Upload:
         )
         if now.is_dir or (untouched and not self._stored):
             return True
-        return self._removed(self._path) is not False
+        return removed(self._context, self._path) is not False
 
     def _make_parents(self) -> bool:
         """Make the missing parents of the target; return whether any was missing."""
@@ -320,19 +310,8 @@ class _Upload:
 
     def _remove_abandoned(self) -> None:
         for remembered in abandoned(self._context.door, self._path):
-            if self._removed(remembered.path) is not False:
+            if removed(self._context, remembered.path) is not False:
                 remembered.forget()
-
-    def _removed(self, path: str) -> bool | None:
-        """Remove what an upload has left; return whether it is certainly gone, None when there was nothing."""
-        try:
-            self._context.cleaner.remove(path, is_file=True)
-        except NotFoundError:
-            return None
-        except CtaError as error:
-            logger.warning("cannot remove the unfinished %s: %s", path, error)
-            return False
-        return True
 
     def _explained(self, error: CtaError) -> CtaError:
         """Return a better error where the target is a folder or below a file: servers answer with anything then."""
@@ -352,6 +331,35 @@ class _Upload:
                 return _is_folder(folder) if is_dir else error
             return error if is_dir else _below_file(self._path, folder)
         return error
+
+
+async def tidy(context: Context, remembered: Remembered, *, stopped: bool) -> None:
+    """Remove what is left under a temporary name, and forget it when it is gone.
+
+    Args:
+        context: What the transfers of a client share.
+        remembered: The name.
+        stopped: Whether bytes were on their way: a server may make the file of a stopped upload after it has answered
+            that there is none.
+    """
+    gone = await wait(in_thread(partial(removed, context, remembered.path)))
+    if gone is None and stopped:
+        await wait(curl_loop().sleep(SETTLING))
+        gone = await wait(in_thread(partial(removed, context, remembered.path)))
+    if gone is not False:
+        remembered.forget()
+
+
+def removed(context: Context, path: str) -> bool | None:
+    """Remove what an upload has left; return whether it is certainly gone, None when there was nothing; blocks."""
+    try:
+        context.cleaner.remove(path, is_file=True)
+    except NotFoundError:
+        return None
+    except CtaError as error:
+        logger.warning("cannot remove the unfinished %s: %s", path, error)
+        return False
+    return True
 
 
 def about(path: str, temporary: str, error: Error) -> Error:

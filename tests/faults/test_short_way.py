@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -218,6 +219,23 @@ def test_a_short_way_that_has_to_wait_tells_of_the_file_and_not_of_its_temporary
 
     assert [failure.path for failure in result.failures] == sorted(FILES)
     assert all(f"upload {failure.path}:" in failure.error.message for failure in result.failures)
+
+
+@pytest.mark.parametrize("method", ["HEAD", "MOVE"])
+def test_an_upload_that_is_stopped_leaves_nothing(
+    method: str, open_door: Open, client_of: Client, local: Path, clean_environment: Path
+) -> None:
+    door = open_door(folders={"/night"})
+    door.fault(method, acts.stall_after(None))
+    pairs = [(local / name, f"night/{name}") for name in NAMES[:4]] + [(local / "none", "night/none")]
+    with closing(client_of(door).upload_many(pairs)) as outcomes:
+        _, outcome = next(outcomes)
+        while len(door.requests(method)) < 4:
+            time.sleep(0.005)
+
+    assert isinstance(outcome.exception(), NotFoundError)
+    assert door.files == {}
+    assert not list(clean_environment.rglob("*.json"))
 
 
 def test_who_writes_into_a_pipe_is_not_disturbed_by_a_look_at_it(tmp_path: Path) -> None:
