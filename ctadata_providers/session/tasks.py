@@ -48,6 +48,10 @@ class CancellableFuture(Future[T]):
         return True
 
 
+_NOT, _ASKED, _TOLD = range(3)
+"""Whether a coroutine is to stop, and has been told so."""
+
+
 class _Driver(Future[T]):
     """Drives one coroutine from future to future, and is the future of its result."""
 
@@ -57,7 +61,7 @@ class _Driver(Future[T]):
         super().__init__()
         self._task = task
         self._awaited: Future[Any] | None = None
-        self._stopping = False
+        self._stopping = _NOT
 
     def step(self, done: Future[Any] | None) -> None:
         """Go on with the outcome of the awaited future, until one must be waited for."""
@@ -66,8 +70,9 @@ class _Driver(Future[T]):
             try:
                 if done is None:
                     awaited = task.send(None)
-                elif self._stopping or done.cancelled():
-                    self._stopping = False  # once: what the coroutine then awaits is its cleaning up
+                elif self._stopping == _ASKED or done.cancelled():
+                    if self._stopping == _ASKED:
+                        self._stopping = _TOLD  # once: what the coroutine then awaits is its cleaning up
                     awaited = task.throw(CancelledError())
                 else:
                     error = done.exception()
@@ -77,7 +82,7 @@ class _Driver(Future[T]):
             except BaseException as error:  # noqa: BLE001 (whatever ends the coroutine belongs to who waits for it)
                 return self.set_exception(error)
             self._awaited = awaited
-            if self._stopping:
+            if self._stopping == _ASKED:
                 awaited.cancel()
             if not awaited.done():
                 return awaited.add_done_callback(self.step)
@@ -87,10 +92,12 @@ class _Driver(Future[T]):
         """Ask the coroutine to stop; `result()` raises `CancelledError` when it has cleaned up."""
         if self.done():
             return False
-        self._stopping = True
-        awaited = self._awaited
-        if awaited is not None:
-            awaited.cancel()  # what runs in a thread runs on; the coroutine then ends after it
+        if self._stopping == _NOT:
+            self._stopping = _ASKED
+            awaited = self._awaited
+            # If another thread has told it meanwhile, this may be its cleaning up already.
+            if awaited is not None and self._stopping == _ASKED:
+                awaited.cancel()  # what runs in a thread runs on; the coroutine then ends after it
         return True
 
 

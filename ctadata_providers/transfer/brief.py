@@ -161,7 +161,7 @@ class _Short(Future[TransferResult]):
         long_way: Makes the coroutine that does everything anew.
     """
 
-    __slots__ = ("_begun", "_context", "_long_way", "_store", "_under_way")
+    __slots__ = ("_begun", "_context", "_long_way", "_stopped", "_store", "_under_way")
 
     def __init__(
         self,
@@ -173,12 +173,17 @@ class _Short(Future[TransferResult]):
         super().__init__()
         self._context, self._store, self._long_way = context, store, long_way
         self._begun = time.monotonic()
+        self._stopped = False
         self._under_way: Future[Any] = content
         content.add_done_callback(self._take)
 
     def cancel(self) -> bool:
         """Stop it; it then ends with `CancelledError`."""
-        return not self.done() and self._under_way.cancel()
+        if self.done():
+            return False
+        self._stopped = True  # before the look at what is under way, which another thread may be replacing
+        self._under_way.cancel()
+        return True
 
     def _take(self, content: Future[bytes]) -> None:
         error = content.exception()
@@ -189,11 +194,13 @@ class _Short(Future[TransferResult]):
                 self.set_exception(failed)
             else:
                 self.set_result(result)
-        elif isinstance(error, CancelledError):
-            self.set_exception(error)
+        elif self._stopped or isinstance(error, CancelledError):
+            self.set_exception(CancelledError())
         else:
             wait_for = error if isinstance(error, TransientError) else None
             self._under_way = spawn(_long(self._context, self._long_way, wait_for))
+            if self._stopped:
+                self._under_way.cancel()
             self._under_way.add_done_callback(self._arrive)
 
     def _arrive(self, ended: Future[TransferResult]) -> None:

@@ -4,7 +4,9 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -19,7 +21,9 @@ from ctadata_providers import (
     PermissionDeniedError,
     TransientError,
 )
-from ctadata_providers.transfer import owners
+from ctadata_providers.session.futures import Future
+from ctadata_providers.transfer import TransferResult, begin_download, owners
+from ctadata_providers.transfer.context import Places
 from ctadata_providers.transfer.local import small_content
 from tests.faults import acts
 from tests.faults.pki import make_pki
@@ -303,6 +307,37 @@ def test_a_way_that_leads_nowhere_is_given_up(open_door: Open, client_of: Client
 
     assert door.files == FILES
     assert len(door.requests("PUT")) < len(FILES) + 10
+
+
+def test_a_stop_just_where_the_long_way_begins_is_not_lost(open_door: Open, client_of: Client, tmp_path: Path) -> None:
+    door = open_door(files=dict(FILES))
+    client = client_of(door)
+    info = client.stat(VICTIM)
+    door.fault("GET", acts.status(204), times=1)
+    door.fault("GET", acts.stall_after(None))
+    begun: SimpleQueue[Future[TransferResult]] = SimpleQueue()
+
+    def stop(places: Places) -> None:  # the first thing that is done on the long way
+        Places.take(places)
+        begun.get(timeout=10).cancel()
+
+    context = replace(client._transfers, places=StoppedPlaces(stop))
+    future = begin_download(context, info, tmp_path / "f07")
+    begun.put(future)
+
+    with pytest.raises(CancelledError):
+        future.result(timeout=1)
+
+
+class StoppedPlaces(Places):
+    """Calls something when a connection is taken."""
+
+    def __init__(self, act: Callable[[Places], None]) -> None:
+        super().__init__()
+        self._act = act
+
+    def take(self) -> None:
+        self._act(self)
 
 
 def test_what_a_kill_left_beside_the_file_that_a_link_leads_to_is_removed(

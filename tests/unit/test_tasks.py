@@ -2,6 +2,7 @@ import signal
 import threading
 from concurrent.futures import CancelledError
 from time import monotonic
+from typing import Any
 
 import pytest
 
@@ -20,9 +21,9 @@ def done(value: int) -> Future[int]:
     return future
 
 
-def endless() -> CancellableFuture[int]:
+def endless() -> CancellableFuture[Any]:
     """Return a future that ends only when it is cancelled."""
-    future: CancellableFuture[int] = CancellableFuture(lambda: future.set_exception(CancelledError()))
+    future: CancellableFuture[Any] = CancellableFuture(lambda: future.set_exception(CancelledError()))
     return future
 
 
@@ -90,6 +91,23 @@ def test_a_cancelled_task_cleans_up_and_may_wait_for_that() -> None:
         future.result(PATIENCE)
     assert events == ["cleaned"]
     assert not future.cancel()
+
+
+def test_a_second_cancellation_does_not_tear_the_cleaning_up() -> None:
+    cleaning: Future[str] = Future()
+
+    async def clean_up() -> str:
+        try:
+            return await wait(endless())
+        except CancelledError:
+            return await wait(cleaning)
+
+    future = spawn(clean_up())
+    asked = [future.cancel(), future.cancel()]
+    cleaning.set_result("clean")
+
+    assert asked == [True, True]
+    assert future.result(PATIENCE) == "clean"
 
 
 def test_a_task_that_is_cancelled_while_a_thread_works_ends_after_it() -> None:
