@@ -100,7 +100,7 @@ class CurlLoop:
                     self._thread = thread
                     thread.start()
         if self._asleep:  # a wake-up costs a system call and a change of threads
-            self._asleep = False
+            # It is for the loop to say that it is awake: here a Ctrl-C may come before the wake-up.
             with suppress(BlockingIOError):  # then the pipe is full of wake-ups already
                 os.write(self._wake_writer, b"x")
 

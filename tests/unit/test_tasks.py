@@ -1,6 +1,9 @@
+import os
 import signal
 import threading
+import time
 from concurrent.futures import CancelledError
+from queue import SimpleQueue
 from time import monotonic
 from typing import Any
 
@@ -8,7 +11,7 @@ import pytest
 
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.limits import RateLimiter
-from ctadata_providers.session.loop import curl_loop
+from ctadata_providers.session.loop import CurlLoop, curl_loop
 from ctadata_providers.session.tasks import CancellableFuture, in_thread, run, spawn, wait
 
 PATIENCE = 10.0
@@ -247,3 +250,23 @@ def test_without_a_limit_nothing_waits() -> None:
     limiter = RateLimiter(None)
 
     assert {limiter.reserve() for _ in range(100)} == {0.0}
+
+
+def test_a_ctrl_c_between_the_work_and_the_wake_up_costs_no_later_wake_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, write = CurlLoop(), os.write
+    worked: SimpleQueue[int] = SimpleQueue()
+    loop.call(lambda: worked.put(0))
+    worked.get(timeout=PATIENCE)
+
+    def interrupted(fd: int, data: bytes) -> int:
+        monkeypatch.setattr(os, "write", write)
+        raise KeyboardInterrupt
+
+    while not loop._asleep:
+        time.sleep(0.001)
+    monkeypatch.setattr(os, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        loop.call(lambda: worked.put(1))
+    loop.call(lambda: worked.put(2))
+
+    assert [worked.get(timeout=PATIENCE) for _ in range(2)] == [1, 2]
