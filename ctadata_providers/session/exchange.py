@@ -254,6 +254,7 @@ class Exchange:
         """Tell whether nothing may pass now; it then goes on by itself."""
         delay = throttle.delay()
         if delay:
+            self._progress_at = time.monotonic() + delay  # the wait is ours, and not the server's
             self._loop.sleep(delay).add_done_callback(self._go_on)
         return delay > 0
 

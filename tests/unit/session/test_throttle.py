@@ -77,3 +77,13 @@ def test_transfers_keep_to_it_in_both_directions(fake_cta: FakeCta, tmp_path: Pa
     assert between - begun > least
     assert ended - between > least
     assert (tmp_path / "g").read_bytes() == bytes(size)
+
+
+def test_who_waits_for_the_limit_does_not_pass_for_a_server_that_stalls(fake_cta: FakeCta, tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(bytes(30_000))
+    settings: dict[str, Any] = {**fake_cta.settings(), "limit_rate": 15_000, "timeout": 0.3, "retries": 0}
+    with CtaClient(Config(**settings)) as client:
+        client.upload(tmp_path / "f", "lst/f")
+        client.download("lst/f", tmp_path / "g")
+
+    assert (tmp_path / "g").read_bytes() == bytes(30_000)
