@@ -30,7 +30,7 @@ class TransferEvent:
         local: Local file, None for a copy.
         size: Bytes of the file, None when unknown.
         moved: Bytes that have passed; fewer than before when it had to begin again.
-        error: Why it is tried again, or has failed.
+        error: Why it is tried again, or has failed; None for an error that is not ours, as one that `progress` raised.
         delay: Seconds until it is tried again.
         result: What came of it, when it is done.
     """
@@ -117,6 +117,9 @@ async def watched(
         raise
     except CtaError as error:
         watch.end("failed", error=error)
+        raise
+    except BaseException:  # of the caller's own, from `progress`
+        watch.end("failed")
         raise
     watch.end("done", result=result)
     return result

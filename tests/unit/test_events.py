@@ -53,6 +53,20 @@ def test_an_upload_tells_the_same(client: CtaClient, told: list[TransferEvent], 
     assert (told[-1].kind, told[-1].moved, told[-1].result) == ("done", len(LARGE), result)
 
 
+@pytest.mark.parametrize("content", [SMALL, LARGE])
+def test_a_transfer_that_ends_by_an_error_of_the_caller_has_failed(
+    fake_cta: FakeCta, client: CtaClient, told: list[TransferEvent], tmp_path: Path, content: bytes
+) -> None:
+    def progress(count: int) -> None:
+        raise ZeroDivisionError
+
+    fake_cta.put("/lst/n/f", content)
+    with pytest.raises(ZeroDivisionError):
+        client.download_tree("lst/n", tmp_path / "n", progress=progress)
+
+    assert (told[0].kind, told[-1].kind) == ("start", "failed")
+
+
 def test_a_tree_tells_of_each_file(
     fake_cta: FakeCta, client: CtaClient, told: list[TransferEvent], tmp_path: Path
 ) -> None:
