@@ -186,6 +186,7 @@ class Report:
         self._stop = stop
         self._begin = time.monotonic()
         self._done = self._files = self._size = self._retries = self._resumed = 0
+        self._fatal = 0
         self._failures: list[tuple[str, BaseException]] = []
 
     def take_files(
@@ -222,6 +223,7 @@ class Report:
             result = outcome()
         except (OSError, CtaError) as error:
             if self._ends(error):
+                self._fatal = 1  # told by who ends all
                 raise
             self._failures.append((copy.remote, error))
             return
@@ -252,13 +254,13 @@ class Report:
 
     def _sum_up(self, seconds: float) -> None:
         moved = self._size - self._resumed
-        rate = moved / max(seconds, 0.001)
+        rate, failed = moved / max(seconds, 0.001), len(self._failures) + self._fatal
         parts = [
             f"{self._verb} {self._files} file{'' if self._files == 1 else 's'}, {amount(self._size)} in {seconds:.1f} s"
             f" ({amount(rate)}/s)",
             f"{amount(self._resumed)} were there from before" if self._resumed else "",
             f"{self._retries} retries" if self._retries else "",
-            f"{len(self._failures)} failed" if self._failures else "",
+            f"{failed} failed" if failed else "",
         ]
         self._output.summary(
             ", ".join(filter(None, parts)),
@@ -269,5 +271,5 @@ class Report:
             seconds=round(seconds, 3),
             rate=round(rate),
             retries=self._retries,
-            failed=len(self._failures),
+            failed=failed,
         )

@@ -185,3 +185,15 @@ def test_an_empty_name_is_not_the_folder_where_one_is(ctadata: Run, night: FakeC
 
     assert (ran.code, ran.error["error"]) == (1, "NotFoundError")
     assert night.paths() == before
+
+
+def test_the_error_that_stops_all_is_counted_in_the_summary(ctadata: Run, night: FakeCta) -> None:
+    Path("new").mkdir()
+    Path("new/b.fits").write_bytes(b"mine")
+    ran = ctadata(
+        "get", "--json", "--no-overwrite", "--on-error", "stop", "--max-parallel", "1", "lst/DL3/*.fits", "new"
+    )
+    *_, last = ran.records
+
+    assert (ran.code, ran.error["error"]) == (1, "AlreadyExistsError")
+    assert (last["summary"]["files"], last["summary"]["failed"]) == (1, 1)
