@@ -67,8 +67,8 @@ class BriefWay:
 
 
 def _length(lines: list[bytes], _: object) -> int | None:
-    """Return the length that a header tells."""
-    for line in lines:
+    """Return the length that a header tells; a proxy's answer may stand before it."""
+    for line in reversed(lines):
         if line[:15].lower() == b"content-length:":
             return number(line[15:].strip().decode("latin-1"))
     return None

@@ -35,7 +35,7 @@ class Ask:
         accepts: The statuses that are as usual.
         headers: Headers beside the credential.
         body: What is sent.
-        result: Makes the result of the header and the pieces of the body.
+        result: Makes the result of the header and the pieces of the body; None when they are not as usual.
     """
 
     method: str
@@ -133,8 +133,10 @@ class Brief(Future[Any]):
             if len(idle) < MAX_IDLE_HANDLES:
                 idle.append(handle)
             if status in ask.accepts:
-                self.set_result(ask.result(self._lines, self._chunks))
-                return
+                result = ask.result(self._lines, self._chunks)
+                if result is not None:
+                    self.set_result(result)
+                    return
         self.set_exception(self._explain(Outcome(ask, self._admitted, status, self._lines, fault)))
 
     def stalled(self, now: float) -> bool:

@@ -340,6 +340,28 @@ class StoppedPlaces(Places):
         self._act(self)
 
 
+def test_a_door_that_tells_no_length_is_not_asked_for_each_file(
+    open_door: Open, client_of: Client, local: Path
+) -> None:
+    door = open_door(folders={"/night"})
+    door.fault("HEAD", lambda exchange: exchange.head(200))
+    sent(client_of(door, max_parallel=1), local)
+
+    assert door.files == FILES
+    assert len(door.requests("PUT")) < len(FILES) + 10
+
+
+def test_the_length_that_counts_is_that_of_the_last_answer(open_door: Open, client_of: Client, local: Path) -> None:
+    """A proxy's answer to CONNECT comes before the door's, some with a length."""
+    door, size = open_door(folders={"/night"}), len(FILES[VICTIM])
+    early = b"HTTP/1.1 103 Early\r\nContent-Length: 0\r\n\r\n"
+    door.fault("HEAD", lambda exchange: exchange.send(early + b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size))
+    sent(client_of(door), local)
+
+    assert door.files == FILES
+    assert len(door.requests("PUT")) == len(FILES)
+
+
 def test_what_a_kill_left_beside_the_file_that_a_link_leads_to_is_removed(
     open_door: Open, client_of: Client, tmp_path: Path
 ) -> None:
