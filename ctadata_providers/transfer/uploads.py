@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 NOTE_BYTES = 1024
 """Length to which a note is filled up, so that a shorter one leaves nothing of a longer one."""
 INDEX_SECONDS = 2.0
+READ_FOR = 10
+"""For so many times of what it took to read the notes nobody reads them again."""
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
@@ -201,8 +203,28 @@ class _Read:
     home: tuple[str | None, ...]
     folder: Path
     changed: int
-    until: float
-    found: dict[tuple[str, str], list["_Note"]] = field(default_factory=dict)
+    begun: float
+    ended: float
+    found: dict[tuple[str, str], list["_Note"]]
+
+    def holds(self) -> bool:
+        """Tell whether it need not be read again.
+
+        Other processes change the folder all the time, and each upload asks; to read takes a tenth of the time at most.
+        """
+        age, took = time.monotonic() - self.ended, self.ended - self.begun
+        if self.home != _home() or age > max(INDEX_SECONDS, READ_FOR * took):
+            return False
+        return age < READ_FOR * took or self.changed == _changed(self.folder)
+
+
+def _read_all() -> _Read:
+    home, folder, begun = _home(), state_folder(), time.monotonic()
+    changed = _changed(folder)
+    found: dict[tuple[str, str], list[_Note]] = {}
+    for note in _notes():
+        found.setdefault((note.door, note.target), []).append(note)
+    return _Read(home, folder, changed, begun, time.monotonic(), found)
 
 
 def _home() -> tuple[str | None, ...]:
@@ -232,12 +254,9 @@ class _Index:
 
     def notes(self, door: str, target: str) -> Sequence["_Note"]:
         """Return the notes about a target at a door."""
-        read, now = self._read, time.monotonic()
-        if read is None or now > read.until or read.home != _home() or read.changed != _changed(read.folder):
-            folder = state_folder()
-            changes, read = self._changes, _Read(_home(), folder, _changed(folder), now + INDEX_SECONDS)
-            for note in _notes():
-                read.found.setdefault((note.door, note.target), []).append(note)
+        read = self._read
+        if read is None or not read.holds():
+            changes, read = self._changes, _read_all()
             with self._lock:
                 self._read = read if changes == self._changes else None
         return read.found.get((door, target), ())

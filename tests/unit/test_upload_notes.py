@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -120,3 +121,23 @@ def full_disk() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_notes_of_many_other_processes_are_not_read_for_each_upload(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, clock = 0, 0.0
+
+    def glob(*_: object) -> Iterator[Path]:
+        """Take half a second to list the folder, as where it is far away."""
+        nonlocal read, clock
+        read, clock = read + 1, clock + 0.5
+        return iter(())
+
+    monkeypatch.setattr("ctadata_providers.transfer.uploads.time", SimpleNamespace(monotonic=lambda: clock))
+    monkeypatch.setattr(Path, "glob", glob)
+    state_folder().mkdir(parents=True)
+    for number in range(100):
+        (state_folder() / f"{number}.json").touch()  # another process begins an upload
+        clock += 0.1
+        abandoned(DOOR, "/a")
+
+    assert 1 <= read <= 4
