@@ -1,5 +1,6 @@
 """Checksums that a server is asked for, one file at a time: with care, for some break down over it."""
 
+import os
 import threading
 from collections.abc import Mapping
 
@@ -20,8 +21,15 @@ class AskedChecksums:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._slots = threading.BoundedSemaphore(AT_ONCE)
+        self._places = threading.BoundedSemaphore(AT_ONCE)
+        self._pid = os.getpid()
         self._time_out = False
+
+    def place(self) -> threading.BoundedSemaphore:
+        """Return what to hold while something is asked."""
+        if self._pid != os.getpid():  # threads of the process that this one was forked from hold them for ever
+            self._pid, self._places = os.getpid(), threading.BoundedSemaphore(AT_ONCE)
+        return self._places
 
     def ask(self, url: str, path: str, algorithm: str) -> Mapping[str, str]:
         """Return what the server tells of a file, nothing when it does not."""
@@ -36,7 +44,7 @@ class AskedChecksums:
             timeout=PATIENCE,
             retried=False,
         )
-        with self._slots:
+        with self.place():
             try:
                 return digests(self._session.message(request))
             except TransientError:
