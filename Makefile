@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 READY := $(VENV)/.ready
 
 
-.PHONY: help demo test test-real fuzz soak servers-table lint format bench docs lock clean
+.PHONY: help demo test test-real fuzz soak servers-table faults-table lint format bench docs lock clean
 help: ## Tell what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -33,6 +33,9 @@ servers-table: $(READY) ## Write the table of docs/servers.md from a run on ever
 	sh tests/real/install.sh
 	CTA_SERVERS_TABLE=write $(BIN)/python -m pytest -q tests/conformance
 	CTA_SERVERS_TABLE=write $(BIN)/python -m pytest -q -m real tests/real/test_conformance.py tests/real/test_table.py
+
+faults-table: $(READY) ## Write the table of docs/reliability.md from the cells of tests/faults/matrix
+	CTA_FAULTS_TABLE=write $(BIN)/python -m pytest -q tests/faults/test_matrix_page.py
 
 lint: $(READY) ## Check style, types and layers
 	$(BIN)/ruff format --check .

@@ -175,7 +175,7 @@ class _Upload:
                 self._source.rewind()
                 # A missing parent is 404, 409, and on nginx 500.
                 missing = isinstance(error, NotFoundError)
-                if not parents_seen and (await wait(asked(self._make_parents)) or missing):
+                if not parents_seen and (await self._parents_made(error) or missing):
                     parents_seen = True  # made by us, or meanwhile by another
                 elif isinstance(error, TransientError):
                     await self._attempts.again(error)
@@ -183,6 +183,18 @@ class _Upload:
                     raise
         self._source.check_unchanged()
         await self._verify(path, result)
+
+    async def _parents_made(self, failed: CtaError) -> bool:
+        """Make the missing parents after a failed write, and tell whether there were any.
+
+        A server that does not answer this either says no more than it did: the failed write is what is told then.
+        """
+        try:
+            return await wait(asked(self._make_parents))
+        except TransientError:
+            if isinstance(failed, TransientError):
+                return False
+            raise
 
     async def _verify(self, path: str, result: WriteResult) -> None:
         info = await self._seen(path)

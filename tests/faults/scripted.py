@@ -207,6 +207,10 @@ class Door:
         """Answer the next requests of a method so; faults of one method are used up in their order."""
         self._faults.append(Fault(method, path, act, times))
 
+    def mend(self) -> None:
+        """Answer rightly from now on."""
+        self._faults.clear()
+
     def requests(self, method: str) -> list[Asked]:
         """Return what was asked by a method."""
         return [asked for asked in self.asked if asked.method == method]
