@@ -73,6 +73,7 @@ class _Upload:
         self._attempts = Attempts(context.policy)
         self._begun = False
         self._stored = False
+        self._late: list[Remembered] = []
 
     async def run(self) -> TransferResult:
         if not self._overwrite:
@@ -85,6 +86,8 @@ class _Upload:
                 await self._under_its_name()
         except StorageError as error:
             raise await wait(asked(partial(self._explained, error))) from error
+        if self._late:
+            await wait(asked(self._remove_late))
         attempts = self._attempts
         return TransferResult(
             self._path,
@@ -283,6 +286,15 @@ class _Upload:
 
     def _remove_abandoned(self) -> None:
         for remembered in abandoned(self._context.door, self._path):
+            gone = self._removed(remembered.path)
+            if gone:
+                remembered.forget()
+            elif gone is None:
+                self._late.append(remembered)
+
+    def _remove_late(self) -> None:
+        """Look once more for what was not there: the last bytes of a process just killed may have been on their way."""
+        for remembered in self._late:
             if self._removed(remembered.path) is not False:
                 remembered.forget()
 
