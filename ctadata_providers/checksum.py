@@ -15,6 +15,7 @@ from ctadata_providers.errors import UnsupportedError
 
 _HEX_LENGTH = {"adler32": 8, "md5": 32, "sha": 40, "sha-256": 64, "sha-512": 128}
 _ALIASES = {"adler": "adler32", "sha1": "sha", "sha-1": "sha", "sha256": "sha-256", "sha512": "sha-512"}
+_ADLER_BASE = 65521
 ALGORITHMS = tuple(_HEX_LENGTH)
 """What can be computed, cheapest first."""
 
@@ -44,6 +45,24 @@ class Adler32:
     def hexdigest(self) -> str:
         """Return the checksum of all bytes so far, eight lower-case hexadecimal digits."""
         return f"{self._value:08x}"
+
+
+def adler32_combine(first: int, second: int, length: int) -> int:
+    """Return the adler32 of two rows of bytes, one behind the other, from the adler32 of each.
+
+    Args:
+        first: That of the first row.
+        second: That of the second.
+        length: Bytes of the second.
+
+    >>> f"{adler32_combine(adler32(b'cherenkov '), adler32(b'telescope'), 9):08x}"
+    '4c6007aa'
+    >>> f"{adler32(b'cherenkov telescope'):08x}"
+    '4c6007aa'
+    """
+    low = first & 0xFFFF
+    high = (first >> 16) + (second >> 16) + length * (low - 1)
+    return high % _ADLER_BASE << 16 | (low + (second & 0xFFFF) - 1) % _ADLER_BASE
 
 
 def canonical_algorithm(name: str) -> str:

@@ -119,6 +119,9 @@ _EXTRA_FIELDS = {
         type="boolean",
     ),
     "max_parallel": _field("Transfers at once", "Default 16.", type="integer", minimum=1, maximum=256),
+    "streams": _field(
+        "Streams", "Connections for one large download; as many as help.", type="integer", minimum=1, maximum=64
+    ),
     "retries": _field("Retries", "Of a transient fault; default 5.", type="integer", minimum=0, maximum=100),
     "checksum": _field("Checksum", "auto (default), require or off.", type="string", enum=["auto", "require", "off"]),
     "ambient_credentials": _field(

@@ -1,7 +1,9 @@
 """What speaks to a kind of server: six operations and a few that only some can do."""
 
 from ctadata_providers.backends.base import (
+    AnsweredSink,
     Backend,
+    ChangedError,
     ChecksumBackend,
     ClockBackend,
     FileInfo,
@@ -12,7 +14,9 @@ from ctadata_providers.backends.base import (
 from ctadata_providers.config import Config
 
 __all__ = [
+    "AnsweredSink",
     "Backend",
+    "ChangedError",
     "ChecksumBackend",
     "ClockBackend",
     "FileInfo",

@@ -7,6 +7,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Protocol, runtime_checkable
 
+from ctadata_providers.errors import IntegrityError
 from ctadata_providers.session.request import Sink, Source
 from ctadata_providers.uri import format_uri, split
 
@@ -83,10 +84,12 @@ class Backend(Protocol):
     ) -> "Future[ReadResult]":
         """Push the bytes from `start` up to but without `end` into a sink, which is called in another thread.
 
-        Nothing but bytes of the file reaches the sink: no error page, no redirect.
+        Nothing but bytes of the file reaches the sink: no error page, no redirect. An `AnsweredSink` is told of the
+        answer first, and may then also be given the whole file instead of the range.
 
         Raises:
             UnsupportedError: By the future, when the server ignores ranges.
+            ChangedError: By the future, before a byte, when the entity tag is another than `if_match`.
         """
 
     def write(self, path: str, source: Source, *, size: int, overwrite: bool) -> "Future[WriteResult]":
@@ -125,12 +128,31 @@ class ReadResult:
         etag: Entity tag, if any.
         checksums: Checksums of the whole file that came with this answer, asked for by it.
         encrypted: False when the bytes came over plain http.
+        start: The first byte of the file that came.
     """
 
     size: int | None
     etag: str | None = None
     checksums: Mapping[str, str] = field(default_factory=dict)
     encrypted: bool = True
+    start: int = 0
+
+
+class AnsweredSink(Protocol):
+    """A sink that decides by the head of an answer whether its bytes are wanted."""
+
+    def answered(self, head: ReadResult) -> None:
+        """Take note of what an answer tells before its first byte; what this raises ends it.
+
+        A server that ignores the range sends the file from its first byte on: `head.start` tells.
+        """
+
+    def __call__(self, data: bytes, /) -> object:
+        """Take the next bytes."""
+
+
+class ChangedError(IntegrityError):
+    """The file is not the one that was begun with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,13 +57,16 @@ class MemoryBackend:
         try:
             with self._lock:
                 data = self._file(path)
+            result = ReadResult(size=len(data), start=start)
+            if hasattr(sink, "answered"):
+                sink.answered(result)
             for offset in range(start, len(data) if end is None else min(end, len(data)), CHUNK):
                 stop = offset + CHUNK if end is None else min(offset + CHUNK, end)
                 sink(data[offset:stop])
         except (CtaError, OSError) as error:
             future.set_exception(error)
         else:
-            future.set_result(ReadResult(size=len(data)))
+            future.set_result(result)
         return future
 
     def write(self, path: str, source: Source, *, size: int, overwrite: bool) -> Future[WriteResult]:

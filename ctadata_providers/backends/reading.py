@@ -2,6 +2,7 @@
 
 import re
 
+from ctadata_providers.backends.base import ChangedError
 from ctadata_providers.backends.entries import number
 from ctadata_providers.checksum import parse_digests
 from ctadata_providers.errors import IntegrityError, TransientError, UnsupportedError
@@ -61,6 +62,22 @@ def check_range(response: Response, path: str, start: int, end: int | None) -> N
     right = number(first) == start and (end is None or number(last) == end - 1)
     if not right or (total != "*" and (number(total) or 0) <= (number(last) or 0)):
         raise TransientError(f"the server sent other bytes of {path} than {start}-{end}: {told[:40]!r}", path=path)
+
+
+def check_match(response: Response, path: str, if_match: str | None) -> None:
+    """Make sure, as far as the answer tells, that it is of the file that was begun with: servers ignore If-Match.
+
+    Raises:
+        ChangedError: When it is of another.
+    """
+    etag = response.headers.get("etag")
+    if if_match is not None and etag is not None and etag.removeprefix("W/") != if_match.removeprefix("W/"):
+        raise changed(path)
+
+
+def changed(path: str) -> ChangedError:
+    """Return the error for a file that is not the one that was begun with."""
+    return ChangedError(f"{path} has changed while it was downloaded", path=path, remedy="nothing was kept: try again")
 
 
 def total_size(response: Response) -> int | None:

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 from ctadata_providers.backends import propfind
 from ctadata_providers.backends.base import FileInfo, ReadResult, WriteResult
 from ctadata_providers.backends.entries import Place, entry_name, file_info
-from ctadata_providers.backends.reading import Span, check_range, digests, total_size
+from ctadata_providers.backends.reading import Span, changed, check_match, check_range, digests, total_size
 from ctadata_providers.backends.servers import Server, identify, is_plain
 from ctadata_providers.config import Config
 from ctadata_providers.credentials.resolve import origin
@@ -227,28 +227,42 @@ class WebdavBackend:
             headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
         elif self.server.digest_on_transfer:
             headers["Want-Digest"] = TRANSFER_DIGEST
-        if if_match is not None:
+        if if_match is not None and not if_match.startswith("W/"):  # a weak one never matches (RFC 9110 section 13.1.1)
             headers["If-Match"] = if_match
 
         span = None if end is None else Span(path, sink, end - start)
+        told = getattr(sink, "answered", None)
+        whole = False
+
+        def result(response: Response, first: int) -> ReadResult:
+            return ReadResult(
+                size=total_size(response),
+                etag=response.headers.get("etag"),
+                checksums=digests(response) if "Want-Digest" in headers else {},
+                encrypted=response.url.startswith("https://"),
+                start=first,
+            )
 
         def accept(response: Response) -> Sink:
+            nonlocal whole
             if urlsplit(response.url).path.endswith("/"):
                 raise IsADirError(f"cannot download {path}: it is a folder", path=path, remedy="download it as a tree")
-            if ranged:
+            whole = not ranged or (told is not None and response.status == 200)
+            if not whole:
                 check_range(response, path, start, end)
-            return span or sink
+            check_match(response, path, if_match)
+            if told is not None:
+                told(result(response, 0 if whole else start))
+            return sink if whole else span or sink
 
         request = self._request("GET", path, "download", headers=headers, accept=accept)
-        response = await self._session.exchange(request)
-        if span is not None:
+        try:
+            response = await self._session.exchange(request)
+        except AlreadyExistsError as error:  # 412: If-Match is not fulfilled
+            raise changed(path) from error
+        if span is not None and not whole:
             span.check_whole()
-        return ReadResult(
-            size=total_size(response),
-            etag=response.headers.get("etag"),
-            checksums=digests(response) if "Want-Digest" in headers else {},
-            encrypted=response.url.startswith("https://"),
-        )
+        return result(response, 0 if whole else start)
 
     async def _write(self, path: str, source: Source, size: int, overwrite: bool) -> WriteResult:
         server = self.server

@@ -21,6 +21,7 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
     ("ca_path", "PATH", "trusted CAs beside the system's: a hashed folder or a PEM file"),
     ("trusted_hosts", "HOSTS", "hosts to which a redirect may carry the token, separated by commas"),
     ("max_parallel", "N", "transfers at once (default: 16)"),
+    ("streams", "N", "connections for one large download (default: as many as help, up to 8)"),
     ("retries", "N", "how often a passing fault is tried again (default: 5)"),
     ("checksum", "MODE", "auto, require or off (default: auto)"),
 )

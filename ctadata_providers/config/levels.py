@@ -49,6 +49,7 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "allow_http_pools": ("CTA_ALLOW_HTTP_POOLS",),
     "home": ("CTA_HOME",),
     "max_parallel": ("CTA_MAX_PARALLEL",),
+    "streams": ("CTA_STREAMS",),
     "retries": ("CTA_RETRIES",),
     "connect_timeout": ("CTA_CONNECT_TIMEOUT",),
     "timeout": ("CTA_TIMEOUT",),

@@ -190,6 +190,7 @@ PARSERS: Mapping[str, Callable[[str, Any], object]] = {
     "allow_http_pools": _flag,
     "home": _path_prefix,
     "max_parallel": _count,
+    "streams": _count,
     "retries": _count,
     "connect_timeout": _positive,
     "timeout": _positive,

@@ -61,6 +61,7 @@ class Config:
         allow_http_pools: Follow a redirect to plain http, without credential; a checksum is then required.
         home: The user's own folder, e.g. `/lst/users/alice`.
         max_parallel: Transfers at once.
+        streams: Connections at once for one large download; None is as many as help, up to 8.
         retries: How often a transient fault is tried again.
         connect_timeout: Seconds to connect.
         timeout: Seconds without progress in a body.
@@ -98,6 +99,7 @@ class Config:
     allow_http_pools: bool = False
     home: str | None = None
     max_parallel: int = 16
+    streams: int | None = None
     retries: int = 5
     connect_timeout: float = 20.0
     timeout: float = 60.0

@@ -1,5 +1,6 @@
 """What a transfer works with, and what it tells afterwards."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from ctadata_providers.errors import CtaError, TransientError
 from ctadata_providers.retry import RetryPolicy, log_retry
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.tasks import wait
+from ctadata_providers.transfer.leftovers import Leftovers
 
 Progress = Callable[[int], Any]
 """Called with the bytes that have just passed; negative when a retry starts again."""
@@ -26,6 +28,24 @@ VERIFY_FROM = 1024 * 1024
 """Bytes from which `auto` spends a request of its own on a checksum."""
 
 
+class Places:
+    """Counts connections, so that one file takes several only while others leave them free."""
+
+    def __init__(self) -> None:
+        self.used = 0
+        self._lock = threading.Lock()
+
+    def take(self) -> None:
+        """Say that there is one more."""
+        with self._lock:
+            self.used += 1
+
+    def leave(self) -> None:
+        """Say that there is one less."""
+        with self._lock:
+            self.used -= 1
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What all transfers of a client share.
@@ -38,6 +58,9 @@ class Context:
         cleaner: The same place, asked once and briefly, to clean up after a failure: the server may be gone.
         max_parallel: Transfers at once.
         allow_http_pools: Whether bytes may come unencrypted, so that a checksum may be required.
+        streams: Connections for one large file, None for as many as help.
+        places: Counts the connections that carry downloads.
+        leftovers: What was cut off before.
     """
 
     backend: Backend
@@ -47,6 +70,9 @@ class Context:
     cleaner: Backend
     max_parallel: int
     allow_http_pools: bool = False
+    streams: int | None = None
+    places: Places = field(default_factory=Places, compare=False)
+    leftovers: Leftovers = field(default_factory=Leftovers, compare=False)
 
     @classmethod
     def of(cls, backend: Backend, config: Config) -> "Context":
@@ -60,6 +86,7 @@ class Context:
             door=config.door_url + config.base_path if config.backend == "webdav" else config.backend,
             max_parallel=config.max_parallel,
             allow_http_pools=config.allow_http_pools,
+            streams=config.streams,
         )
 
     @property
@@ -74,6 +101,7 @@ class Attempts:
 
     def __init__(self, policy: RetryPolicy) -> None:
         self._policy = policy
+        self._in_a_row = 0
         self.retries = 0
         self.started = time.monotonic()
 
@@ -83,12 +111,17 @@ class Attempts:
         Raises:
             TransientError: The given one, when there are no more.
         """
-        delay = self._policy.delay(self.retries, error)
+        delay = self._policy.delay(self._in_a_row, error)
         if delay is None:
             raise error
+        self._in_a_row += 1
         self.retries += 1
         log_retry(error, self.retries, delay)
         await wait(curl_loop().sleep(delay))
+
+    def renew(self) -> None:
+        """Say that the last attempt has brought the transfer on: the count of those in a row begins anew."""
+        self._in_a_row = 0
 
     @property
     def seconds(self) -> float:
@@ -107,6 +140,8 @@ class TransferResult:
         checksums: Computed on the bytes that passed, hexadecimal by algorithm.
         seconds: Wall time.
         retries: Attempts after the first.
+        streams: Most connections that carried it at once.
+        resumed: Bytes that were there from a run before.
     """
 
     path: str
@@ -115,6 +150,8 @@ class TransferResult:
     checksums: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     retries: int = 0
+    streams: int = 1
+    resumed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,32 @@
 """The life of a download: part, bytes, verification, rename."""
 
+import os
+from concurrent.futures import Future
+from contextlib import suppress
+from copy import copy
 from pathlib import Path
 
 from ctadata_providers.backends import FileInfo
-from ctadata_providers.errors import IsADirError, StorageError, TransientError
-from ctadata_providers.session.tasks import wait
-from ctadata_providers.transfer import verify
+from ctadata_providers.errors import (
+    CredentialError,
+    CtaError,
+    IntegrityError,
+    IsADirError,
+    StorageError,
+    TransientError,
+)
+from ctadata_providers.session.tasks import in_thread, wait
+from ctadata_providers.transfer import hashing, leftovers, owners, verify
+from ctadata_providers.transfer.asking import asked
 from ctadata_providers.transfer.context import Attempts, Context, Progress, TransferResult
-from ctadata_providers.transfer.local import LocalPart
+from ctadata_providers.transfer.leftovers import Adopted
+from ctadata_providers.transfer.parts import SmallPart, Target
+from ctadata_providers.transfer.resumable import ResumablePart
+from ctadata_providers.transfer.sidecar import Origin
+from ctadata_providers.transfer.streams import Streams
 
+RESUMED_FROM = 1024 * 1024
+"""Bytes from which a part is worth to be kept; a smaller file is fetched again."""
 _UNREADABLE = {
     "NEARLINE": "it is on tape: have it staged to disk first",
     "UNAVAILABLE": "its pool is not available now: ask the data centre, or try later",
@@ -20,6 +38,8 @@ async def download(
     context: Context, info: FileInfo, local: Path, *, overwrite: bool = True, progress: Progress | None = None
 ) -> TransferResult:
     """Download one file; the local target is whole or as it was before.
+
+    A large one goes on with what a run that was killed, or whose server went away, has left beside the target.
 
     Args:
         context: What the transfers of a client share.
@@ -33,17 +53,29 @@ async def download(
         AlreadyExistsError: When the target exists and may not be overwritten.
         IntegrityError: When size or checksum are not what the server said.
         QuotaError: When the disk is full.
-        TransientError: When the retries are used up.
+        TransientError: When the retries are used up; what has arrived of a large file is kept for the next run.
     """
     refuse_unreadable(info)
+    target = Target(local, overwrite=overwrite)
+    fetch = _small if info.size is None or info.size < RESUMED_FROM else _large
+    context.places.take()
+    try:
+        return await fetch(context, info, local, target, progress)
+    finally:
+        context.places.leave()
+
+
+async def _small(
+    context: Context, info: FileInfo, local: Path, target: Target, progress: Progress | None
+) -> TransferResult:
+    """Fetch a file that begins anew when something goes wrong."""
+    stem = owners.stem(target.place.name, context.door + info.path)
+    left = context.leftovers.beside(str(target.place.parent), stem)
+    if left:
+        await wait(asked(lambda: leftovers.sweep(target.place.parent, left)))
     attempts = Attempts(context.policy)
-    part = LocalPart(
-        local,
-        context.door + info.path,
-        size=info.size,
-        overwrite=overwrite,
-        algorithm=verify.algorithm_for(context, info.checksums),
-        progress=progress,
+    part = SmallPart(
+        target, stem, size=info.size, algorithm=verify.algorithm_for(context, info.checksums), progress=progress
     )
     try:
         while True:
@@ -55,19 +87,123 @@ async def download(
                 await attempts.again(error)
         verify.check_size(info.path, got=part.received, wanted=result.size, what="the answer announced")
         verify.check_size(info.path, got=part.received, wanted=info.size, what="the listing says")
-        required = context.checksum == "require" or (not result.encrypted and context.door.startswith("https:"))
+        required = _requires(context, encrypted=result.encrypted)
         offered = await verify.server_checksums(
-            context,
-            info.path,
-            part.received,
-            known={**info.checksums, **result.checksums},
-            required=required,
+            context, info.path, part.received, known={**info.checksums, **result.checksums}, required=required
         )
         verify.compare(info.path, computed=part.checksums, offered=offered, required=required)
         part.publish()
     finally:
         part.discard()
     return TransferResult(info.path, local, part.received, part.checksums, attempts.seconds, attempts.retries)
+
+
+async def _large(
+    context: Context, info: FileInfo, local: Path, target: Target, progress: Progress | None
+) -> TransferResult:
+    """Fetch a file that goes on where it stopped, in this process and in the next."""
+    attempts = Attempts(context.policy)
+    part = await _opened(context, info, target, progress)
+    resumed = part.received
+    streams = Streams(context, info, part, attempts)
+    try:
+        await streams.run()
+        checksums = await part.checksums()
+        await _verify(context, info, streams, checksums)
+        part.publish()
+    except (TransientError, CredentialError) as error:
+        if part.received < RESUMED_FROM:
+            raise
+        await wait(asked(part.keep))
+        context.leftovers.forget(str(target.place.parent))
+        raise _kept(error, part.received) from error
+    finally:
+        part.discard()
+    return TransferResult(
+        path=info.path,
+        local=local,
+        size=part.size,
+        checksums=checksums,
+        seconds=attempts.seconds,
+        retries=attempts.retries,
+        streams=streams.most,
+        resumed=resumed,
+    )
+
+
+async def _opened(context: Context, info: FileInfo, target: Target, progress: Progress | None) -> ResumablePart:
+    """Return the part to fill: one that was left, if there is any that can be gone on with, else a new one."""
+    address = context.door + info.path
+    stem = owners.stem(target.place.name, address)
+    folder = target.place.parent
+    algorithm = verify.algorithm_for(context, info.checksums)
+    origin = Origin.of(address, info)
+    adopted: Adopted | None = None
+    there: list[tuple[int, int, int]] = []
+    left = context.leftovers.beside(str(folder), stem)
+    if left:
+        adopting = in_thread(lambda: leftovers.adopt(folder, left, origin))
+        try:
+            adopted = await wait(adopting)
+            if adopted is not None:
+                there = await _read_again(adopted, algorithm)
+        except BaseException as error:
+            adopting.add_done_callback(lambda done: _drop(folder, done))
+            if isinstance(error, OSError) and not isinstance(error, CtaError):
+                adopted, there = None, []  # what cannot be read again is fetched again
+            else:
+                raise
+    return ResumablePart(target, stem, origin, algorithm=algorithm, progress=progress, adopted=adopted, there=there)
+
+
+async def _read_again(adopted: Adopted, algorithm: str | None) -> list[tuple[int, int, int]]:
+    """Return what is there of an adopted part, with the adler32 of each range if that is wanted."""
+    if algorithm == "adler32":
+        return await wait(hashing.adlers(adopted.fd, adopted.ranges))
+    return [(start, stop, 1) for start, stop in adopted.ranges]
+
+
+def _drop(folder: Path, adopting: "Future[Adopted | None]") -> None:
+    """Remove a part that was adopted in vain."""
+    adopted = None if adopting.cancelled() or adopting.exception() else adopting.result()
+    if adopted is not None:
+        with suppress(OSError):
+            os.close(adopted.fd)
+        leftovers.remove(folder, adopted.name)
+        adopted.name.give_up()
+
+
+async def _verify(context: Context, info: FileInfo, streams: Streams, computed: dict[str, str]) -> None:
+    """Make sure that what is there is the file.
+
+    Raises:
+        IntegrityError: When it is not.
+    """
+    required = _requires(context, encrypted=streams.part.encrypted)
+    known = {**info.checksums, **streams.checksums}
+    offered = await verify.server_checksums(context, info.path, streams.part.size, known=known, required=required)
+    verify.compare(info.path, computed=computed, offered=offered, required=required)
+    if not streams.doubtful or computed.keys() & offered.keys():
+        return
+    # Bytes of several answers, and neither tags nor a checksum: the listing must say what it said before.
+    now = await wait(asked(lambda: context.backend.stat(info.path)))
+    if (now.size, now.modified, now.etag) != (info.size, info.modified, info.etag):
+        raise IntegrityError(
+            f"{info.path} has changed while it was downloaded", path=info.path, remedy="nothing was kept: try again"
+        )
+
+
+def _requires(context: Context, *, encrypted: bool) -> bool:
+    """Tell whether a checksum is required: bytes that came over plain http could be anybody's."""
+    return context.checksum == "require" or (not encrypted and context.door.startswith("https:"))
+
+
+def _kept(error: CtaError, received: int) -> CtaError:
+    """Return an error that says what has been kept."""
+    kept = copy(error)
+    remedy = f"{error.remedy}; " if error.remedy else ""
+    kept.remedy = f"{remedy}run it again: it goes on from the {received} bytes that have arrived"
+    return kept
 
 
 def refuse_unreadable(info: FileInfo, act: str = "download") -> None:

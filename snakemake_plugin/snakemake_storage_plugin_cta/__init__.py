@@ -89,6 +89,9 @@ class StorageProviderSettings(StorageProviderSettingsBase):  # type: ignore[misc
         "'true' follows redirects to plain-http pools, without credential (else CTA_ALLOW_HTTP_POOLS, else false)."
     )
     max_parallel: Optional[int] = _setting("Transfers at once (else CTA_MAX_PARALLEL, else 16).")
+    streams: Optional[int] = _setting(
+        "Connections for one large download (else CTA_STREAMS, else as many as help, up to 8)."
+    )
     retries: Optional[int] = _setting("How often a passing fault is tried again (else CTA_RETRIES, else 5).")
     checksum: Optional[str] = _setting(
         "'auto' verifies checksums where that costs little, 'require' fails without one, 'off' looks at the size only "
@@ -96,7 +99,7 @@ class StorageProviderSettings(StorageProviderSettingsBase):  # type: ignore[misc
     )
 
 
-_EVERYWHERE = ("max_parallel", "retries", "checksum", "max_requests_per_second", "refresh")
+_EVERYWHERE = ("max_parallel", "streams", "retries", "checksum", "max_requests_per_second", "refresh")
 """Settings that also hold for an instance named in an address; the others, and those of the environment, would send it
 somebody else's token."""
 

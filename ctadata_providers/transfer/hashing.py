@@ -1,0 +1,130 @@
+"""Checksums that cost more than the line: computed in a thread that reads back what has been written.
+
+The loop's thread, which moves all bytes, never computes them; hashlib lets other threads run meanwhile.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Future
+
+from zlib_ng.zlib_ng import adler32
+
+from ctadata_providers.checksum import Hasher, new_hasher
+from ctadata_providers.session.tasks import CancellableFuture, in_thread
+
+BLOCK_BYTES = 1024 * 1024
+WORTH_BYTES = 4 * BLOCK_BYTES
+"""Bytes that are waited for before a thread is asked."""
+
+
+class Follower:
+    """Hashes a file behind whoever writes it.
+
+    Args:
+        fd: The open file; a descriptor of its own is kept.
+        algorithm: The checksum.
+        wake: Called, in whatever thread, when all has been hashed, or it has failed.
+    """
+
+    def __init__(self, fd: int, algorithm: str) -> None:
+        self._fd = os.dup(fd)
+        self._hasher: Hasher = new_hasher(algorithm)
+        self._lock = threading.Lock()
+        self._pos = 0
+        self._limit = 0
+        self._working = False
+        self._stopped = False
+        self._size: int | None = None
+        self._end: CancellableFuture[str] = CancellableFuture(self.stop)
+
+    def advance(self, limit: int) -> None:
+        """Say how many bytes are there; never waits."""
+        with self._lock:
+            self._limit = limit
+            begins = not self._working and not self._stopped and limit - self._pos >= WORTH_BYTES
+            self._working = self._working or begins
+        if begins:
+            in_thread(self._work)
+
+    def digest(self, size: int) -> Future[str]:
+        """Return the checksum of so many bytes, which are all there."""
+        with self._lock:
+            self._limit = self._size = size
+            begins = not self._working
+            self._working = True
+        if begins:
+            in_thread(self._work)
+        return self._end
+
+    def stop(self) -> None:
+        """Give up."""
+        with self._lock:
+            self._stopped = True
+            idle = not self._working
+        if idle:
+            self._close(CancelledError())
+
+    def _work(self) -> None:
+        try:
+            while True:
+                with self._lock:
+                    todo = min(BLOCK_BYTES, self._limit - self._pos)
+                    at_end = self._stopped or self._pos == self._size
+                    if at_end or todo <= 0:
+                        self._working = at_end
+                        break
+                data = os.pread(self._fd, todo, self._pos)
+                self._hasher.update(data)
+                self._pos += len(data)
+                if not data:
+                    raise OSError(f"the part has become shorter than {self._limit}")
+        except OSError as error:
+            self._close(error)
+            return
+        if at_end:
+            self._close(CancelledError() if self._stopped else None)
+
+    def _close(self, error: BaseException | None) -> None:
+        descriptor, self._fd = self._fd, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+        if self._end.done():
+            return
+        if error is None:
+            self._end.set_result(self._hasher.hexdigest())
+        else:
+            self._end.set_exception(error)
+
+
+def adlers(fd: int, ranges: Sequence[tuple[int, int]]) -> Future[list[tuple[int, int, int]]]:
+    """Return the ranges of a file with the adler32 of each, read in a thread; a cancellation waits for one block."""
+    stopped = threading.Event()
+
+    def work() -> list[tuple[int, int, int]]:
+        return [(start, stop, _adler(fd, start, stop, stopped.is_set)) for start, stop in ranges]
+
+    outcome: CancellableFuture[list[tuple[int, int, int]]] = CancellableFuture(stopped.set)
+
+    def end(done: Future[list[tuple[int, int, int]]]) -> None:
+        error = done.exception()
+        if error is None:
+            outcome.set_result(done.result())
+        else:
+            outcome.set_exception(error)
+
+    in_thread(work).add_done_callback(end)
+    return outcome
+
+
+def _adler(fd: int, start: int, stop: int, stopped: Callable[[], bool]) -> int:
+    value = 1
+    while start < stop:
+        if stopped():
+            raise CancelledError
+        data = os.pread(fd, min(BLOCK_BYTES, stop - start), start)
+        if not data:
+            raise OSError(f"the part has become shorter than {stop}")
+        value = adler32(data, value)
+        start += len(data)
+    return value

@@ -1,0 +1,144 @@
+"""Whose part is it? The name tells, so that a rename hands it over in one step.
+
+`.<name>.<hash of the remote address>.<32 digits>.ctapart`: the digits stand for the machine (as this boot and this
+container know it), the process, its start, and chance. What a sidecar is to a part, its name is to that of the part.
+"""
+
+import hashlib
+import os
+import re
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from ctadata_providers.transfer.names import MAX_NAME_BYTES, address_hash
+
+Standing = Literal["in use", "given up", "unknown"]
+"""Of an owner on another machine nothing is known."""
+
+_NAME = re.compile(r"(\..*\.[0-9a-f]{8})\.([0-9a-f]{32})(\.json)?\.ctapart", re.DOTALL)
+_TAIL_BYTES = len(".12345678") + len(".") + 32 + len(".json.ctapart")
+_NO_START = "00000000"
+_in_use: set[str] = set()
+"""The digits of the parts that this process is writing."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartName:
+    """The name of a part.
+
+    Attributes:
+        stem: What all parts of one target and one remote address share.
+        digits: What tells this one from the others, and whose it is.
+    """
+
+    stem: str
+    digits: str
+
+    @property
+    def part(self) -> str:
+        """The name of the part itself."""
+        return f"{self.stem}.{self.digits}.ctapart"
+
+    @property
+    def sidecar(self) -> str:
+        """The name of the file beside it that tells of it."""
+        return f"{self.stem}.{self.digits}.json.ctapart"
+
+    @property
+    def standing(self) -> Standing:
+        """Whether whoever made it may still be writing it."""
+        host, pid, start = self.digits[:8], int(self.digits[8:16], 16), self.digits[16:24]
+        if host != _host():
+            return "unknown"
+        if pid == os.getpid() and start == _own(pid)[16:24]:
+            return "in use" if self.digits in _in_use else "given up"
+        return "in use" if _runs(pid, start) else "given up"
+
+    def claim(self) -> None:
+        """Say that this process writes it."""
+        _in_use.add(self.digits)
+
+    def give_up(self) -> None:
+        """Say that this process no longer writes it."""
+        _in_use.discard(self.digits)
+
+
+def stem(name: str, address: str) -> str:
+    """Return what the names of all parts of a target begin with.
+
+    Args:
+        name: The name of the target.
+        address: The remote address.
+    """
+    room = MAX_NAME_BYTES - 1 - _TAIL_BYTES
+    raw = os.fsencode(name)  # a local name need not be UTF-8
+    head = name if len(raw) <= room else raw[:room].decode(errors="ignore")
+    return f".{head}.{address_hash(address)}"
+
+
+def new_name(stem: str) -> PartName:
+    """Return a new name of ours."""
+    return PartName(stem, _own(os.getpid()) + os.urandom(4).hex())
+
+
+def parsed(name: str) -> PartName | None:
+    """Return what the name of a part or of a sidecar tells, None for another name.
+
+    >>> parsed(".events.fits.1a2b3c4d.00112233445566778899aabbccddeeff.json.ctapart").stem
+    '.events.fits.1a2b3c4d'
+    >>> parsed("events.fits")
+    """
+    found = _NAME.fullmatch(name)
+    return PartName(found[1], found[2]) if found else None
+
+
+@lru_cache(maxsize=1)
+def _own(pid: int) -> str:
+    """Return the digits of this process."""
+    return f"{_host()}{pid & 0xFFFFFFFF:08x}{_start_of(pid) or _NO_START}"
+
+
+@lru_cache(maxsize=1)
+def _host() -> str:
+    """Return eight digits for this machine since its boot: another container has other processes."""
+    told = [socket.gethostname()]
+    with suppress(OSError):
+        told.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
+        told.append(str(os.stat("/proc/self/ns/pid").st_ino))  # noqa: PTH116 (no file)
+    return hashlib.sha256("\n".join(told).encode(errors="surrogateescape")).hexdigest()[:8]
+
+
+def _start_of(pid: int) -> str | None:
+    """Return eight digits for the time at which a process began, None where that is not told, `""` for a dead one."""
+    try:
+        told = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return None
+    fields = told.rpartition(b")")[2].split()  # the name of the program, in brackets, may hold anything
+    if len(fields) < 20 or fields[0] in (b"Z", b"X"):  # killed, and nobody has asked how it ended
+        return ""
+    return f"{int(fields[19]) & 0xFFFFFFFF:08x}"
+
+
+def _runs(pid: int, start: str) -> bool:
+    """Tell whether a process of this machine still runs; its number may be another's by now."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # another user's
+    now = _start_of(pid)
+    return now is None or now == start or (start == _NO_START and now != "")
+
+
+def _forget_parts() -> None:
+    _in_use.clear()  # they are our parent's
+    _own.cache_clear()
+
+
+os.register_at_fork(after_in_child=_forget_parts)

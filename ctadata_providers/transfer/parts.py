@@ -1,0 +1,231 @@
+"""The local end of a download: a hidden part beside the target, whole at the end or gone."""
+
+import errno
+import os
+import shutil
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from ctadata_providers.checksum import Hasher, new_hasher
+from ctadata_providers.errors import AlreadyExistsError, IntegrityError, IsADirError, QuotaError, StorageError
+from ctadata_providers.transfer import owners
+from ctadata_providers.transfer.context import Progress
+from ctadata_providers.transfer.local import explained
+from ctadata_providers.transfer.owners import PartName
+
+SPACE_CHECKED_FROM = 1024 * 1024
+"""Bytes from which free space is looked at first; a smaller file may just try."""
+_CREATE = os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+
+
+class Target:
+    """The file that a part becomes.
+
+    Args:
+        place: The file; a symbolic link is followed, so that the link stays.
+        overwrite: Whether a file there may be replaced.
+
+    Raises:
+        IsADirError: When it is a folder.
+        AlreadyExistsError: When it exists and may not be overwritten.
+    """
+
+    def __init__(self, place: Path, *, overwrite: bool) -> None:
+        self.place = place
+        self._overwrite = overwrite
+        try:
+            self._mode = self._check()
+        except OSError as error:
+            raise explained(error, place, "write") from error
+
+    def publish(self, part: Path, fd: int) -> None:
+        """Make a part the target, in one step, and close it.
+
+        Raises:
+            AlreadyExistsError: When the target has come to be meanwhile and may not be overwritten.
+        """
+        try:
+            if self._mode is not None:
+                os.fchmod(fd, self._mode)
+        finally:
+            os.close(fd)  # a full quota may show only here
+        if self._overwrite:
+            os.replace(part, self.place)  # noqa: PTH105 (per file, in the loop's thread)
+        else:
+            _rename_to_new(part, self.place)
+
+    def check_space(self, size: int) -> None:
+        """Make sure that there is room.
+
+        Raises:
+            QuotaError: When there is not.
+        """
+        free = shutil.disk_usage(self.place.parent).free
+        if size > free:
+            raise QuotaError(
+                f"cannot write {self.place}: {size} bytes are to come, {free} are free",
+                path=self.place,
+                remedy="free some space, or choose another folder",
+            )
+
+    def _check(self) -> int | None:
+        """Return the permissions of the file to be replaced, None when there is none."""
+        try:
+            found = os.lstat(self.place)
+            if stat.S_ISLNK(found.st_mode):
+                self.place = Path(os.path.realpath(self.place))
+                found = os.stat(self.place)  # noqa: PTH116 (as above)
+        except FileNotFoundError:
+            return None
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirError(
+                f"cannot write {self.place}: it is a folder", path=self.place, remedy="give the name of a file in it"
+            )
+        if not stat.S_ISREG(found.st_mode):
+            raise StorageError(
+                f"cannot write {self.place}: it is no regular file", path=self.place, remedy="name a file"
+            )
+        if not self._overwrite:
+            raise AlreadyExistsError(
+                f"cannot write {self.place}: it exists",
+                path=self.place,
+                remedy="remove it first, or allow overwriting",
+            )
+        return stat.S_IMODE(found.st_mode)
+
+
+def created(target: Target, name: PartName, mode: int) -> int:
+    """Return the descriptor of a new part; missing folders are made.
+
+    Args:
+        target: What it is for.
+        name: Its name.
+        mode: `os.O_WRONLY` or `os.O_RDWR`.
+    """
+    place = target.place.parent / name.part
+    try:
+        try:
+            return os.open(place, _CREATE | mode, 0o666)
+        except FileNotFoundError:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(place, _CREATE | mode, 0o666)
+    except OSError as error:
+        raise explained(error, target.place, "write") from error
+
+
+class SmallPart:
+    """The part of a file that is fetched again from its start when something goes wrong: nothing is kept of it.
+
+    Tens of thousands a second pass here, so there is nothing but the part: no lock, no sidecar.
+
+    Args:
+        target: The file that it becomes.
+        stem: What its name begins with.
+        size: Bytes to come, None when unknown.
+        algorithm: Checksum to compute on the bytes that pass, None for none.
+        progress: Told of the bytes that pass.
+    """
+
+    def __init__(
+        self, target: Target, stem: str, *, size: int | None, algorithm: str | None, progress: Progress | None
+    ) -> None:
+        self._target = target
+        self._size = size
+        self.received = 0
+        self._algorithm = algorithm
+        self._hasher: Hasher | None = new_hasher(algorithm) if algorithm else None
+        self._progress = progress
+        self._name = owners.new_name(stem)
+        self._name.claim()
+        self._path = target.place.parent / self._name.part
+        self._published = False
+        self._fd = -1
+        try:
+            self._fd = created(target, self._name, os.O_WRONLY)
+        finally:
+            if self._fd < 0:
+                self._name.give_up()
+
+    def take(self, data: bytes) -> None:
+        """Write the next bytes.
+
+        Raises:
+            QuotaError: When the disk is full.
+            IntegrityError: When there are more than were announced.
+            StorageError: For another fault of the file system.
+        """
+        if self._size is not None and self.received + len(data) > self._size:
+            raise too_many(self._target.place, self._size)
+        try:
+            written = os.write(self._fd, data)
+            while written < len(data):
+                written += os.write(self._fd, memoryview(data)[written:])
+        except OSError as error:
+            raise explained(error, self._target.place, "write") from error
+        self.received += len(data)
+        if self._hasher is not None:
+            self._hasher.update(data)
+        if self._progress is not None:
+            self._progress(len(data))
+
+    def restart(self) -> None:
+        """Forget what has arrived."""
+        if self._progress is not None and self.received:
+            self._progress(-self.received)
+        os.lseek(self._fd, 0, os.SEEK_SET)
+        os.ftruncate(self._fd, 0)
+        self.received = 0
+        self._hasher = new_hasher(self._algorithm) if self._algorithm else None
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """The checksum of what has arrived."""
+        return {self._algorithm: self._hasher.hexdigest()} if self._algorithm and self._hasher else {}
+
+    def publish(self) -> None:
+        """Make the part the target, in one step.
+
+        Raises:
+            AlreadyExistsError: When the target has come to be meanwhile and may not be overwritten.
+        """
+        descriptor, self._fd = self._fd, -1
+        try:
+            self._target.publish(self._path, descriptor)
+        except OSError as error:
+            raise explained(error, self._target.place, "write") from error
+        self._published = True
+        self._name.give_up()
+
+    def discard(self) -> None:
+        """Remove what is left of the part, if anything."""
+        descriptor, self._fd = self._fd, -1
+        if descriptor >= 0:
+            with suppress(OSError):  # it is thrown away
+                os.close(descriptor)
+        if self._published:
+            return
+        with suppress(FileNotFoundError):
+            os.unlink(self._path)  # noqa: PTH108 (per file, in the loop's thread)
+        self._name.give_up()
+
+
+def too_many(place: Path, size: int) -> IntegrityError:
+    """Return the error for more bytes than the listing told of."""
+    return IntegrityError(
+        f"more bytes arrive for {place} than the {size} that the listing says",
+        path=place,
+        remedy="nothing was kept; the file may be changing right now: try again",
+    )
+
+
+def _rename_to_new(part: Path, target: Path) -> None:
+    """Rename without replacing: a hard link fails when the name exists, which a rename does not."""
+    try:
+        os.link(part, target)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK) or target.exists():
+            raise
+        part.replace(target)  # a file system without hard links
+    else:
+        part.unlink()

@@ -1,0 +1,303 @@
+"""The part of a large file: filled at several places, and gone on with by whoever comes after a kill."""
+
+import os
+import threading
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from zlib_ng.zlib_ng import adler32
+
+from ctadata_providers.errors import StorageError
+from ctadata_providers.session.tasks import wait
+from ctadata_providers.transfer import owners
+from ctadata_providers.transfer.context import Progress
+from ctadata_providers.transfer.hashing import Follower
+from ctadata_providers.transfer.leftovers import Adopted
+from ctadata_providers.transfer.local import explained
+from ctadata_providers.transfer.parts import Target, created, too_many
+from ctadata_providers.transfer.segments import Segment, Segments
+from ctadata_providers.transfer.sidecar import Origin, Sidecar, Told
+
+TELL_EVERY = 64 * 1024
+FOLLOWED_EVERY = 1024 * 1024
+
+
+class Enough(Exception):
+    """Raised in a stream whose segment is full, to end it: no error."""
+
+
+class ResumablePart:
+    """A part with a sidecar; thread-safe.
+
+    Args:
+        target: The file that it becomes.
+        stem: What its name begins with.
+        origin: The file, as a listing told of it; its size is known.
+        algorithm: Checksum to compute, None for none.
+        progress: Told of the bytes that pass.
+        adopted: A part of before to go on with.
+        there: What is there of it: start, end and adler32 of each range.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        stem: str,
+        origin: Origin,
+        *,
+        algorithm: str | None,
+        progress: Progress | None,
+        adopted: Adopted | None = None,
+        there: list[tuple[int, int, int]] | None = None,
+    ) -> None:
+        assert origin.size is not None  # noqa: S101 (else it is no large file)
+        self.size = origin.size
+        self.failure: BaseException | None = None
+        self.etag: str | None = None
+        self.encrypted = True
+        self._target = target
+        self._progress = progress
+        self._algorithm = algorithm
+        self._follows = algorithm not in (None, "adler32")
+        self.lock = threading.RLock()
+        self._origin = origin
+        self._sidecar: Sidecar | None = None
+        self._ended = False
+        self._follower: Follower | None = None
+        self._tells_rows = False
+        self._followed = 0
+        self.segments = Segments.of(self.size, there or ())
+        self.received = self.segments.received
+        if adopted is None:
+            self._name = owners.new_name(stem)
+            self._name.claim()
+            self._fd = -1
+            try:
+                self._fd = created(target, self._name, os.O_RDWR)
+                target.check_space(self.size)
+            except BaseException:
+                self.discard()
+                raise
+        else:
+            self._name, self._fd = adopted.name, adopted.fd
+            self.etag, self.encrypted = adopted.told.etag, adopted.told.encrypted
+            self._tells_rows = adopted.told.rows is not None
+            self._tell()
+        if self._progress is not None and self.received:
+            self._progress(self.received)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all bytes are there."""
+        return self.received == self.size
+
+    def answered(self, etag: str | None, *, encrypted: bool) -> None:
+        """Take note of what the answer tells that the first bytes come with."""
+        with self.lock:
+            if self._fd < 0:
+                raise Enough
+            self.etag, self.encrypted = etag or self.etag, self.encrypted and encrypted
+            self._tell()
+
+    def write(self, segment: Segment, data: bytes) -> None:
+        """Write the next bytes of a segment.
+
+        Raises:
+            Enough: When it is full, or nothing is wanted any more.
+            QuotaError: When the disk is full.
+            IntegrityError: When there are more than were announced.
+            StorageError: For another fault of the file system.
+        """
+        with self.lock:
+            if self._fd < 0 or not segment.taken:
+                raise Enough
+            room = segment.end - segment.pos
+            wanted = data if len(data) <= room else data[:room]
+            try:
+                if len(data) > room and segment.end == self.size:
+                    raise too_many(self._target.place, self.size)
+                self._put(segment, wanted)
+            except (OSError, StorageError) as error:
+                self.failure = explained(error, self._target.place, "write")
+                raise self.failure from error
+            full = segment.pos == segment.end and segment.limit > segment.end
+        if self._progress is not None:
+            try:
+                self._progress(len(wanted))
+            except BaseException as error:
+                self.failure = error
+                raise
+        if full or len(wanted) < len(data):
+            raise Enough
+
+    def _put(self, segment: Segment, data: bytes) -> None:
+        fd, pos = self._fd, segment.pos
+        written = os.pwrite(fd, data, pos)
+        while written < len(data):
+            written += os.pwrite(fd, memoryview(data)[written:], pos + written)
+        segment.pos = pos = pos + written
+        self.received += written
+        if self._algorithm == "adler32":
+            segment.adler = adler32(data, segment.adler)
+        elif self._follows and self.received - self._followed >= FOLLOWED_EVERY:
+            self._follow()
+        if self._tells_rows and (pos - segment.told >= TELL_EVERY or pos == segment.end):
+            self._tell_row(segment)
+
+    def split(self) -> Segment | None:
+        """Return a piece for another stream, None when nothing worth it is left."""
+        with self.lock:
+            piece = self.segments.split()
+            if piece is not None and not self._tells_rows:
+                self._tells_rows = True
+                self._tell()  # before a byte is written behind a gap
+            return piece
+
+    def give_back(self, segment: Segment) -> None:
+        """Say that a stream has ended that filled a segment."""
+        with self.lock:
+            segment.taken = False
+            if segment.missing:
+                self.segments.give_back(segment)
+
+    def restart(self) -> None:
+        """Forget what has arrived."""
+        with self.lock:
+            received, self.received = self.received, 0
+            os.ftruncate(self._fd, 0)
+            self.segments = Segments.of(self.size)
+            self._tells_rows = False
+            self.etag, self.encrypted = None, True
+            self._stop_following()
+            if self._sidecar is not None:
+                self._sidecar.remove()
+                self._sidecar = None
+        if self._progress is not None and received:
+            self._progress(-received)
+
+    async def checksums(self) -> dict[str, str]:
+        """Return the checksum of the whole file, when all of it is there."""
+        if self._algorithm is None:
+            return {}
+        if not self._follows:
+            return {self._algorithm: f"{self.segments.adler:08x}"}
+        with self.lock:
+            self._follow()
+            follower = self._follower
+        assert follower is not None  # noqa: S101 (it follows)
+        return {self._algorithm: await wait(follower.digest(self.size))}
+
+    def check_ours(self) -> None:
+        """Make sure that no other process has taken the part for given up, and say that it is not.
+
+        Raises:
+            StorageError: When one has.
+        """
+        try:
+            os.utime(self._place)
+        except OSError as error:
+            raise self._lost(error) from error
+
+    def publish(self) -> None:
+        """Make the part the target, in one step.
+
+        Raises:
+            AlreadyExistsError: When the target has come to be meanwhile and may not be overwritten.
+        """
+        with self.lock:
+            descriptor, self._fd = self._fd, -1
+        try:
+            self._target.publish(self._place, descriptor)
+        except FileNotFoundError as error:
+            raise self._lost(error) from error
+        except OSError as error:
+            raise explained(error, self._target.place, "write") from error
+        self.discard()
+
+    def discard(self) -> None:
+        """Remove what is left of it, if anything; streams that still run end at their next bytes."""
+        with self.lock:
+            descriptor, self._fd = self._fd, -1
+            self._stop_following()
+            if self._ended:
+                return
+            self._ended = True
+        if descriptor >= 0:
+            with suppress(OSError):  # it is thrown away
+                os.close(descriptor)
+        with suppress(OSError):
+            os.unlink(self._place)  # noqa: PTH108 (in the loop's thread)
+        if self._sidecar is not None:
+            self._sidecar.remove()
+        self._name.give_up()
+
+    def keep(self) -> None:
+        """Leave what has arrived to the next run, safe from whatever happens to the machine; may take a while."""
+        with self.lock:
+            if self._ended:
+                return
+            descriptor, self._fd = self._fd, -1
+            self._stop_following()
+            self._ended = True
+        try:
+            os.fsync(descriptor)
+            if self._sidecar is not None:
+                self._sidecar.tell(replace(self._told(), synced=True))
+        except OSError:
+            pass  # then the next run decides by what was told before
+        finally:
+            os.close(descriptor)
+            if self._sidecar is not None:
+                self._sidecar.close()
+            self._name.give_up()
+
+    @property
+    def _place(self) -> Path:
+        return self._target.place.parent / self._name.part
+
+    def _told(self) -> Told:
+        rows: list[tuple[int, int]] | None = None
+        if self._tells_rows:
+            rows = [(0, 0)] * self.segments.rows
+            for segment in self.segments.parts:
+                rows[segment.row] = (segment.start, segment.pos)
+                segment.told = segment.pos
+        return Told(self._origin, self.etag, self.encrypted, rows=None if rows is None else tuple(rows))
+
+    def _tell(self) -> None:
+        try:
+            if self._sidecar is None:
+                self._sidecar = Sidecar(self._target.place.parent / self._name.sidecar, self._told())
+            else:
+                self._sidecar.tell(self._told())
+        except OSError as error:
+            self.failure = explained(error, self._target.place, "write")
+            raise self.failure from error
+
+    def _tell_row(self, segment: Segment) -> None:
+        segment.told = segment.pos
+        if self._sidecar is not None:
+            self._sidecar.tell_row(segment.row, segment.start, segment.pos)
+
+    def _follow(self) -> None:
+        self._followed = self.received
+        if self._follower is None and self._algorithm is not None:
+            self._follower = Follower(self._fd, self._algorithm)
+        if self._follower is not None:
+            self._follower.advance(self.segments.prefix)
+
+    def _stop_following(self) -> None:
+        follower, self._follower = self._follower, None
+        self._followed = 0
+        if follower is not None:
+            follower.stop()
+
+    def _lost(self, error: OSError) -> StorageError:
+        if not isinstance(error, FileNotFoundError):
+            return explained(error, self._target.place, "write")
+        return StorageError(
+            f"cannot write {self._target.place}: its unfinished part was removed, or another process goes on with it",
+            path=self._target.place,
+            remedy="run it again when that process has ended",
+        )
