@@ -146,6 +146,11 @@ class Stage:
             return {file.name: file.read_bytes() for file in self.folder.iterdir()}
         return {path.removeprefix("/night/"): data for path, data in list(self.door.files.items())}
 
+    @property
+    def is_done(self) -> bool:
+        """Whether all targets are whole."""
+        return self.payloads.items() <= self.arrived().items()
+
     def notes(self) -> list[str]:
         """Return what is remembered of uploads."""
         return [note.read_text() for note in (self._state / "ctadata-providers" / "uploads").glob("*.json")]

@@ -13,11 +13,11 @@ from ctadata_providers import (
 )
 from tests.faults.matrix import surroundings as around
 from tests.faults.matrix import wire
-from tests.faults.matrix.cells import NOT_SEEN, WHOLE, Row, Way, ends, fails
+from tests.faults.matrix.cells import GOES_ON, NOT_SEEN, WHOLE, Row, Way, ends, fails
 from tests.faults.scripted import get, put
 
 TRANSIENT = (WHOLE, fails(TransientError))
-GOING_ON = TRANSIENT
+GOING_ON = (GOES_ON, fails(TransientError, "part"))
 WRONG = (None, fails(IntegrityError))
 WRONG_THERE = (None, fails(IntegrityError, "nothing"))
 ALWAYS_WHOLE = (None, WHOLE)
@@ -183,6 +183,7 @@ STATUSES = (
         ends=ends(
             (WHOLE, fails(CredentialError)),
             (WHOLE, fails(CredentialError)),
+            large=(GOES_ON, fails(CredentialError, "part")),
         ),
     ),
 )

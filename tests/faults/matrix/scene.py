@@ -172,6 +172,8 @@ class Scene:
         """Let all be right from now on."""
         if self.door.stopping.is_set():
             self._stack.enter_context(self._again())
+        if "token_file" in self.settings:
+            Path(self.settings["token_file"]).write_text("third-token-0123456789")
         self.door.mend()
 
     # What is there in the end.
