@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ctadata_providers.transfer import is_part
-from tests.faults import acts
+from tests.faults import acts, children
 from tests.faults.kills.processes import Commands, Death
 from tests.faults.ranges import found
 from tests.faults.scripted import Door, Exchange
@@ -139,6 +139,10 @@ class Stage:
         return sum(one.sent for one in asked if one.method == "GET") + sum(
             one.received for one in asked if one.method == "PUT"
         )
+
+    def wait_for(self, size: int) -> None:
+        """Wait until so many bytes have moved."""
+        children.wait_until(lambda: self.moved >= size)
 
     def arrived(self) -> dict[str, bytes]:
         """Return what is at the targets, hidden names too."""
