@@ -1,0 +1,70 @@
+"""Processes that want the same target at the same time: each succeeds, the target is whole, nothing is left."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.faults.kills.processes import Commands
+from tests.faults.kills.stages import KINDS, Stage
+from tests.faults.scripted import Door
+
+PROCESSES = 2
+DOWN = [name for name, kind in KINDS.items() if kind.is_down]
+UP = [name for name, kind in KINDS.items() if not kind.is_down and kind.renames]
+AtOnce = tuple[Stage, list[Commands]]
+
+
+@pytest.fixture
+def at_once(request: pytest.FixtureRequest, tmp_path: Path, ca: Path) -> Iterator[AtOnce]:
+    """A stage with several processes that know it."""
+    with ExitStack() as stack:
+        door = stack.enter_context(Door(ranges=True, checksums=True))
+        stage = Stage(KINDS[request.param], door, tmp_path, ca)
+        logs = [tmp_path / f"log-{number}" for number in range(PROCESSES)]
+        yield stage, [stack.enter_context(Commands(stage.environ, log)) for log in logs]
+
+
+def together(stage: Stage, processes: list[Commands]) -> list[int]:
+    """Run the command in all processes at the same time, and return how they ended."""
+    for commands in processes:
+        commands.start(stage.argv)
+    return [commands.wait() for commands in processes]
+
+
+@pytest.mark.parametrize("at_once", DOWN, indirect=True)
+def test_processes_that_download_to_one_target_all_succeed(at_once: AtOnce) -> None:
+    stage, processes = at_once
+    stage.prepare()
+    codes = together(stage, processes)
+
+    assert codes == [0] * PROCESSES
+    stage.check_whole()
+
+
+@pytest.mark.parametrize("at_once", UP, indirect=True)
+def test_processes_that_upload_to_one_target_leave_it_whole(at_once: AtOnce) -> None:
+    stage, processes = at_once
+    stage.prepare()
+    codes = together(stage, processes)
+
+    assert codes == [0] * PROCESSES
+    stage.check_whole()
+
+
+@pytest.mark.parametrize("at_once", ["get", "get in three streams"], indirect=True)
+def test_one_of_several_takes_over_the_part_of_a_killed_process(at_once: AtOnce) -> None:
+    stage, processes = at_once
+    stage.prepare()
+    processes[0].start(stage.argv)
+    stage.wait_for(stage.kind.size // 2)
+    processes[0].kill()
+    processes[0].wait()
+    before = stage.moved
+    codes = together(stage, processes)
+
+    assert codes == [0] * PROCESSES
+    stage.check_whole()
+    # The others fetch it all: a part has one owner.
+    assert stage.moved - before <= PROCESSES * stage.kind.size - before + stage.kind.in_flight
