@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from tests.faults.kills.processes import Commands
-from tests.faults.kills.stages import Stage, die
+from tests.faults.kills.stages import Place, Stage, die
 
 KILLS = 20
 SOAKED = 200
@@ -21,7 +21,7 @@ def plan(names: Sequence[str], kills: int) -> list[tuple[str, float]]:
     return [(names[number % len(names)], made.uniform(0.0, 1.1)) for number in range(kills)]
 
 
-def killed_and_run_again(stage: Stage, commands: Commands, moment: float) -> int:
+def killed_and_run_again(stage: Place, commands: Commands, moment: float) -> int:
     """Kill a command so many seconds after its start, run it again, check all; return the bytes that moved twice."""
     stage.prepare()
     code = die(stage, commands, at=lambda: time.sleep(moment))  # the moment of the kill is what is tested

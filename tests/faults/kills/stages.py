@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from ctadata_providers.transfer import is_part
 from tests.faults import acts, children
@@ -57,6 +58,30 @@ KINDS = {
     "put without rename": Kind(("put", "LOCAL/events.fits", FILE), _ONE, False, 3 * LARGE, renames=False),
     "sync up": Kind(("sync", "LOCAL", "cta://night"), _TREE, False, 16 * LEAF + LARGE),
 }
+
+
+class Place(Protocol):
+    """Where a command is killed and run again: the scripted door, or a real server."""
+
+    kind: Kind
+    argv: list[str]
+
+    @property
+    def moved(self) -> int:
+        """Bytes of files that have passed so far, either way, as far as the server tells."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all targets are whole."""
+
+    def prepare(self) -> None:
+        """Put the new files where they come from, and an old one where they go."""
+
+    def check_killed(self) -> None:
+        """Check what a kill has left: every target is old, whole or absent."""
+
+    def check_whole(self) -> None:
+        """Check that every target is whole, and nothing else is there."""
 
 
 def give(exchange: Exchange) -> None:
@@ -196,7 +221,7 @@ def staged(name: str, root: Path, ca: Path) -> Iterator[tuple[Stage, Commands, f
             yield stage, commands, seconds[-1]
 
 
-def die(stage: Stage, commands: Commands, *, dies: Sequence[Death] = (), at: Callable[[], object] | None = None) -> int:
+def die(stage: Place, commands: Commands, *, dies: Sequence[Death] = (), at: Callable[[], object] | None = None) -> int:
     """Run the command until it is killed; return how it ended.
 
     Args:
