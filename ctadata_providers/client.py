@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 
 from ctadata_providers import transfer, uri
@@ -19,6 +19,7 @@ from ctadata_providers.errors import (
 from ctadata_providers.globbing import find
 from ctadata_providers.mirroring import Mirroring, local_path
 from ctadata_providers.patterns import Selection
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import run
 from ctadata_providers.transfer import Failure, OnError, OnUnlisted, Progress, TransferResult, TreeResult
 
@@ -180,8 +181,8 @@ class CtaClient(Mirroring):
         The error of a file is in its future; the others go on. Closing the generator stops those that still run.
         """
         context = self._transfers
-        tasks = ((pair, transfer.download(context, *pair, overwrite=overwrite, progress=progress)) for pair in files)
-        return transfer.as_ended(tasks, context.max_parallel)
+        begin = partial(transfer.begin_download, context, overwrite=overwrite, progress=progress)
+        return transfer.as_ended(((pair, partial(begin, *pair)) for pair in files), context.max_parallel)
 
     def upload_many(
         self, files: Iterable[tuple[Path, str]], *, overwrite: bool = True, progress: Progress | None = None

@@ -3,6 +3,7 @@
 from ctadata_providers.backends.base import (
     AnsweredSink,
     Backend,
+    BriefBackend,
     ChangedError,
     ChecksumBackend,
     ClockBackend,
@@ -16,6 +17,7 @@ from ctadata_providers.config import Config
 __all__ = [
     "AnsweredSink",
     "Backend",
+    "BriefBackend",
     "ChangedError",
     "ChecksumBackend",
     "ClockBackend",

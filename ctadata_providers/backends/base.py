@@ -1,13 +1,13 @@
 """What a backend is: six operations, small; what is rich is built above it, once."""
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Protocol, runtime_checkable
 
 from ctadata_providers.errors import IntegrityError
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.request import Sink, Source
 from ctadata_providers.uri import format_uri, split
 
@@ -164,6 +164,18 @@ class WriteResult:
     """
 
     checksums: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class BriefBackend(Protocol):
+    """A backend with a short way for small files: nothing on it waits, so that most of their cost is the network's."""
+
+    def read_brief(self, path: str) -> "Future[bytes] | None":
+        """Begin to read a small file whole; None when the short way is not open now.
+
+        Any error of the future but `CancelledError` means that `read` is to be asked, after a `TransientError` no
+        sooner than its retry may come.
+        """
 
 
 @runtime_checkable

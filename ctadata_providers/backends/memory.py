@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from email.utils import formatdate
 
@@ -17,6 +16,7 @@ from ctadata_providers.errors import (
     NotFoundError,
     StorageError,
 )
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.request import Sink, Source
 from ctadata_providers.uri import split
 

@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Generator, Iterator, Mapping
-from concurrent.futures import Future
 from contextlib import closing
 from itertools import islice
 from typing import Any
@@ -30,6 +29,7 @@ from ctadata_providers.errors import (
 )
 from ctadata_providers.retry import log_retry
 from ctadata_providers.session import Request, Response, Session, Sink, Source
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import spawn
 from ctadata_providers.uri import split
 
@@ -102,6 +102,10 @@ class WebdavBackend:
         if start > 0 and end is None:
             end = self.stat(path).size  # XRootD 5.5 answers an open range with no bytes
         return spawn(self._read(path, sink, start, end, if_match))
+
+    def read_brief(self, path: str) -> Future[bytes] | None:
+        """Begin to read a small file whole, by GET, where nothing but its bytes can come of it."""
+        return self._session.brief(self._url(path), path)
 
     def write(self, path: str, source: Source, *, size: int, overwrite: bool) -> Future[WriteResult]:
         """Store a source's bytes, by PUT."""

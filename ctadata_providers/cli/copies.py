@@ -3,7 +3,6 @@
 import argparse
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +16,7 @@ from ctadata_providers.cli.commands import each, gather, open_client
 from ctadata_providers.cli.output import Output, amount
 from ctadata_providers.cli.progress import progress_bar
 from ctadata_providers.errors import AlreadyExistsError, ConfigError, CtaError, IsADirError, NotFoundError
+from ctadata_providers.session.futures import Future
 from ctadata_providers.transfer import ends_all
 
 if TYPE_CHECKING:

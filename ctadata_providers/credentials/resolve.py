@@ -7,7 +7,7 @@ else, above all a dCache pool, gets none: there the single-use URL is the creden
 import logging
 import time
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from urllib.parse import urlsplit
 
 from ctadata_providers.config import Config
@@ -19,6 +19,7 @@ from ctadata_providers.errors import CredentialError
 _log = logging.getLogger(__name__)
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+_BEHIND_SCHEME = len("https://")
 
 
 def origin(url: str) -> tuple[str, str, int]:
@@ -27,6 +28,12 @@ def origin(url: str) -> tuple[str, str, int]:
     >>> origin("https://Door.example/x")
     ('https', 'door.example', 443)
     """
+    end = url.find("/", _BEHIND_SCHEME)
+    return _origin(url if end < 0 else url[:end])
+
+
+@lru_cache(maxsize=256)
+def _origin(url: str) -> tuple[str, str, int]:
     parts = urlsplit(url)
     return parts.scheme, parts.hostname or "", parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
 

@@ -16,7 +16,9 @@ from ctadata_providers.credentials import ClientCertificate, Credential, resolve
 from ctadata_providers.errors import CtaError, StorageError, TransientError
 from ctadata_providers.retry import RetryPolicy
 from ctadata_providers.session.admission import Admission, Pass
+from ctadata_providers.session.brief import Brief, Detour, Outcome
 from ctadata_providers.session.exchange import Exchange, Wire
+from ctadata_providers.session.headers import head_of
 from ctadata_providers.session.limits import RateLimiter, limiter
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.redirects import MAX_REDIRECTS, REDIRECTS, Hop, follow
@@ -34,6 +36,8 @@ __all__ = ["Request", "Response", "Session", "Sink", "Source"]
 DCACHE_REQUESTS_PER_SECOND = 200.0
 """dCache answers 429 above 250 requests a second from one address (dCache PR 8131)."""
 MANY = 64
+SETTLING = 1.0
+"""Seconds after a connection broke in which nothing takes the short way."""
 MESSAGE_FACTOR = 10
 """A whole answer to a message may take this many times the time-out."""
 
@@ -58,6 +62,8 @@ class Session:
         self._pid = os.getpid()
         self._proxies: dict[tuple[str, str, int], Proxy] = {}
         self._wires: dict[tuple[tuple[str, str, int], Hashable], Wire] = {}
+        self._home: Hop | None = None
+        self._redirects_downloads = False
         self._server_header: str | None = None
         self._dated: tuple[str, float] | None = None
         self._admission = Admission(
@@ -137,6 +143,36 @@ class Session:
                 request.source.rewind()
         raise _endless(request)
 
+    def brief(self, url: str, path: str) -> Brief | None:
+        """Begin to download something small from the door the short way; None when that way is not open now.
+
+        It is where the credential has been accepted, nothing has to wait, nothing has just broken, and the door does
+        not redirect. The future ends with a `TransientError` when the long way has to wait first, else with a `Detour`.
+        """
+        home = self._home or self._first_home()
+        admitted = self._admission.at_once(home)
+        if admitted is None or self._redirects_downloads or self._limiter(home).per_second is not None:
+            return None
+        if time.monotonic() - _broken.get(home.place, float("-inf")) < SETTLING:
+            return None
+        wire = self._wire(home, admitted)
+        return Brief(url, path=path, wire=wire, admitted=admitted, loop=curl_loop(), explain=self._detour)
+
+    def _detour(self, outcome: Outcome) -> BaseException:
+        home = self._home or self._first_home()
+        if outcome.fault:
+            _broken[home.place] = time.monotonic()
+            return Detour(outcome.fault)
+        _, reason, headers = head_of(outcome.lines)
+        response = Response(outcome.status, reason, headers, home.shown)
+        if outcome.status in REDIRECTS:
+            self._redirects_downloads = True
+        elif outcome.status == 401:
+            self._admission.refused_at_once(outcome.admitted)
+        request = Request(method="GET", url=home.url, path=outcome.path, act="download")
+        error = self._error(response, request, home, outcome.admitted)
+        return error if isinstance(error, TransientError) else Detour(error.message)
+
     def message(self, request: Request) -> Response:
         """Send a message and return its successful response, body included.
 
@@ -194,6 +230,10 @@ class Session:
             for messenger in messengers.values():
                 messenger.close()
 
+    def _first_home(self) -> Hop:
+        self._home = Hop(self.config.door_url, with_credential=True)
+        return self._home
+
     def _first_hop(self, request: Request) -> Hop:
         hop = Hop(request.url, with_credential=True)
         return hop if hop.place == self.credential.home else Hop(request.url, self.credential.may_see(request.url))
@@ -222,10 +262,13 @@ class Session:
 
     def _note(self, response: Response, hop: Hop) -> None:
         """Learn from an answer of the door what it is, and what its clock says."""
-        if hop.place == self.credential.home and "date" in response.headers:
-            self._dated = response.headers["date"], response.arrived
-        if self._server_header is None and "server" in response.headers and hop.place == self.credential.home:
-            self._server_header = response.headers["server"]
+        if hop.place != self.credential.home:
+            return
+        headers = response.headers
+        if "date" in headers:
+            self._dated = headers["date"], response.arrived
+        if self._server_header is None and "server" in headers:
+            self._server_header = headers["server"]
             if self.config.max_requests_per_second is None and "dcache" in self._server_header.lower():
                 self._limiter(hop).per_second = DCACHE_REQUESTS_PER_SECOND
 

@@ -4,7 +4,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import TracebackType
@@ -12,6 +11,7 @@ from typing import Self
 
 from ctadata_providers.credentials import Credential, Token
 from ctadata_providers.errors import CredentialError, TransientError
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.gates import REFUSED_PAUSE, Gate, Probe, gate_of, known_gate
 from ctadata_providers.session.redirects import Hop
 from ctadata_providers.session.status import Response
@@ -206,6 +206,11 @@ class Admission:
         if again or gate.final:
             return False
         return await self._other(admitted, hop) is not None
+
+    def refused_at_once(self, admitted: Pass) -> None:
+        """Take note that the server refused what `at_once` let pass; what to show instead is the next one's affair."""
+        if admitted.gate is not None and admitted.gate.refuse():
+            in_thread(admitted.gate.tell_refused, admits=True)
 
     async def _nobody_knows(self, probe: Probe, gate: Gate, token: Token | None) -> bool:
         """Ask the other processes about a credential; tell whether it is on this request to find out."""

@@ -1,22 +1,18 @@
 """One hop of a transfer on a libcurl handle."""
 
-import re
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from ctadata_providers.session.headers import fields
+from ctadata_providers.session.headers import head_of
 from ctadata_providers.session.loop import CurlLoop
 from ctadata_providers.session.redirects import Hop
-from ctadata_providers.session.request import Request, Sink
-from ctadata_providers.session.status import EXCERPT_BYTES, Response, error_for_curl, error_for_header
+from ctadata_providers.session.request import SMALL_BYTES, Request, Sink
+from ctadata_providers.session.status import EXCERPT_BYTES, Response, error_for_curl
 from ctadata_providers.session.tasks import CancellableFuture
-from ctadata_providers.transport import MAX_HEADER_BYTES
 from ctadata_providers.transport.trust import Trust
 
 FIRST_BYTE_FACTOR = 5.5
@@ -25,13 +21,13 @@ MAX_IGNORED_BYTES = 256 * 1024
 """Bytes of an error page after which the rest is not waited for."""
 _DEAD = frozenset({52, 55, 56})
 """libcurl's codes for nothing got, send and receive errors: what a dead connection shows (curl/curl.h)."""
-_CODE = re.compile(r"[0-9]{3}")
-_idle_handles: deque[Any] = deque(maxlen=256)
+MAX_IDLE_HANDLES = 64
+"""Handles that are kept of each kind: setting one up anew takes as long as all else that a small file needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """What a hop needs beside the request.
+    """What a hop needs beside the request, the same for all requests to a server.
 
     Attributes:
         trust: Trusted CAs.
@@ -41,6 +37,8 @@ class Wire:
         proxy: Proxy URL, empty for none.
         connect_timeout: Seconds.
         timeout: Seconds without progress.
+        idle: Handles that are set up for it, by whether they download, each with the headers that it sends.
+        brief: Handles for small downloads that go the short way.
     """
 
     trust: Trust
@@ -50,6 +48,29 @@ class Wire:
     proxy: str = field(repr=False)
     connect_timeout: float
     timeout: float
+    idle: dict[bool, list[tuple[Any, list[str]]]] = field(
+        default_factory=lambda: {True: [], False: []}, repr=False, compare=False
+    )
+    brief: list[Any] = field(default_factory=list, repr=False, compare=False)
+
+    def new_handle(self) -> Any:
+        """Return a handle with all that is the same for every request to the server."""
+        import pycurl
+
+        handle = pycurl.Curl()
+        set_option = handle.setopt
+        set_option(pycurl.PATH_AS_IS, 1)
+        set_option(pycurl.NOSIGNAL, 1)
+        set_option(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        set_option(pycurl.CONNECTTIMEOUT_MS, int(self.connect_timeout * 1000))
+        set_option(pycurl.TCP_KEEPALIVE, 1)
+        set_option(pycurl.PROXY, self.proxy)
+        set_option(pycurl.NOPROXY, "")
+        _set_trust(handle, self.trust)
+        if self.cert_file is not None:
+            set_option(pycurl.SSLCERT, str(self.cert_file))
+            set_option(pycurl.SSLKEY, str(self.key_file or self.cert_file))
+        return handle
 
 
 class Exchange:
@@ -76,12 +97,10 @@ class Exchange:
     ) -> None:
         self.request = request
         self._heard = heard
-        self._broken_at = broken_at
         self._hop = hop
         self._wire = wire
         self._loop = loop
-        self._header_lines: list[bytes] = []
-        self._header_bytes = 0
+        self._lines: list[bytes] = []
         self._response: Response | None = None
         self._sink: Sink | None = None
         self._excerpt = b""
@@ -92,21 +111,27 @@ class Exchange:
         self._sent = 0
         self.died_unused = False
         """Whether it failed because a connection that was kept had died."""
-        self.handle: Any = _configured(self)
-        self.future: CancellableFuture[Response] = CancellableFuture(lambda: loop.cancel(self))
+        self._headers: list[str] = []
+        self._kept = broken_at is None and heard is None and request.is_plain
+        self.handle: Any = self._configured(broken_at)
+        self.future: CancellableFuture[Response] = CancellableFuture(self._cancel)
 
     def start(self) -> CancellableFuture[Response]:
         """Begin; the future ends with the response of any status, or with the error of the transport."""
         self._loop.start(self)
         return self.future
 
+    def _cancel(self) -> None:
+        self._loop.cancel(self)
+
     # What the loop calls, in its thread.
 
     def finished(self, code: int, text: str) -> None:
         """Deliver the outcome."""
-        text = text or self.handle.errstr()
-        self.died_unused = code in _DEAD and self._is_unused()
-        self._release()
+        if code:
+            text = text or self.handle.errstr()
+            self.died_unused = code in _DEAD and self._is_unused()
+        self._release(reusable=not code)
         try:
             if self._error is not None:
                 raise self._error
@@ -145,31 +170,28 @@ class Exchange:
         """Tell whether it went over a connection of before, and nothing at all came back."""
         import pycurl
 
-        return not self._header_lines and not self.handle.getinfo(pycurl.NUM_CONNECTS)
+        return not self._lines and not self.handle.getinfo(pycurl.NUM_CONNECTS)
 
     def stopped(self) -> None:
         """Deliver the cancellation."""
-        self._release()
+        self._release(reusable=False)
         self.future.set_exception(CancelledError())
 
-    def _release(self) -> None:
-        self.handle.reset()
-        _idle_handles.append(self.handle)
+    def _release(self, *, reusable: bool) -> None:
+        """Give the handle to the next exchange of its kind, unless something is set that only this one wanted."""
+        idle = self._wire.idle[self.request.source is None]
+        if reusable and self._kept and len(idle) < MAX_IDLE_HANDLES:
+            idle.append((self.handle, self._headers))
+        else:
+            self.handle.reset()  # what it refers to is let go
 
     # What libcurl calls, in the loop's thread; what is raised here would be lost, so it is kept.
 
-    def take_header(self, line: bytes) -> int | None:
-        """Keep a line of the header; a new answer begins after an empty one (100 Continue, then the final answer)."""
-        if self._header_lines and self._header_lines[-1] in (b"\r\n", b"\n") and line.startswith(b"HTTP/"):
-            self._header_lines.clear()
-        self._header_lines.append(line)
-        self._header_bytes += len(line)
+    def take_header(self, line: bytes) -> None:
+        """Keep a line of the header, and tell of each head as it ends (100 Continue, then the final answer)."""
+        self._lines.append(line)
         if self._heard is not None and line in (b"\r\n", b"\n"):
             self._heard(self._parsed_head())
-        if self._header_bytes < MAX_HEADER_BYTES:
-            return None
-        self._error = error_for_header(act=self.request.act, path=self.request.path, url=self._hop.shown)
-        return 0
 
     def take_body(self, data: bytes) -> int | None:
         """Pass bytes of a success to the sink; keep the first of another answer for the message."""
@@ -220,12 +242,45 @@ class Exchange:
 
     def _parsed_head(self) -> Response:
         """Return the head of the answer that comes now."""
-        lines = [line.decode("latin-1").rstrip("\r\n") for line in self._header_lines]
-        status = " ".join(lines[:1]).split(" ", 2)
-        code, reason = [*status, "", "", ""][1:3]
-        pairs = (line.partition(":")[::2] for line in takewhile(bool, lines[1:]) if ":" in line)
-        headers = fields((name, value.strip()) for name, value in pairs)
-        return Response(int(code) if _CODE.fullmatch(code) else 0, reason, headers, self._hop.shown)
+        code, reason, headers = head_of(self._lines)
+        return Response(code, reason, headers, self._hop.shown)
+
+    # The handle.
+
+    def _configured(self, broken_at: float | None) -> Any:
+        """Return a handle set up for the exchange, an idle one of its kind if there is any."""
+        import pycurl
+
+        request, wire = self.request, self._wire
+        idle = wire.idle[request.source is None]
+        handle, known = idle.pop() if self._kept and idle else (wire.new_handle(), None)
+        set_option = handle.setopt
+        headers = [f"{name}: {value}" for name, value in request.headers.items()]
+        if wire.authorization is not None:
+            headers.append(f"Authorization: {wire.authorization}")
+        if request.source is not None:
+            if known is None:
+                set_option(pycurl.UPLOAD, 1)
+                set_option(pycurl.UPLOAD_BUFFERSIZE, 2 * 1024 * 1024 if request.size > SMALL_BYTES else 64 * 1024)
+            set_option(pycurl.INFILESIZE_LARGE, request.size)
+            set_option(pycurl.READFUNCTION, self.give_body)
+            set_option(pycurl.SEEKFUNCTION, self.seek_body)
+            set_option(pycurl.EXPECT_100_TIMEOUT_MS, int(request.expect_wait * 1000))
+            headers.append("Expect: 100-continue" if request.expect else "Expect:")
+        elif known is None:
+            set_option(pycurl.BUFFERSIZE, 512 * 1024)
+            _set_message(handle, request)
+        if broken_at is not None:
+            # Where one connection broke the older ones are as dead: a door has restarted. Each would cost an attempt.
+            age = int(time.monotonic() - broken_at)
+            set_option(pycurl.MAXLIFETIME_CONN if age else pycurl.FRESH_CONNECT, age or 1)
+        if headers != known:
+            set_option(pycurl.HTTPHEADER, headers)
+        self._headers = headers
+        set_option(pycurl.URL, self._hop.url)
+        set_option(pycurl.HEADERFUNCTION, self._lines.append if self._heard is None else self.take_header)
+        set_option(pycurl.WRITEFUNCTION, self.take_body)
+        return handle
 
 
 def _set_trust(handle: Any, trust: Trust) -> None:
@@ -245,46 +300,13 @@ def _set_trust(handle: Any, trust: Trust) -> None:
         handle.unsetopt(pycurl.CAPATH)
 
 
-def _configured(exchange: Exchange) -> Any:
-    """Return a handle set up for the exchange, an idle one if there is any."""
+def _set_message(handle: Any, request: Request) -> None:
+    """Set what a WebDAV message has and a plain GET has not."""
     import pycurl
 
-    try:
-        handle = _idle_handles.pop()
-    except IndexError:
-        handle = pycurl.Curl()
-    request, wire = exchange.request, exchange._wire
-    set_option = handle.setopt
-    set_option(pycurl.URL, exchange._hop.url)
-    set_option(pycurl.PATH_AS_IS, 1)
-    set_option(pycurl.NOSIGNAL, 1)
-    set_option(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
-    set_option(pycurl.CONNECTTIMEOUT_MS, int(wire.connect_timeout * 1000))
-    set_option(pycurl.TCP_KEEPALIVE, 1)
-    set_option(pycurl.PROXY, wire.proxy)
-    set_option(pycurl.NOPROXY, "")
-    _set_trust(handle, wire.trust)
-    if wire.cert_file is not None:
-        set_option(pycurl.SSLCERT, str(wire.cert_file))
-        set_option(pycurl.SSLKEY, str(wire.key_file or wire.cert_file))
-    headers = [f"{name}: {value}" for name, value in request.headers.items()]
-    if wire.authorization is not None:
-        headers.append(f"Authorization: {wire.authorization}")
-    if request.source is not None:
-        set_option(pycurl.UPLOAD, 1)
-        set_option(pycurl.INFILESIZE_LARGE, request.size)
-        set_option(pycurl.UPLOAD_BUFFERSIZE, 2 * 1024 * 1024)
-        set_option(pycurl.READFUNCTION, exchange.give_body)
-        set_option(pycurl.SEEKFUNCTION, exchange.seek_body)
-        set_option(pycurl.EXPECT_100_TIMEOUT_MS, int(request.expect_wait * 1000))
-        headers.append("Expect: 100-continue" if request.expect else "Expect:")
-    else:
-        set_option(pycurl.BUFFERSIZE, 512 * 1024)
-    if exchange._broken_at is not None:
-        # Where one connection broke the older ones are as dead: a door has restarted. Each would cost an attempt.
-        age = int(time.monotonic() - exchange._broken_at)
-        set_option(pycurl.MAXLIFETIME_CONN if age else pycurl.FRESH_CONNECT, age or 1)
-    set_option(pycurl.HTTPHEADER, headers)
-    set_option(pycurl.HEADERFUNCTION, exchange.take_header)
-    set_option(pycurl.WRITEFUNCTION, exchange.take_body)
-    return handle
+    if request.method == "HEAD":
+        handle.setopt(pycurl.NOBODY, 1)
+    elif request.method != "GET":
+        handle.setopt(pycurl.CUSTOMREQUEST, request.method)
+        if request.body is not None:
+            handle.setopt(pycurl.POSTFIELDS, request.body)

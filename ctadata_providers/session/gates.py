@@ -10,9 +10,9 @@ import os
 import threading
 import time
 from collections.abc import Hashable
-from concurrent.futures import Future
 from functools import partial
 
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.markers import POLL_SECONDS, Marker, Word, admission_folder
 from ctadata_providers.session.tasks import following, in_thread, wait

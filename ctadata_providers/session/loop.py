@@ -8,7 +8,7 @@ threads only compete for the interpreter. Nothing of it is shared across a fork:
 import heapq
 import logging
 import os
-import selectors
+import select
 import threading
 import time
 from collections import deque
@@ -22,6 +22,11 @@ from ctadata_providers.session.tasks import CancellableFuture
 
 logger = logging.getLogger(__name__)
 SWEEP_SECONDS = 0.5
+# What libcurl's numbers (curl/multi.h) mean to poll(2), and the reverse; no pycurl is imported for them.
+_POLL_REMOVE = 4
+_INTERESTS = {0: 0, 1: select.POLLIN, 2: select.POLLOUT, 3: select.POLLIN | select.POLLOUT}
+_EVENTS = select.POLLIN | select.POLLOUT
+_ACTIONS = {0: 0, select.POLLIN: 1, select.POLLOUT: 2, select.POLLIN | select.POLLOUT: 3}
 
 
 class Running(Protocol):
@@ -111,8 +116,9 @@ class CurlLoop:
     def _drive(self) -> None:
         import pycurl
 
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._wake_reader, selectors.EVENT_READ)
+        # Not epoll: sockets come and go with each transfer, which there costs a system call each time.
+        self._sockets = select.poll()
+        self._sockets.register(self._wake_reader, select.POLLIN)
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch_socket)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
@@ -133,44 +139,33 @@ class CurlLoop:
 
     def _poll(self, pycurl: Any) -> None:
         self._asleep = True  # before the look into the inbox: who adds to it later wakes us
-        ready = self._selector.select(self._patience())
+        ready = self._sockets.poll(self._patience())
         self._asleep = False
-        for key, events in ready:
-            if key.fd == self._wake_reader:
-                os.read(self._wake_reader, 4096)
-                continue
-            mask = (pycurl.CSELECT_IN if events & selectors.EVENT_READ else 0) | (
-                pycurl.CSELECT_OUT if events & selectors.EVENT_WRITE else 0
-            )
-            self._multi.socket_action(key.fd, mask)
+        act = self._multi.socket_action
+        for fd, events in ready:
+            if fd == self._wake_reader:
+                os.read(fd, 4096)
+            else:
+                act(fd, _ACTIONS[events & _EVENTS] or pycurl.CSELECT_ERR)
         if self._curl_deadline is not None and time.monotonic() >= self._curl_deadline:
             self._curl_deadline = None
-            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+            act(pycurl.SOCKET_TIMEOUT, 0)
 
     def _patience(self) -> float | None:
+        """Return the milliseconds for which nothing is to be done, None when only others can bring something."""
         if self._inbox:
             return 0
         deadlines = [d for d in (self._curl_deadline, self._timers[0][0] if self._timers else None) if d is not None]
         if self._running:
             deadlines.append(self._next_sweep)
-        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+        return max(0.0, (min(deadlines) - time.monotonic()) * 1000) if deadlines else None
 
     def _watch_socket(self, what: int, fd: int, multi: Any, data: Any) -> None:
-        import pycurl
-
-        if what == pycurl.POLL_REMOVE:
-            if fd in self._selector.get_map():
-                self._selector.unregister(fd)
-            return
-        events = {
-            pycurl.POLL_IN: selectors.EVENT_READ,
-            pycurl.POLL_OUT: selectors.EVENT_WRITE,
-            pycurl.POLL_INOUT: selectors.EVENT_READ | selectors.EVENT_WRITE,
-        }[what]
-        if fd in self._selector.get_map():
-            self._selector.modify(fd, events)
+        if what == _POLL_REMOVE:
+            with suppress(KeyError):
+                self._sockets.unregister(fd)
         else:
-            self._selector.register(fd, events)
+            self._sockets.register(fd, _INTERESTS[what])
 
     def _set_timer(self, timeout_ms: int) -> None:
         self._curl_deadline = None if timeout_ms < 0 else time.monotonic() + timeout_ms / 1000

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass, field
-from functools import cached_property
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from ctadata_providers.config import Config
@@ -15,33 +14,34 @@ from ctadata_providers.session.status import Response
 MAX_REDIRECTS = 5
 SHORTEST_SECRET = 8
 _PLACE = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_PLAIN_URL = re.compile(r"[^@?#]+")
 _ASCII = "".join(map(chr, range(0x21, 0x7F)))
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Hop:
     """One step of an exchange.
 
     Attributes:
         url: Where it goes; may hold a secret in its query and is never logged.
         with_credential: Whether our credential is sent.
+        place: Scheme, host and port.
     """
 
     url: str = field(repr=False)
     with_credential: bool = False
+    place: tuple[str, str, int] = field(init=False)
 
-    @cached_property
-    def place(self) -> tuple[str, str, int]:
-        """Scheme, host and port."""
-        return origin(self.url)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "place", origin(self.url))
 
-    @cached_property
+    @property
     def shown(self) -> str:
         """The URL for messages, without its query."""
         return shown(self.url)
 
-    @cached_property
+    @property
     def secrets(self) -> tuple[str, ...]:
         """What its query holds that a server may repeat and nobody is to see; a pool's credential stands there."""
         # `Bearer TOKEN` may be among them.
@@ -55,6 +55,8 @@ def shown(url: str) -> str:
     >>> shown("https://pool:2881/a?dcache-http-uuid=1234")
     'https://pool:2881/a'
     """
+    if _PLAIN_URL.fullmatch(url):
+        return url
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 

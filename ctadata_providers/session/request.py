@@ -10,6 +10,10 @@ Sink = Callable[[bytes], object]
 """Takes the next bytes of a body; what it raises ends the exchange and reaches the caller."""
 
 
+SMALL_BYTES = 256 * 1024
+"""Bytes up to which a file is small."""
+
+
 class Source(Protocol):
     """Gives the bytes of an upload, again from the start when asked to."""
 
@@ -64,3 +68,8 @@ class Request:
     expect_wait: float = 5.0
     timeout: float | None = None
     retried: bool = True
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is the download or upload of a small or unknown file's bytes, as there are many."""
+        return self.method == "GET" or (self.method == "PUT" and self.size <= SMALL_BYTES)

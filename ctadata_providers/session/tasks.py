@@ -7,9 +7,9 @@ goes through `in_thread`.
 
 import os
 import threading
+from _thread import allocate_lock
 from collections.abc import Callable, Coroutine, Generator
-from concurrent import futures
-from concurrent.futures import CancelledError, Future, InvalidStateError
+from concurrent.futures import CancelledError, InvalidStateError
 from contextlib import suppress
 from copy import copy
 from queue import Empty, SimpleQueue
@@ -17,6 +17,7 @@ from types import coroutine
 from typing import Any, TypeVar
 
 from ctadata_providers.errors import CtaError
+from ctadata_providers.session.futures import Future
 
 T = TypeVar("T")
 Task = Coroutine[Future[Any], Any, T]
@@ -33,6 +34,8 @@ One that comes just before the main thread falls asleep does not wake it; Python
 class CancellableFuture(Future[T]):
     """A future whose work can be stopped; it then ends with `CancelledError`."""
 
+    __slots__ = ("_on_cancel",)
+
     def __init__(self, on_cancel: Callable[[], None]) -> None:
         super().__init__()
         self._on_cancel = on_cancel
@@ -45,69 +48,72 @@ class CancellableFuture(Future[T]):
         return True
 
 
-class _Driver:
-    """Drives one coroutine from future to future."""
+class _Driver(Future[T]):
+    """Drives one coroutine from future to future, and is the future of its result."""
 
-    def __init__(self, task: Task[Any]) -> None:
+    __slots__ = ("_awaited", "_stopping", "_task")
+
+    def __init__(self, task: Task[T]) -> None:
+        super().__init__()
         self._task = task
         self._awaited: Future[Any] | None = None
-        self._cancelled = False
-        self.future: CancellableFuture[Any] = CancellableFuture(self._cancel)
+        self._stopping = False
 
     def step(self, done: Future[Any] | None) -> None:
         """Go on with the outcome of the awaited future, until one must be waited for."""
+        task = self._task
         while True:
             try:
-                awaited = self._resume(done)
+                if done is None:
+                    awaited = task.send(None)
+                elif self._stopping or done.cancelled():
+                    self._stopping = False  # once: what the coroutine then awaits is its cleaning up
+                    awaited = task.throw(CancelledError())
+                else:
+                    error = done.exception()
+                    awaited = task.send(done.result()) if error is None else task.throw(error)
             except StopIteration as stop:
-                return self.future.set_result(stop.value)
+                return self.set_result(stop.value)
             except BaseException as error:  # noqa: BLE001 (whatever ends the coroutine belongs to who waits for it)
-                return self.future.set_exception(error)
+                return self.set_exception(error)
             self._awaited = awaited
-            if self._cancelled:
+            if self._stopping:
                 awaited.cancel()
             if not awaited.done():
                 return awaited.add_done_callback(self.step)
             done = awaited
 
-    def _resume(self, done: Future[Any] | None) -> Future[Any]:
-        if done is None:
-            return self._task.send(None)
-        if self._cancelled or done.cancelled():
-            self._cancelled = False  # once: what the coroutine then awaits is its cleaning up
-            return self._task.throw(CancelledError())
-        error = done.exception()
-        return self._task.send(done.result()) if error is None else self._task.throw(error)
-
-    def _cancel(self) -> None:
-        self._cancelled = True
+    def cancel(self) -> bool:
+        """Ask the coroutine to stop; `result()` raises `CancelledError` when it has cleaned up."""
+        if self.done():
+            return False
+        self._stopping = True
         awaited = self._awaited
         if awaited is not None:
             awaited.cancel()  # what runs in a thread runs on; the coroutine then ends after it
+        return True
 
 
 def spawn(task: Task[T]) -> Future[T]:
     """Start a coroutine that waits for futures with `wait`; return the future of its result."""
     driver = _Driver(task)
     driver.step(None)
-    return driver.future
+    return driver
 
 
 def run(task: Task[T]) -> T:
     """Run a coroutine to its end; what interrupts the wait stops it, lets it clean up, and goes on."""
     future = spawn(task)
+    ended = allocate_lock()  # in C: a Ctrl-C cannot tear it
+    ended.acquire()
+    future.add_done_callback(lambda _: ended.release())
     try:
-        return _outcome(future)
+        while not ended.acquire(timeout=SIGNAL_PATIENCE):
+            pass  # a signal is acted on between two waits
+        return future.result()
     finally:
         if future.cancel():  # Ctrl-C, or an engine's time-out raised in this thread
-            futures.wait([future], timeout=INTERRUPT_PATIENCE)
-
-
-def _outcome(future: Future[T]) -> T:
-    while not future.done():
-        # Not `result(timeout)`: its end is no other than a TimeoutError that the handler of a signal raises.
-        futures.wait([future], SIGNAL_PATIENCE)
-    return future.result()
+            ended.acquire(timeout=INTERRUPT_PATIENCE)
 
 
 def take(queue: SimpleQueue[T]) -> T:

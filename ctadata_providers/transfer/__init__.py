@@ -1,5 +1,6 @@
 """Whole files and trees: atomic, verified, retried, parallel."""
 
+from ctadata_providers.transfer.brief import begin_download
 from ctadata_providers.transfer.context import Context, Failure, OnError, Progress, TransferResult, TreeResult
 from ctadata_providers.transfer.download import download
 from ctadata_providers.transfer.failures import Failures, ends_all
@@ -28,6 +29,7 @@ __all__ = [
     "TransferResult",
     "TreeResult",
     "as_ended",
+    "begin_download",
     "compute_checksum",
     "download",
     "download_tree",

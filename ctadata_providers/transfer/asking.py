@@ -1,9 +1,9 @@
 """What blocks, where nobody needs to wait for its end once the transfer is stopped."""
 
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import TypeVar
 
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import following, in_thread
 
 T = TypeVar("T")

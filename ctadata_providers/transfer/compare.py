@@ -2,7 +2,7 @@
 
 import math
 import threading
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Literal, get_args
 from ctadata_providers.backends import ChecksumBackend, FileInfo
 from ctadata_providers.checksum import common_algorithm, new_hasher
 from ctadata_providers.errors import ConfigError, TransientError
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import CancellableFuture, in_thread, wait
 from ctadata_providers.transfer.asking import asked
 from ctadata_providers.transfer.context import Attempts, Context

@@ -1,7 +1,6 @@
 """The life of a download: part, bytes, verification, rename."""
 
 import os
-from concurrent.futures import Future
 from contextlib import suppress
 from copy import copy
 from pathlib import Path
@@ -15,6 +14,7 @@ from ctadata_providers.errors import (
     StorageError,
     TransientError,
 )
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import in_thread, wait
 from ctadata_providers.transfer import hashing, leftovers, owners, verify
 from ctadata_providers.transfer.asking import asked

@@ -6,11 +6,12 @@ The loop's thread, which moves all bytes, never computes them; hashlib lets othe
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError
 
 from zlib_ng.zlib_ng import adler32
 
 from ctadata_providers.checksum import Hasher, new_hasher
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import CancellableFuture, in_thread
 
 BLOCK_BYTES = 1024 * 1024

@@ -3,11 +3,11 @@
 import time
 from collections import deque
 from collections.abc import Generator, Iterable
-from concurrent.futures import Future
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import INTERRUPT_PATIENCE, Task, spawn, take
 
 K = TypeVar("K")

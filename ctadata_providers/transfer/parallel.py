@@ -2,22 +2,27 @@
 
 import os
 import threading
+from _thread import allocate_lock
 from collections import deque
-from collections.abc import Generator, Iterable
-from concurrent.futures import Future
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.loop import curl_loop
-from ctadata_providers.session.tasks import Task, spawn, take
+from ctadata_providers.session.tasks import SIGNAL_PATIENCE, Task, spawn
 
 K = TypeVar("K")
 T = TypeVar("T")
 
+Begin = Task[T] | Callable[[], Future[T]]
+"""A coroutine, or what begins the work in the curl loop's thread and returns its future."""
 LOOK_AHEAD = 4
 """Tasks that wait for their turn, as a multiple of those that run."""
+BUNCH_SECONDS = 0.01
+"""Seconds for which an outcome may wait for others while there is enough to do: each wake-up of the thread that takes
+them costs the loop's thread a turn at the interpreter, as much as a small file."""
 STOP_PATIENCE = 1.2
 """Seconds that stopped tasks have for cleaning up: Ctrl-C shall end a command within 2 s."""
 
@@ -28,15 +33,41 @@ class Job(Generic[K, T]):
 
     Attributes:
         key: What tells it from the others.
-        task: The coroutine.
+        task: What it does.
         after: Key of an earlier `urgent` job that it needs; without that one's success it is not begun.
         urgent: Others need it: it goes before all that wait and are not.
     """
 
     key: K
-    task: Task[T]
+    task: Begin[T]
     after: K | None = None
     urgent: bool = False
+
+    def begin(self) -> Future[T]:
+        """Begin it."""
+        return self.task() if callable(self.task) else spawn(self.task)
+
+    def drop(self) -> None:
+        """Say that it will never begin."""
+        if not callable(self.task):
+            self.task.close()
+
+
+class _Bell:
+    """Wakes one thread that waits; made of a lock written in C, so that a Ctrl-C cannot tear it."""
+
+    def __init__(self) -> None:
+        self._lock = allocate_lock()
+        self._lock.acquire()
+
+    def ring(self) -> None:
+        """Wake the one who waits, or who waits next."""
+        with suppress(RuntimeError):  # it has rung already
+            self._lock.release()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for it, no longer than some seconds."""
+        self._lock.acquire(timeout=seconds)
 
 
 class Pump(Generic[K, T]):
@@ -50,7 +81,8 @@ class Pump(Generic[K, T]):
     def __init__(self, limit: int, *, look_ahead: int = LOOK_AHEAD) -> None:
         self.left: list[tuple[K, Future[T]]] = []
         """What had ended without being given out when the pump was stopped."""
-        self._ended: SimpleQueue[tuple[K, Future[T]]] = SimpleQueue()
+        self._ended: deque[tuple[K, Future[T]]] = deque()
+        self._bell = _Bell()
         self._open = 0
         self._limit = limit
         self._most = limit * (1 + look_ahead)
@@ -62,7 +94,8 @@ class Pump(Generic[K, T]):
         self._running: dict[Future[T], Job[K, T]] = {}
         self._places = limit
         self._stopped = False
-        self._idle: SimpleQueue[None] = SimpleQueue()
+        self._idle = _Bell()
+        self._will_ring = False
         self._pid = os.getpid()
 
     def outcomes(self, jobs: Iterable[Job[K, T]]) -> Generator[tuple[K, Future[T]], None, None]:
@@ -76,7 +109,7 @@ class Pump(Generic[K, T]):
         try:
             for job in jobs:
                 self._add(job)
-                while self._open >= self._most or not self._ended.empty():
+                while self._open >= self._most or self._ended:
                     yield self._next()
             while self._open:
                 yield self._next()
@@ -89,8 +122,10 @@ class Pump(Generic[K, T]):
     def _next(self) -> tuple[K, Future[T]]:
         if self._forked():
             raise RuntimeError("transfers do not go on in a forked process: begin others there")
+        while not self._ended:
+            self._bell.wait(SIGNAL_PATIENCE)
         self._open -= 1
-        return take(self._ended)
+        return self._ended.popleft()
 
     def _forked(self) -> bool:
         return os.getpid() != self._pid
@@ -129,12 +164,14 @@ class Pump(Generic[K, T]):
                 without += needing
         return refused
 
-    def _refuse(self, jobs: Iterable[Job[K, T]]) -> None:
+    def _refuse(self, jobs: list[Job[K, T]]) -> None:
         for job in jobs:
-            job.task.close()
+            job.drop()
             outcome: Future[T] = Future()
             outcome.cancel()
-            self._ended.put((job.key, outcome))
+            self._ended.append((job.key, outcome))
+        if jobs:
+            self._bell.ring()
 
     def _start(self) -> None:
         """Start jobs while there are places: a loop, for those that end at once must not pile up on the stack."""
@@ -144,7 +181,7 @@ class Pump(Generic[K, T]):
                     return
                 job = (self._urgent or self._waiting).popleft()
                 self._places -= 1
-            future = spawn(job.task)
+            future = job.begin()
             with self._lock:
                 self._running[future] = job
                 stopped = self._stopped
@@ -171,11 +208,21 @@ class Pump(Generic[K, T]):
                     refused += self._line_up(other)
             elif not succeeded:
                 refused = self._fail(job)
+            plenty = len(self._waiting) > self._limit and not self._stopped
             idle = self._stopped and self._places == self._limit
-        self._ended.put((job.key, future))
+        self._ended.append((job.key, future))
         self._refuse(refused)
+        if not plenty or len(self._ended) > self._limit:
+            self._bell.ring()
+        elif not self._will_ring:
+            self._will_ring = True
+            curl_loop().sleep(BUNCH_SECONDS).add_done_callback(self._ring_late)
         if idle:
-            self._idle.put(None)
+            self._idle.ring()
+
+    def _ring_late(self, _: object) -> None:
+        self._will_ring = False
+        self._bell.ring()
 
     def _stop(self) -> None:
         """Stop what runs, start nothing more, and wait a little for the end."""
@@ -184,20 +231,17 @@ class Pump(Generic[K, T]):
             unbegun = [*self._urgent, *self._waiting, *(job for jobs in self._needing.values() for job in jobs)]
             running = list(self._running)
             idle = self._places == self._limit
-        while not self._ended.empty():
-            self.left.append(self._ended.get())
+        while self._ended:
+            self.left.append(self._ended.popleft())
         for job in unbegun:
-            job.task.close()
+            job.drop()
         for future in running:
             future.cancel()
         if not idle:
-            try:
-                self._idle.get(timeout=STOP_PATIENCE)
-            except Empty:
-                return
+            self._idle.wait(STOP_PATIENCE)
 
 
-def as_ended(tasks: Iterable[tuple[K, Task[T]]], limit: int) -> Generator[tuple[K, Future[T]], None, None]:
+def as_ended(tasks: Iterable[tuple[K, Begin[T]]], limit: int) -> Generator[tuple[K, Future[T]], None, None]:
     """Run tasks, at most `limit` at once, and give each with its outcome as it ends.
 
     The tasks are taken a little ahead of those that run. Whatever ends the iteration stops those that still run.

@@ -7,10 +7,10 @@ while the sum does. A server that ignores ranges, or has no place for another co
 
 import logging
 import time
-from concurrent.futures import Future
 
 from ctadata_providers.backends import ChangedError, FileInfo, ReadResult
 from ctadata_providers.errors import CtaError, IntegrityError, StorageError, TransientError, UnsupportedError
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import wait
 from ctadata_providers.transfer import verify
 from ctadata_providers.transfer.context import Attempts, Context

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,6 +9,7 @@ from typing import Literal
 
 from ctadata_providers.errors import CtaError, IsADirError, NotADirError, PermissionDeniedError, StorageError
 from ctadata_providers.patterns import EVERYTHING, Selection
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import Task, wait
 from ctadata_providers.transfer.asking import asked
 from ctadata_providers.transfer.compare import Compare, checked_compare

@@ -15,8 +15,8 @@ from ctadata_providers.errors import AlreadyExistsError, CtaError, NotADirError,
 from ctadata_providers.patterns import EVERYTHING, Selection
 from ctadata_providers.session.tasks import Task, wait
 from ctadata_providers.transfer.asking import asked
+from ctadata_providers.transfer.brief import begin_download
 from ctadata_providers.transfer.context import Context, OnError, Progress, TransferResult, TreeResult
-from ctadata_providers.transfer.download import download
 from ctadata_providers.transfer.failures import Failures
 from ctadata_providers.transfer.folders import make_dirs
 from ctadata_providers.transfer.parallel import Job, Pump
@@ -85,8 +85,8 @@ def download_tree(
             root = LocalRoot(made_folder(local), path)
             found = chain([first] if first else [], entries)
             for number, (info, target) in enumerate(_placed(found, root, failures), start=1):
-                task = download(context, info, target, overwrite=overwrite, progress=progress)
-                yield Job(_Step(info.path, number), task)
+                begin = partial(begin_download, context, info, target, overwrite=overwrite, progress=progress)
+                yield Job(_Step(info.path, number), begin)
 
     return _run(jobs(), context.max_parallel, failures)
 

@@ -3,7 +3,6 @@
 import stat
 from bisect import insort
 from collections.abc import Generator, Iterator
-from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Literal, Self
 from ctadata_providers.backends import Backend, FileInfo
 from ctadata_providers.errors import CtaError, NotFoundError
 from ctadata_providers.patterns import EVERYTHING, Selection
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import Task
 from ctadata_providers.transfer.compare import Compare, checked_compare, checksums_of
 from ctadata_providers.transfer.context import Context

@@ -3,10 +3,11 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError
 
 import pytest
 
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.tasks import CancellableFuture, Task, in_thread, wait
 from ctadata_providers.transfer.asking import asked

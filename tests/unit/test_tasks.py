@@ -1,10 +1,11 @@
 import signal
 import threading
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError
 from time import monotonic
 
 import pytest
 
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.limits import RateLimiter
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.tasks import CancellableFuture, in_thread, run, spawn, wait

@@ -14,7 +14,7 @@ GROWTH = {REDUCED: 8 * MIB, FULL: 24 * MIB}
 
 PRELUDE = """
 import json, os, sys, threading
-from concurrent.futures import Future
+from ctadata_providers.session.futures import Future
 from pathlib import Path
 from ctadata_providers import Config
 from ctadata_providers.backends import FileInfo, ReadResult, WriteResult

@@ -3,7 +3,6 @@
 import hashlib
 import zlib
 from collections.abc import Mapping
-from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from ctadata_providers import Config, IntegrityError, IsADirError, StorageError
 from ctadata_providers.backends import FileInfo, ReadResult
 from ctadata_providers.backends.memory import MemoryBackend
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.request import Sink
 from ctadata_providers.session.tasks import run
 from ctadata_providers.transfer import Context, download, upload

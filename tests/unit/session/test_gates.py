@@ -1,13 +1,15 @@
 """Who may send a credential of which nothing is known."""
 
+import threading
 import time
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from concurrent.futures import CancelledError
 from pathlib import Path
 
 import pytest
 
 from ctadata_providers.errors import TransientError
 from ctadata_providers.session import gates
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.gates import MANY, PROBE_PATIENCE, REFUSED_PAUSE, Gate, Probe, gate_of, known_gate
 from ctadata_providers.session.markers import Word
 from ctadata_providers.session.tasks import BLOCKING_THREADS, following, in_thread, run, spawn
@@ -132,7 +134,10 @@ def test_more_credentials_than_threads_wait_for_each_other_in_turn(monkeypatch: 
     turns = [spawn(probe.consult(trusting=True)) for probe in probes]
     seen = []
     while turns:
-        wait(turns, timeout=5, return_when=FIRST_COMPLETED)
+        one_ended = threading.Event()
+        for turn in turns:
+            turn.add_done_callback(lambda _, one_ended=one_ended: one_ended.set())
+        assert one_ended.wait(5)
         first = next(number for number, turn in enumerate(turns) if turn.done())
         in_thread(lambda: None, admits=True).result(5)
         seen.append(turns.pop(first).result())

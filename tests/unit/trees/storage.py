@@ -1,7 +1,6 @@
 """A storage in memory on which chosen acts fail or wait, and local trees beside it."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from ctadata_providers import (
 )
 from ctadata_providers.backends import ReadResult, WriteResult
 from ctadata_providers.backends.memory import MemoryBackend
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.request import Sink, Source
 from ctadata_providers.transfer import Context, TreeResult
 

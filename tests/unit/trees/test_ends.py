@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from ctadata_providers import (
 )
 from ctadata_providers.backends import ReadResult
 from ctadata_providers.patterns import Selection
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.request import Sink
 from ctadata_providers.transfer import download_tree, upload_tree
 from tests.unit.trees.storage import FILES, PATIENCE, Storage, context, names
