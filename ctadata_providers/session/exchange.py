@@ -274,6 +274,7 @@ class Exchange:
             # Where one connection broke the older ones are as dead: a door has restarted. Each would cost an attempt.
             age = int(time.monotonic() - broken_at)
             set_option(pycurl.MAXLIFETIME_CONN if age else pycurl.FRESH_CONNECT, age or 1)
+            set_option(pycurl.DNS_CACHE_TIMEOUT, 0)  # a look-up in vain is kept for 30 s: every retry would be, too
         if headers != known:
             set_option(pycurl.HTTPHEADER, headers)
         self._headers = headers

@@ -276,7 +276,7 @@ class _Upload:
         """Make the missing parents of the target; return whether any was missing."""
         folder = split(self._path)[0]
         try:
-            is_dir = self._backend.stat(folder).is_dir
+            is_dir = self._context.cleaner.stat(folder).is_dir  # once: the write itself is tried again
         except NotFoundError:
             make_dirs(self._backend, folder)
             return True

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from tests.faults.kills.stages import KINDS, Stage
 from tests.faults.scripted import Door
 
 PROCESSES = 2
-DOWN = [name for name, kind in KINDS.items() if kind.is_down]
-UP = [name for name, kind in KINDS.items() if not kind.is_down and kind.renames]
+SMALL = {"events.fits": 200_000}
+TRIED = {**KINDS, "get, small": replace(KINDS["get"], sizes=SMALL), "put, small": replace(KINDS["put"], sizes=SMALL)}
+DOWN = [name for name, kind in TRIED.items() if kind.is_down]
+UP = [name for name, kind in TRIED.items() if not kind.is_down and kind.renames]
 AtOnce = tuple[Stage, list[Commands]]
 
 
@@ -21,7 +24,7 @@ def at_once(request: pytest.FixtureRequest, tmp_path: Path, ca: Path) -> Iterato
     """A stage with several processes that know it."""
     with ExitStack() as stack:
         door = stack.enter_context(Door(ranges=True, checksums=True))
-        stage = Stage(KINDS[request.param], door, tmp_path, ca)
+        stage = Stage(TRIED[request.param], door, tmp_path, ca)
         logs = [tmp_path / f"log-{number}" for number in range(PROCESSES)]
         yield stage, [stack.enter_context(Commands(stage.environ, log)) for log in logs]
 

@@ -26,9 +26,14 @@ LIMITED = {"timeout": 0.2}
 CONNECTIONS = (
     Row(fault="connection refused, for a while", install=around.refused, ends=ends(TRANSIENT, TRANSIENT)),
     Row(
-        fault="name of the server unknown, for a while",
+        fault="name of the server unknown",
         install=around.unknown_host,
         ends=ends((None, fails(TransientError)), (None, fails(TransientError)), direct=(None, None)),
+    ),
+    Row(
+        fault="name of the server unknown for a while",
+        ends=ends((WHOLE, None), (WHOLE, None)),
+        tried="tests/real/test_names_that_fail.py",
     ),
     Row(
         fault="server restarted, all connections dead",
@@ -39,6 +44,11 @@ CONNECTIONS = (
         fault="server gone in the middle of a body, for a while",
         install=around.gone_midway,
         ends=ends(TRANSIENT, TRANSIENT, large=GOING_ON, direct=(WHOLE, fails(IntegrityError))),
+    ),
+    Row(
+        fault="server gone for 20 s, with the waits that users have",
+        ends=ends((WHOLE, None), (WHOLE, None), tree=(None, None), direct=(None, None)),
+        tried="tests/faults/test_gone_server.py",
     ),
     Row(
         fault="reset before the answer, before the body of an upload",
@@ -259,6 +269,19 @@ AROUND = (
     ),
 )
 
-ROWS = (*CONNECTIONS, *BODIES, *STATUSES, *REDIRECTS, *AROUND)
+PROCESSES = (
+    Row(
+        fault="our process killed (`kill -9`) at any moment, and run again",
+        ends=ends((WHOLE, None), (WHOLE, None), large=(GOES_ON, None), tree=(GOES_ON, None)),
+        tried="tests/faults/kills, tests/faults/test_ends.py, tests/real/test_kills.py",
+    ),
+    Row(
+        fault="two of our processes at once, to one target",
+        ends=ends((WHOLE, None), (WHOLE, None), direct=(None, None)),
+        tried="tests/faults/test_at_once.py",
+    ),
+)
+
+ROWS = (*CONNECTIONS, *BODIES, *STATUSES, *REDIRECTS, *AROUND, *PROCESSES)
 DOWNLOADS = tuple(way for way in Way if way.is_down)
 UPLOADS = tuple(way for way in Way if not way.is_down)

@@ -27,7 +27,17 @@ def close(exchange: Exchange) -> None:
 
 def at(point: Point, then: Act) -> Install:
     """Let a body pass up to a point, then do something else."""
-    return each(lambda exchange: _until(exchange, point, then), lambda exchange: _taken(exchange, point, then))
+    return each(down_to(point, then), up_to(point, then))
+
+
+def down_to(point: Point, then: Act) -> Act:
+    """Send a body up to a point, then do something else."""
+    return lambda exchange: _until(exchange, point, then)
+
+
+def up_to(point: Point, then: Act) -> Act:
+    """Receive a body up to a point, then do something else."""
+    return lambda exchange: _taken(exchange, point, then)
 
 
 def each(down: Act, up: Act) -> Install:
