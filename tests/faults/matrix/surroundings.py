@@ -50,6 +50,7 @@ def gone_midway(scene: Scene, times: int) -> None:
         exchange.reset()
 
     at("middle", go)(scene, 1)
+    scene.strikes_one = False
 
 
 def unknown_host(scene: Scene, times: int) -> None:
