@@ -47,8 +47,10 @@ format: $(READY) ## Lay out the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY) ## Measure against curl, davix and others; prints a table
-	$(BIN)/python -m benchmarks
+BENCH ?=
+bench: $(READY) ## Measure against curl, davix and others; prints tables (BENCH="--only small --write", BENCH=--help)
+	-sh tests/real/install.sh benchmarks/packages.txt
+	$(BIN)/python -m benchmarks $(BENCH)
 
 docs: $(READY) ## Build the documentation into docs/_build
 	$(BIN)/sphinx-build -E -W --keep-going -q -b html docs docs/_build

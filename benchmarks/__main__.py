@@ -1,61 +1,180 @@
-"""Measure and print: `python -m benchmarks [--size 1GiB] [--files 2000] [--repeats 5] [--write]`."""
+"""Measure and print: `python -m benchmarks [--only PART ...] [--repeats 5] [--write]`.
+
+Results are kept in .benchmarks/, so that a report can be measured in parts; `--write` makes docs/benchmarks.md and its
+plot of all that is kept.
+"""
 
 import argparse
 import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import startup, transfers
-from benchmarks.report import heading, table
-from benchmarks.runner import Scenario, measure
+from benchmarks import cancel, checksums, growth, kept, large, line, plot, report, small, startup
+from benchmarks.programs import CannotRun
+from benchmarks.runner import Scenario
 from benchmarks.site import open_site
 from tests.servers.process import ServerError
 
-_PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+_DOCS = Path(__file__).parent.parent / "docs"
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
-_TRANSFERS = (transfers.large_down, transfers.large_up, transfers.small_down, transfers.small_up)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How much is measured.
+
+    Attributes:
+        only: The parts.
+        repeats: Runs of each.
+        size: Of the large file.
+        line_size: Of the file over the long line.
+        huge_size: Of the file that is to fit into no process.
+        files: Small files.
+        entries: Of the largest tree and folder.
+        full: Whether what takes long is measured, too.
+    """
+
+    only: tuple[str, ...]
+    repeats: int
+    size: int
+    line_size: int
+    huge_size: int
+    files: int
+    entries: int
+    full: bool
+
+
+Part = Callable[[Options, Path], Iterator[Scenario]]
 
 
 def main() -> int:
-    """Run the chosen scenarios, print the report, write it to docs/benchmarks.md if asked to."""
-    options = _parse()
-    report = [heading(" ".join(sys.argv[1:]))]
-    print(report[0])
+    """Run the chosen parts, print the report, write it to docs/benchmarks.md if asked to."""
+    given = _parse()
+    failed = _measure(_options(given), given.kept)
     try:
-        for scenario in _scenarios(options):
-            section = table(scenario, measure(scenario, repeats=options.repeats))
-            print(section, flush=True)
-            report.append(section)
-    except ServerError as error:
+        sections = kept.kept(given.kept)
+    except CannotRun as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
-    if options.write:
-        _PAGE.write_text("\n".join(report))
-    return 0
+    print(report.goals(sections))
+    if given.write:
+        drawn = plot.draw(sections, _DOCS / report.PLOT)
+        (_DOCS / "benchmarks.md").write_text(report.page(sections, plot=drawn))
+    return int(failed)
 
 
-def _scenarios(options: argparse.Namespace) -> Iterator[Scenario]:
-    if "transfers" in options.only:
-        with open_site(size=options.size, files=options.files) as site:
-            for scenario in _TRANSFERS:
-                yield scenario(site)
-    if "startup" in options.only:
-        yield startup.imports()
-        with tempfile.TemporaryDirectory() as folder:
-            yield startup.snakemake(Path(folder))
+def _measure(options: Options, folder_kept: Path) -> bool:
+    """Measure the chosen parts; return whether one could not be."""
+    failed = False
+    with tempfile.TemporaryDirectory() as folder:
+        for name in options.only:
+            try:
+                for scenario in PARTS[name](options, Path(folder)):
+                    section = kept.measured(scenario, repeats=options.repeats)
+                    kept.keep(section, folder_kept)
+                    print(report.table(section), flush=True)
+            except (ServerError, CannotRun) as error:
+                print(f"benchmarks: {name}: {error}", file=sys.stderr)
+                failed = True
+    return failed
+
+
+def _large(options: Options, folder: Path) -> Iterator[Scenario]:
+    with open_site("nginx", size=options.size, files=1) as site:
+        yield large.down(site)
+        yield large.up(site)
+
+
+def _xrootd(options: Options, folder: Path) -> Iterator[Scenario]:
+    with open_site("XRootD", size=options.size, files=1) as site:
+        yield large.down(site)
+        yield large.up(site)
+
+
+def _small(options: Options, folder: Path) -> Iterator[Scenario]:
+    with open_site("nginx", size=1, files=options.files) as site:
+        yield small.down(site)
+        yield small.up(site)
+
+
+def _line(options: Options, folder: Path) -> Iterator[Scenario]:
+    with ExitStack() as stack:
+        site = stack.enter_context(open_site("nginx", size=options.line_size, files=options.files))
+        far, forwarder = stack.enter_context(line.far_site(site))
+        yield line.large(far, forwarder)
+        yield line.small(far, forwarder)
+
+
+def _checksums(options: Options, folder: Path) -> Iterator[Scenario]:
+    with open_site("nginx", size=options.size, files=1) as site:
+        yield checksums.downloads(site)
+
+
+def _cancel(options: Options, folder: Path) -> Iterator[Scenario]:
+    yield cancel.cancel(folder)
+
+
+def _growth(options: Options, folder: Path) -> Iterator[Scenario]:
+    with growth.open_wide(options.entries) as wide:
+        yield growth.listing(wide)
+        yield growth.walks(wide)
+        yield growth.trees_down(wide)
+        if options.full:
+            yield growth.trees_up(wide)
+    with growth.open_huge(options.huge_size) as site:
+        yield growth.huge(site)
+
+
+def _startup(options: Options, folder: Path) -> Iterator[Scenario]:
+    yield startup.imports()
+    yield startup.snakemake(folder)
+
+
+PARTS: dict[str, Part] = {
+    "large": _large,
+    "xrootd": _xrootd,
+    "small": _small,
+    "line": _line,
+    "checksums": _checksums,
+    "cancel": _cancel,
+    "growth": _growth,
+    "startup": _startup,
+}
+"""What `--only` takes."""
+
+
+def _options(given: argparse.Namespace) -> Options:
+    return Options(
+        only=tuple(given.only),
+        repeats=given.repeats,
+        size=given.size,
+        line_size=given.line_size or given.size // 2,
+        huge_size=given.huge_size or (10 if given.full else 2) * 2**30,
+        files=given.files,
+        entries=given.entries,
+        full=given.full,
+    )
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--size", type=_size, default="1GiB", help="of the large file, up to 16GiB (1GiB)")
-    parser.add_argument("--files", type=_count(100_000), default=2000, help="small files, up to 100000 (2000)")
-    parser.add_argument("--repeats", type=_count(50), default=5, help="runs of each, up to 50 (5)")
+    description = (__doc__ or "").partition("\n\n")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=description[0], epilog=description[2])
     parser.add_argument(
-        "--only", choices=("transfers", "startup"), nargs="+", default=("transfers", "startup"), help="parts to run"
+        "--only", choices=PARTS, nargs="*", default=tuple(PARTS), help="parts to run; none: only report"
     )
-    parser.add_argument("--write", action="store_true", help="also write docs/benchmarks.md")
+    parser.add_argument("--repeats", type=_count(50), default=5, help="runs of each, up to 50 (5)")
+    parser.add_argument("--size", type=_size, default="1GiB", help="of the large file, up to 16GiB (1GiB)")
+    parser.add_argument("--line-size", type=_size, help="of the file over the long line (half of --size)")
+    parser.add_argument("--huge-size", type=_size, help="of the file that shows the memory (2GiB)")
+    parser.add_argument("--files", type=_count(100_000), default=2000, help="small files, up to 100000 (2000)")
+    parser.add_argument("--entries", type=_count(1_000_000), default=100_000, help="of the largest tree (100000)")
+    parser.add_argument("--full", action="store_true", help="also trees up; 10GiB as the huge file")
+    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md of all results that are kept")
+    parser.add_argument("--kept", type=Path, default=kept.FOLDER, help="folder of the results (.benchmarks)")
     return parser.parse_args()
 
 

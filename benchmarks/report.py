@@ -1,105 +1,122 @@
 """Write what was measured as Markdown."""
 
-import datetime as dt
-import os
-import platform
-import shutil
-import subprocess
-from collections.abc import Iterable, Sequence
-from importlib import metadata
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
 
-from benchmarks.runner import Measured, Scenario
+from benchmarks.kept import Section, goals_of
+from benchmarks.machine import machine, versions
+from benchmarks.runner import Measured
+
+PLOT = "benchmarks.svg"
+_INTRODUCTION = (
+    "Runs alternate; the figures are medians, in brackets the slowest and the fastest run. A ratio above 1 is faster"
+    " than that tool. Client and server share the cores. CPU is the processor time of the client, user and system;"
+    " memory is the peak of its process (less than 13 MB cannot be seen). `in process` is a fresh process after its"
+    " imports, without a connection; its seconds begin there, its memory is all of it. After each run the files are"
+    " compared with the originals, which is not timed."
+)
 
 
-def heading(settings: str) -> str:
-    """Return the report's head: when, on what machine, with which versions."""
+def page(sections: Sequence[Section], *, plot: bool) -> str:
+    """Return the whole of docs/benchmarks.md."""
+    parts = [heading(sections)]
+    if plot:
+        parts.append(f"![Speed of each tool]({PLOT})\n")
+    parts.append(goals(sections))
+    return "\n".join([*parts, *(table(section) for section in sections)])
+
+
+def heading(sections: Sequence[Section]) -> str:
+    """Return the report's head: on what machine, with which versions, when."""
+    dates = sorted(section.date for section in sections) or [""]
+    commits = sorted({section.version for section in sections})
     lines = [
         "# Benchmarks",
         "",
-        f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC, `python -m benchmarks {settings}`",
+        f"Written by `make bench`. {_INTRODUCTION}",
         "",
-        f"* Machine: {_processor()}, {os.cpu_count()} cores, {_memory_gib():.0f} GiB,"
-        f" {platform.system()} {platform.release().partition('-')[0]}",
-        f"* Versions: {'; '.join(_versions())}",
-        "* Runs alternate; the figures are medians, in brackets the fastest and the slowest run. A ratio above"
-        " 1 is faster than that tool. Client and server share the cores.",
+        f"* Measured: {dates[0]} to {dates[-1]} UTC, at {', '.join(commits) or 'no commit'}",
+        f"* Machine: {machine()}",
+        f"* Versions: {'; '.join(versions())}",
         "",
     ]
     return "\n".join(lines)
 
 
-def table(scenario: Scenario, results: Sequence[Measured]) -> str:
+def goals(sections: Iterable[Section]) -> str:
+    """Return the table of goals and what was reached, also where that falls short."""
+    rows = []
+    for section, goal in goals_of(sections):
+        reached = "not measured" if goal.value is None else _figure(goal.value)
+        bound = f"{'at most' if goal.at_most else 'at least'} {goal.wanted:g}"
+        rows.append([section.title.partition(":")[0], goal.text, bound, reached, "yes" if goal.met else "**no**"])
+    return "\n".join(["## Goals", "", *_table(["", "what", "goal", "reached", "met"], rows), ""])
+
+
+def table(section: Section) -> str:
     """Return one scenario's section."""
-    measured = {result.name: result.median for result in results if result.seconds}
-    peers = [peer for peer in scenario.peers if peer in measured]
-    unit = "s" if scenario.amount is None else f"{scenario.unit}/s"
-    columns = ["", unit, *(f"speed / {peer}" for peer in peers)]
-    rows = [_row(scenario, result, [measured[peer] for peer in peers]) for result in results]
-    lines = [f"## {scenario.title}", ""]
-    if scenario.note:
-        lines += [scenario.note, ""]
-    lines += [_line(columns), _line(["---"] * len(columns)), *(_line(row) for row in rows), ""]
-    return "\n".join(lines)
+    lines = [f"## {section.title}", ""]
+    if section.note:
+        lines += [section.note, ""]
+    peers = [row for row in section.rows if row.name in section.peers and row.runs]
+    columns: list[tuple[str, Callable[[Measured], str]]] = [(_speed_title(section), _speed)]
+    columns += [(f"speed / {peer.name}", _ratio_to(peer)) for peer in peers]
+    if any(run.cpu for row in section.rows for run in row.runs):
+        columns.append(_cpu_column(section.unit))
+    if any(run.peak for row in section.rows for run in row.runs):
+        columns.append(("memory, MB", _peak))
+    if any(run.connections for row in section.rows for run in row.runs):
+        columns.append(("connections", _connections))
+    rows = [_row(row, [cell for _, cell in columns]) for row in section.rows]
+    return "\n".join([*lines, *_table(["", *(title for title, _ in columns)], rows), ""])
 
 
-def _row(scenario: Scenario, result: Measured, peers: Iterable[float]) -> list[str]:
-    if not result.seconds:
-        return [result.name, result.reason, *("" for _ in peers)]
-    figures = [_figure(scenario, value) for value in (result.median, *_extremes(result.seconds))]
-    ratios = [f"{peer / result.median:.2f}" for peer in peers]
-    return [result.name, f"{figures[0]} ({figures[1]} - {figures[2]})", *ratios]
+def _row(row: Measured, cells: Sequence[Callable[[Measured], str]]) -> list[str]:
+    if not row.runs:
+        return [row.name, row.reason, *("" for _ in cells[1:])]
+    return [row.name, *(cell(row) for cell in cells)]
 
 
-def _extremes(seconds: Sequence[float]) -> tuple[float, float]:
-    return min(seconds), max(seconds)
+def _speed_title(section: Section) -> str:
+    return "s" if section.unit == "s" else f"{section.unit}/s"
 
 
-def _figure(scenario: Scenario, seconds: float) -> str:
-    return f"{seconds:.3f}" if scenario.amount is None else f"{scenario.amount / seconds:,.0f}"
+def _speed(row: Measured) -> str:
+    seconds = [run.seconds for run in row.runs]
+    if row.amount is None:
+        return f"{row.median:.3f} ({max(seconds):.3f} - {min(seconds):.3f})"
+    slowest, fastest = row.amount / max(seconds), row.amount / min(seconds)
+    return f"{row.speed:,.0f} ({slowest:,.0f} - {fastest:,.0f})"
+
+
+def _ratio_to(peer: Measured) -> Callable[[Measured], str]:
+    return lambda row: f"{row.speed / peer.speed:.2f}"
+
+
+def _cpu_column(unit: str) -> tuple[str, Callable[[Measured], str]]:
+    if unit == "s":
+        return "CPU s", lambda row: f"{row.cpu:.3f}"
+    title, work = ("CPU s/GiB", 2**30 / 1e6) if unit == "MB" else (f"CPU s/1,000 {unit}", 1000.0)
+    return title, lambda row: f"{row.cpu * work / row.amount:.2f}" if row.amount else ""
+
+
+def _peak(row: Measured) -> str:
+    return f"{row.peak / 1e6:,.0f}" if row.peak else ""
+
+
+def _connections(row: Measured) -> str:
+    counts = [run.connections for run in row.runs if run.connections is not None]
+    if not counts:
+        return ""
+    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} - {max(counts)}"
+
+
+def _figure(value: float) -> str:
+    return f"{value:.3f}" if value < 10 else f"{value:,.1f}"
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [_line(columns), _line(["---"] * len(columns)), *(_line(row) for row in rows)]
 
 
 def _line(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cells) + " |"
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _memory_gib() -> float:
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-
-
-def _versions() -> list[str]:
-    found = [f"Python {platform.python_version()}"]
-    for name in ("ctadata-providers", "pycurl", "snakemake"):
-        try:
-            found.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            found.append(f"{name} not installed")
-    found.append(_libcurl())
-    for argv in (["curl", "--version"], ["davix-get", "--version"], ["nginx", "-v"]):
-        found.append(_program_version(argv))
-    return found
-
-
-def _libcurl() -> str:
-    import pycurl
-
-    return str(pycurl.version).split(" zlib")[0].removeprefix("PycURL/").partition(" ")[2]
-
-
-def _program_version(argv: list[str]) -> str:
-    path = shutil.which(argv[0], path=os.environ.get("PATH", os.defpath) + ":/usr/sbin")
-    if path is None:
-        return f"{argv[0]} not installed"
-    answer = subprocess.run([path, *argv[1:]], capture_output=True, text=True, check=False)
-    words = (answer.stdout + answer.stderr).split()
-    number = next((word for word in words if any(c.isdigit() for c in word)), "?")
-    return f"{argv[0]} {number.rpartition('/')[2]}"

@@ -1,16 +1,15 @@
-"""Run the entries of a scenario in turns and take medians."""
+"""Run the entries of a scenario in turns, and note time, processor and memory."""
 
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from benchmarks.programs import CannotRun, Usage
+from ctadata_providers.errors import CtaError
 
-class CannotRun(Exception):
-    """An entry cannot be measured; the text says why and stands in its row."""
+Work = Callable[[], Usage]
+"""Does the work once and returns what it cost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,15 +18,93 @@ class Entry:
 
     Attributes:
         name: Its row.
-        run: Does the work once; this is timed.
+        run: Does the work once; this is measured.
         prepare: Clears what the last run left; not timed.
-        check: Raises if the work was not done; not timed.
+        check: Raises `CannotRun` if the work was not done; not timed.
+        amount: How much work one run does, where that is not the scenario's amount.
+        connections: Returns how many connections the run has opened, where somebody counts.
     """
 
     name: str
-    run: Callable[[], object]
+    run: Work
     prepare: Callable[[], object] = lambda: None
     check: Callable[[], object] = lambda: None
+    amount: float | None = None
+    connections: Callable[[], int] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What one run cost.
+
+    Attributes:
+        seconds: Wall time.
+        cpu: Seconds of processor time.
+        peak: Peak of memory in bytes.
+        connections: How many it opened, if somebody counted.
+    """
+
+    seconds: float
+    cpu: float = 0.0
+    peak: int = 0
+    connections: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """The runs of one entry, or why there are none.
+
+    Attributes:
+        name: Its row.
+        runs: What they cost.
+        reason: Why there are none.
+        amount: How much work each did; None where the time itself is told.
+    """
+
+    name: str
+    runs: tuple[Run, ...] = ()
+    reason: str = ""
+    amount: float | None = None
+
+    @property
+    def median(self) -> float:
+        """The median of the seconds."""
+        return statistics.median(run.seconds for run in self.runs)
+
+    @property
+    def speed(self) -> float:
+        """Work a second, by the median."""
+        return (self.amount or 1.0) / self.median
+
+    @property
+    def cpu(self) -> float:
+        """The median of the seconds of processor time."""
+        return statistics.median(run.cpu for run in self.runs)
+
+    @property
+    def peak(self) -> int:
+        """The largest peak of memory."""
+        return max(run.peak for run in self.runs)
+
+
+Results = Mapping[str, Measured]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goal:
+    """What a scenario is to show.
+
+    Attributes:
+        text: What is compared.
+        wanted: The figure.
+        value: Returns what was reached, None where something needed for it could not run.
+        at_most: Whether less is better.
+    """
+
+    text: str
+    wanted: float
+    value: Callable[[Results], float | None]
+    at_most: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,36 +112,38 @@ class Scenario:
     """The same work done in several ways.
 
     Attributes:
+        key: Its name among the results that are kept.
         title: Its heading.
         entries: The rows.
         peers: Names of the entries that the others are compared with.
         amount: How much work one run does, in `unit`; None where the time itself is told.
-        unit: `MB` or `files`.
+        unit: `MB`, `files` or `entries`.
         missing: Rows that cannot run, with the reason.
         note: A sentence below the heading.
+        goals: What is to be reached.
+        repeats: The most rounds that make sense.
     """
 
+    key: str
     title: str
     entries: Sequence[Entry]
-    peers: Sequence[str]
+    peers: Sequence[str] = ()
     amount: float | None = None
     unit: str = "s"
     missing: dict[str, str] = field(default_factory=dict)
     note: str = ""
+    goals: Sequence[Goal] = ()
+    repeats: int = 50
 
 
-@dataclass(frozen=True)
-class Measured:
-    """The seconds that the runs of one entry took, or why there are none."""
+def faster(ours: str, peer: str, wanted: float) -> Goal:
+    """Return the goal to be so many times as fast as a peer."""
 
-    name: str
-    seconds: tuple[float, ...] = ()
-    reason: str = ""
+    def ratio(results: Results) -> float | None:
+        own, other = results.get(ours), results.get(peer)
+        return own.speed / other.speed if own and other and own.runs and other.runs else None
 
-    @property
-    def median(self) -> float:
-        """The median of the runs."""
-        return statistics.median(self.seconds)
+    return Goal(text=f"{ours}: speed / {peer}", wanted=wanted, value=ratio)
 
 
 def measure(scenario: Scenario, *, repeats: int) -> list[Measured]:
@@ -72,38 +151,36 @@ def measure(scenario: Scenario, *, repeats: int) -> list[Measured]:
 
     Alternating, because neighbours and clocks of a machine change while it measures.
     """
-    seconds: dict[str, list[float]] = {entry.name: [] for entry in scenario.entries}
+    runs: dict[str, list[Run]] = {entry.name: [] for entry in scenario.entries}
     reasons = dict(scenario.missing)
-    for turn in range(repeats):
+    rounds = min(repeats, scenario.repeats)
+    for turn in range(rounds):
         shift = turn % max(len(scenario.entries), 1)
         for entry in (*scenario.entries[shift:], *scenario.entries[:shift]):
             if entry.name in reasons:
                 continue
-            print(f"{scenario.title}: {turn + 1}/{repeats} {entry.name}", file=sys.stderr)
+            print(f"{scenario.title}: {turn + 1}/{rounds} {entry.name}", file=sys.stderr)
             try:
-                seconds[entry.name].append(_time_once(entry))
-            except CannotRun as reason:
+                runs[entry.name].append(_run_once(entry))
+            except (CannotRun, CtaError) as reason:
                 reasons[entry.name] = str(reason)
-    names = [entry.name for entry in scenario.entries] + list(scenario.missing)
-    return [Measured(name, tuple(seconds.get(name, ())), reasons.get(name, "")) for name in names]
+    amounts = {entry.name: entry.amount for entry in scenario.entries}
+    return [
+        Measured(
+            name=name,
+            runs=() if name in reasons else tuple(runs[name]),
+            reason=reasons.get(name, ""),
+            amount=amounts.get(name) or scenario.amount,
+        )
+        for name in [*runs, *scenario.missing]
+    ]
 
 
-def _time_once(entry: Entry) -> float:
+def _run_once(entry: Entry) -> Run:
     entry.prepare()
-    start = time.perf_counter()
-    entry.run()
-    taken = time.perf_counter() - start
+    if entry.connections:
+        entry.connections()  # what came before is not this run's
+    usage = entry.run()
+    connections = entry.connections() if entry.connections else None
     entry.check()
-    return taken
-
-
-def command(argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> None:
-    """Run a program quietly.
-
-    Raises:
-        CannotRun: It failed; with the last line that it said.
-    """
-    done = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False, env=env, cwd=cwd)
-    if done.returncode != 0:
-        said = (done.stderr.strip() or done.stdout.strip() or "nothing").splitlines()[-1]
-        raise CannotRun(f"failed with status {done.returncode}: {said[:120]}")
+    return Run(seconds=usage.seconds, cpu=usage.cpu, peak=usage.peak, connections=connections)

@@ -2,43 +2,83 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
+from zlib_ng.zlib_ng import adler32
+
+from benchmarks.programs import NOT_INSTALLED, CannotRun, has
 from tests.servers.nginx import nginx
-from tests.servers.pki import make_pki
+from tests.servers.pki import Pki, make_pki
 from tests.servers.server import Server, work_folder
+from tests.servers.xrootd import xrootd
 
+Kind = Literal["nginx", "XRootD"]
+SMALL = 10_000
 _BLOCK = 2**20
-_SMALL = 10_000
 _SHM = Path("/dev/shm")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """A running nginx with TLS and the local files of the measurements.
+    """A running server with TLS and the local files of the measurements.
 
     Attributes:
-        server: It; serves `/large.bin` and the folders `/small` and `/warm`.
+        kind: Which server; XRootD wants the user's certificate.
+        server: It; serves `/large.bin` and the folder `/small`.
+        url: Where tools reach it.
         folder: Local scratch.
+        pki: Host, user and CA.
         size: Size of the large file.
         files: Number of small files of 10 kB.
         on_memory: Whether all of it lies on tmpfs.
     """
 
+    kind: Kind
     server: Server
+    url: str
     folder: Path
+    pki: Pki
     size: int
     files: int
     on_memory: bool
+    _sums: dict[str, int] = field(default_factory=dict, repr=False)
+
+    @property
+    def where(self) -> str:
+        """What the files lie on."""
+        return "tmpfs" if self.on_memory else "disk"
 
     @property
     def ca_file(self) -> Path:
         """The CA of the server's certificate."""
-        assert self.server.ca_file is not None
-        return self.server.ca_file
+        return self.pki.ca_file
+
+    @property
+    def ca_folder(self) -> Path:
+        """The same as a folder with OpenSSL's hashed names, as grid tools want it.
+
+        Raises:
+            CannotRun: There is no openssl to make it.
+        """
+        folder = self.folder / "hashed"
+        if not has("openssl"):
+            raise CannotRun(f"openssl {NOT_INSTALLED}")
+        if not folder.exists():
+            folder.mkdir()
+            asked = ["openssl", "x509", "-in", str(self.ca_file), "-noout", "-hash"]
+            answer = subprocess.run(asked, capture_output=True, text=True, check=True)
+            shutil.copyfile(self.ca_file, folder / f"{answer.stdout.strip()}.0")
+        return folder
+
+    @property
+    def certificate(self) -> tuple[Path, Path] | None:
+        """Certificate and key of the user, where the server wants them."""
+        return (self.pki.user_cert, self.pki.user_key) if self.kind == "XRootD" else None
 
     @property
     def large(self) -> Path:
@@ -75,36 +115,69 @@ class Site:
             shutil.chown(self.sent, self.server.owner)
 
     def check_large(self, folder: Path) -> None:
-        """Raise unless the large file lies whole in `folder`."""
-        found = (folder / "large.bin").stat().st_size
-        if found != self.size:
-            raise RuntimeError(f"the copy has {found} bytes instead of {self.size}")
+        """Raise unless the large file lies whole and right in `folder`."""
+        self._check(folder / "large.bin", self.large)
 
-    def check_small(self, folder: Path) -> None:
-        """Raise unless all small files lie whole somewhere below `folder`."""
-        whole = sum(1 for path in folder.rglob("*.bin") if path.stat().st_size == _SMALL)
-        if whole != self.files:
-            raise RuntimeError(f"{whole} of {self.files} small files arrived")
+    def check_small(self, folder: Path, *, count: int | None = None) -> None:
+        """Raise unless the small files, or the first `count`, lie whole and right somewhere below `folder`."""
+        wanted = self.names[:count]
+        found = {path.name: path for path in folder.rglob("*.bin")}
+        if sorted(found) != wanted:
+            raise CannotRun(f"{len(found)} of {len(wanted)} small files arrived")
+        for name, path in found.items():
+            self._check(path, self.small / name)
+
+    def _check(self, copy: Path, original: Path) -> None:
+        key = str(original)
+        if key not in self._sums:
+            self._sums[key] = _adler32(original)
+        size, wanted = copy.stat().st_size, original.stat().st_size
+        if size != wanted:
+            raise CannotRun(f"{copy.name} has {size} bytes instead of {wanted}")
+        if _adler32(copy) != self._sums[key]:
+            raise CannotRun(f"{copy.name} has other bytes than were sent")
 
 
 @contextmanager
-def open_site(*, size: int, files: int) -> Iterator[Site]:
-    """Start nginx and make the files, on tmpfs if it has room for four copies of everything."""
-    needed = 4 * (size + files * 16_384)
-    on_memory = _SHM.is_dir() and shutil.disk_usage(_SHM).free > needed and _free_memory() > needed
-    parent = _SHM if on_memory else None
+def open_site(kind: Kind = "nginx", *, size: int, files: int, room: int = 0) -> Iterator[Site]:
+    """Start a server and make the files, on tmpfs if it has room for four copies of everything and `room` bytes."""
+    parent = memory_folder(4 * (size + files * 16_384) + room)
     with work_folder("bench", parent=parent) as folder:
         pki = make_pki(folder / "pki")
-        with nginx(pki=pki, parent=parent, access_log=False) as server:
-            site = Site(server=server, folder=folder, size=size, files=files, on_memory=on_memory)
-            _fill(site.large, size)
-            site.small.mkdir()
-            for name in site.names:
-                (site.small / name).write_bytes(os.urandom(_SMALL))
-            shutil.copyfile(site.large, server.root / "large.bin")
-            server.publish(site.small, "/small")
-            server.put("/warm/file", b"warm")
+        running = (
+            nginx(pki=pki, parent=parent, access_log=False, extra="autoindex on;")
+            if kind == "nginx"
+            else xrootd("x509", pki=pki, parent=parent, extra="http.trace none")
+        )
+        with running as server:
+            site = Site(
+                kind=kind,
+                server=server,
+                url=server.url,
+                folder=folder,
+                pki=pki,
+                size=size,
+                files=files,
+                on_memory=parent is not None,
+            )
+            _make_files(site)
             yield site
+
+
+def memory_folder(needed: int) -> Path | None:
+    """Return a folder on tmpfs if it has room for so many bytes."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    roomy = _SHM.is_dir() and shutil.disk_usage(_SHM).free > needed and free > needed
+    return _SHM if roomy else None
+
+
+def _make_files(site: Site) -> None:
+    _fill(site.large, site.size)
+    site.small.mkdir()
+    for name in site.names:
+        (site.small / name).write_bytes(os.urandom(SMALL))
+    shutil.copyfile(site.large, site.server.root / "large.bin")
+    site.server.publish(site.small, "/small")
 
 
 def _fill(path: Path, size: int) -> None:
@@ -114,5 +187,9 @@ def _fill(path: Path, size: int) -> None:
             target.write(block[: size - start])
 
 
-def _free_memory() -> int:
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+def _adler32(path: Path) -> int:
+    value = 1
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            value = adler32(block, value)
+    return value

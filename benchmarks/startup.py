@@ -5,10 +5,11 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from benchmarks.peers import NOT_INSTALLED
-from benchmarks.runner import Entry, Scenario, command
+from benchmarks.programs import NOT_INSTALLED, Usage, command
+from benchmarks.runner import Entry, Scenario
 
 _PLUGIN = "snakemake_storage_plugin_cta"
+_ROUNDS = 3
 _BARE = "python -c pass"
 # What a first request loads, too: the libraries that the import leaves alone.
 _READY = "import ctadata_providers as c, pycurl, requests; c.CtaClient"
@@ -35,7 +36,7 @@ def imports() -> Scenario:
     entries = [
         Entry(name=name, run=partial(command, [sys.executable, "-c", program])) for name, program in programs.items()
     ]
-    return Scenario(title="Import, whole process", entries=entries, peers=[_BARE, "import requests"])
+    return Scenario(key="imports", title="Import, whole process", entries=entries, peers=[_BARE, "import requests"])
 
 
 def snakemake(folder: Path) -> Scenario:
@@ -58,12 +59,19 @@ def snakemake(folder: Path) -> Scenario:
         for name, (program, snakefile) in runs.items()
         if name not in missing
     ]
-    return Scenario(title="Snakemake, dry run of an empty workflow", entries=entries, peers=[hidden], missing=missing)
+    return Scenario(
+        key="snakemake",
+        title="Snakemake, dry run of an empty workflow",
+        entries=entries,
+        peers=[hidden],
+        missing=missing,
+        repeats=_ROUNDS,
+    )
 
 
-def _dry_run(folder: Path, program: str, snakefile: str) -> None:
+def _dry_run(folder: Path, program: str, snakefile: str) -> Usage:
     arguments = ["--dry-run", "--quiet", "all", "--cores", "1", "--snakefile", f"{snakefile}.smk"]
-    command([sys.executable, "-c", program, *arguments], cwd=folder)
+    return command([sys.executable, "-c", program, *arguments], cwd=folder)
 
 
 def _in_site_packages() -> bool:

@@ -95,6 +95,22 @@ def new_hasher(algorithm: str) -> Hasher:
     return hashlib.new({"sha": "sha1"}.get(known, known.replace("-", "")), usedforsecurity=False)
 
 
+def checksum_of(content: bytes, algorithm: str) -> str:
+    """Return the checksum of some bytes.
+
+    Raises:
+        UnsupportedError: When the algorithm cannot be computed.
+
+    >>> checksum_of(b"abc", "adler32")
+    '024d0127'
+    """
+    if algorithm == "adler32":
+        return f"{adler32(content):08x}"
+    hasher = new_hasher(algorithm)
+    hasher.update(content)
+    return hasher.hexdigest()
+
+
 def parse_digests(values: Iterable[str]) -> dict[str, str]:
     """Read `Digest` (RFC 3230), `Repr-Digest` (RFC 9530) and dCache's `Checksums` values into hexadecimal.
 

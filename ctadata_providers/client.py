@@ -192,11 +192,9 @@ class CtaClient(Mirroring):
         The error of a file is in its future; the others go on. Closing the generator stops those that still run.
         """
         context = self._transfers
-        tasks = (
-            (pair, transfer.upload(context, pair[0], self._path(pair[1]), overwrite=overwrite, progress=progress))
-            for pair in files
-        )
-        return transfer.as_ended(tasks, context.max_parallel)
+        begin = partial(transfer.begin_upload, context, overwrite=overwrite, progress=progress)
+        begins = ((pair, partial(begin, pair[0], self._path(pair[1]))) for pair in files)
+        return transfer.as_ended(begins, context.max_parallel)
 
     def download_tree(
         self,

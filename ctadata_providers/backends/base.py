@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from ctadata_providers.errors import IntegrityError
 from ctadata_providers.session.futures import Future
@@ -166,16 +166,37 @@ class WriteResult:
     checksums: Mapping[str, str] = field(default_factory=dict)
 
 
+class BriefOperations(Protocol):
+    """A short way for small files: nothing on it waits, so that most of their cost is the network's.
+
+    Every operation gives None when the way is not open now. Any error of its future but `CancelledError` means that the
+    operation of `Backend` is to be asked, after a `TransientError` no sooner than its retry may come. To be called in
+    the curl loop's thread.
+    """
+
+    def read(self, path: str) -> "Future[bytes] | None":
+        """Begin to read a file whole."""
+
+    def can_store(self, path: str) -> bool:
+        """Tell whether a file can be stored and renamed to this path."""
+
+    def write(self, path: str, content: bytes) -> "Future[Any] | None":
+        """Begin to store a file whole."""
+
+    def size(self, path: str) -> "Future[int | None] | None":
+        """Begin to ask for the size of a file; None is what a server does not tell."""
+
+    def rename(self, source: str, target: str) -> "Future[Any] | None":
+        """Begin to rename a file to a name that is free."""
+
+
 @runtime_checkable
 class BriefBackend(Protocol):
-    """A backend with a short way for small files: nothing on it waits, so that most of their cost is the network's."""
+    """A backend that has a short way for small files."""
 
-    def read_brief(self, path: str) -> "Future[bytes] | None":
-        """Begin to read a small file whole; None when the short way is not open now.
-
-        Any error of the future but `CancelledError` means that `read` is to be asked, after a `TransientError` no
-        sooner than its retry may come.
-        """
+    @property
+    def brief(self) -> BriefOperations:
+        """The operations on it."""
 
 
 @runtime_checkable

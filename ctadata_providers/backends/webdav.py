@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from ctadata_providers.backends import propfind
 from ctadata_providers.backends.base import FileInfo, ReadResult, WriteResult
+from ctadata_providers.backends.brief import BriefWay
 from ctadata_providers.backends.entries import Place, entry_name, file_info
 from ctadata_providers.backends.reading import Span, changed, check_match, check_range, digests, total_size
 from ctadata_providers.backends.servers import Server, identify, is_plain
@@ -49,6 +50,7 @@ class WebdavBackend:
         self._session = Session(config)
         self._checksum_slots = threading.BoundedSemaphore(CHECKSUMS_AT_ONCE)
         self._checksums_time_out = False
+        self.brief = BriefWay(self._session, self._url, lambda: self.server, self.can_rename)
         self._no_rename_in: set[str] = set()  # folders to which a rename was refused; the root stands for all
 
     @property
@@ -102,10 +104,6 @@ class WebdavBackend:
         if start > 0 and end is None:
             end = self.stat(path).size  # XRootD 5.5 answers an open range with no bytes
         return spawn(self._read(path, sink, start, end, if_match))
-
-    def read_brief(self, path: str) -> Future[bytes] | None:
-        """Begin to read a small file whole, by GET, where nothing but its bytes can come of it."""
-        return self._session.brief(self._url(path), path)
 
     def write(self, path: str, source: Source, *, size: int, overwrite: bool) -> Future[WriteResult]:
         """Store a source's bytes, by PUT."""

@@ -16,7 +16,7 @@ from ctadata_providers.credentials import ClientCertificate, Credential, resolve
 from ctadata_providers.errors import CtaError, StorageError, TransientError
 from ctadata_providers.retry import RetryPolicy
 from ctadata_providers.session.admission import Admission, Pass
-from ctadata_providers.session.brief import Brief, Detour, Outcome
+from ctadata_providers.session.brief import Ask, Brief, Detour, Outcome
 from ctadata_providers.session.exchange import Exchange, Wire
 from ctadata_providers.session.headers import head_of
 from ctadata_providers.session.limits import RateLimiter, limiter
@@ -63,7 +63,7 @@ class Session:
         self._proxies: dict[tuple[str, str, int], Proxy] = {}
         self._wires: dict[tuple[tuple[str, str, int], Hashable], Wire] = {}
         self._home: Hop | None = None
-        self._redirects_downloads = False
+        self._redirects = False
         self._server_header: str | None = None
         self._dated: tuple[str, float] | None = None
         self._admission = Admission(
@@ -143,33 +143,35 @@ class Session:
                 request.source.rewind()
         raise _endless(request)
 
-    def brief(self, url: str, path: str) -> Brief | None:
-        """Begin to download something small from the door the short way; None when that way is not open now.
+    def brief(self, ask: Ask) -> Brief | None:
+        """Begin a request with a small answer the short way; None when that way is not open now.
 
         It is where the credential has been accepted, nothing has to wait, nothing has just broken, and the door does
         not redirect. The future ends with a `TransientError` when the long way has to wait first, else with a `Detour`.
         """
         home = self._home or self._first_home()
         admitted = self._admission.at_once(home)
-        if admitted is None or self._redirects_downloads or self._limiter(home).per_second is not None:
+        if admitted is None or self._redirects or self._limiter(home).per_second is not None:
             return None
         if time.monotonic() - _broken.get(home.place, float("-inf")) < SETTLING:
             return None
-        wire = self._wire(home, admitted)
-        return Brief(url, path=path, wire=wire, admitted=admitted, loop=curl_loop(), explain=self._detour)
+        return Brief(ask, wire=self._wire(home, admitted), admitted=admitted, loop=curl_loop(), explain=self._explained)
 
-    def _detour(self, outcome: Outcome) -> BaseException:
-        home = self._home or self._first_home()
+    def _explained(self, outcome: Outcome) -> BaseException:
+        home, ask = self._home or self._first_home(), outcome.ask
         if outcome.fault:
             _broken[home.place] = time.monotonic()
             return Detour(outcome.fault)
         _, reason, headers = head_of(outcome.lines)
         response = Response(outcome.status, reason, headers, home.shown)
         if outcome.status in REDIRECTS:
-            self._redirects_downloads = True
+            self._redirects = True
+            if ask.body:
+                _redirecting.add(home.place)
+                _broken[home.place] = time.monotonic()  # as in `exchange`
         elif outcome.status == 401:
             self._admission.refused_at_once(outcome.admitted)
-        request = Request(method="GET", url=home.url, path=outcome.path, act="download")
+        request = Request(method=ask.method, url=home.url, path=ask.path, act=ask.act)
         error = self._error(response, request, home, outcome.admitted)
         return error if isinstance(error, TransientError) else Detour(error.message)
 

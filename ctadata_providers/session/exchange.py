@@ -38,7 +38,7 @@ class Wire:
         connect_timeout: Seconds.
         timeout: Seconds without progress.
         idle: Handles that are set up for it, by whether they download, each with the headers that it sends.
-        brief: Handles for small downloads that go the short way.
+        brief: Handles for requests that go the short way, by method.
     """
 
     trust: Trust
@@ -51,7 +51,7 @@ class Wire:
     idle: dict[bool, list[tuple[Any, list[str]]]] = field(
         default_factory=lambda: {True: [], False: []}, repr=False, compare=False
     )
-    brief: list[Any] = field(default_factory=list, repr=False, compare=False)
+    brief: dict[str, list[Any]] = field(default_factory=dict, repr=False, compare=False)
 
     def new_handle(self) -> Any:
         """Return a handle with all that is the same for every request to the server."""

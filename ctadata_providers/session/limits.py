@@ -30,7 +30,8 @@ _limiters: dict[tuple[tuple[str, str, int], float | None], RateLimiter] = {}
 
 def limiter(door: tuple[str, str, int], per_second: float | None) -> RateLimiter:
     """Return the limiter that all sessions of a process share at a door: it counts by our address."""
-    return _limiters.setdefault((door, per_second), RateLimiter(per_second))
+    key = door, per_second
+    return _limiters.get(key) or _limiters.setdefault(key, RateLimiter(per_second))
 
 
 os.register_at_fork(after_in_child=_limiters.clear)  # a lock of the parent may be held

@@ -1,6 +1,6 @@
 """Whole files and trees: atomic, verified, retried, parallel."""
 
-from ctadata_providers.transfer.brief import begin_download
+from ctadata_providers.transfer.brief import begin_download, begin_upload
 from ctadata_providers.transfer.context import Context, Failure, OnError, Progress, TransferResult, TreeResult
 from ctadata_providers.transfer.download import download
 from ctadata_providers.transfer.failures import Failures, ends_all
@@ -30,6 +30,7 @@ __all__ = [
     "TreeResult",
     "as_ended",
     "begin_download",
+    "begin_upload",
     "compute_checksum",
     "download",
     "download_tree",

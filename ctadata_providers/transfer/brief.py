@@ -6,19 +6,25 @@ from concurrent.futures import CancelledError
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from ctadata_providers.backends import FileInfo
+from ctadata_providers.backends import BriefOperations, FileInfo
+from ctadata_providers.checksum import checksum_of
 from ctadata_providers.errors import TransientError
+from ctadata_providers.session.brief import Detour
 from ctadata_providers.session.futures import Future
-from ctadata_providers.session.tasks import Task, spawn
+from ctadata_providers.session.tasks import Task, spawn, wait
 from ctadata_providers.transfer import owners, verify
 from ctadata_providers.transfer.context import Attempts, Context, Progress, TransferResult
 from ctadata_providers.transfer.download import download
-from ctadata_providers.transfer.parts import SmallPart, Target
+from ctadata_providers.transfer.local import SMALL_BYTES, small_content
+from ctadata_providers.transfer.names import part_name
+from ctadata_providers.transfer.parts import Target, write_whole
+from ctadata_providers.transfer.upload import upload
+from ctadata_providers.transfer.uploads import abandoned, remember
+from ctadata_providers.uri import split
 
-SMALL_BYTES = 256 * 1024
-"""Bytes up to which a file is held in memory whole."""
+T = TypeVar("T")
 
 
 def begin_download(
@@ -29,19 +35,85 @@ def begin_download(
     To be called in the curl loop's thread.
     """
     long_way = partial(download, context, info, local, overwrite=overwrite, progress=progress)
-    backend, size = context.brief_backend, info.size
-    if backend is None or info.is_dir or size is None or size > SMALL_BYTES or info.locality not in (None, "ONLINE"):
+    brief, size = context.brief, info.size
+    if brief is None or info.is_dir or size is None or size > SMALL_BYTES or info.locality not in (None, "ONLINE"):
         return spawn(long_way())
     if context.checksum == "require" and not info.checksums:
         return spawn(long_way())
     stem = owners.stem(local.name, context.door + info.path)
     if context.leftovers.beside(str(local.parent), stem):
         return spawn(long_way())
-    content = backend.read_brief(info.path)
+    content = brief.read(info.path)
     if content is None:
         return spawn(long_way())
     store = partial(_stored, context, info, local, stem, overwrite=overwrite, progress=progress)
     return _Short(context, content, store, long_way)
+
+
+def begin_upload(
+    context: Context, local: Path, path: str, *, overwrite: bool = True, progress: Progress | None = None
+) -> Future[TransferResult]:
+    """Begin to upload one file of many; does, promises and raises what `upload` does.
+
+    To be called in the curl loop's thread.
+    """
+    long_way = partial(upload, context, local, path, overwrite=overwrite, progress=progress)
+    brief = context.brief
+    if brief is None or not overwrite or context.checksum == "require":
+        return spawn(long_way())
+    if not brief.can_store(path) or abandoned(context.door, path):
+        return spawn(long_way())
+    return spawn(_short_upload(context, brief, local, path, progress, long_way))
+
+
+async def _short_upload(
+    context: Context,
+    brief: BriefOperations,
+    local: Path,
+    path: str,
+    progress: Progress | None,
+    long_way: Callable[[], Task[TransferResult]],
+) -> TransferResult:
+    """Store under a hidden name, look at the size, rename to a name that is free."""
+    begun = time.monotonic()
+    content = small_content(local)
+    if content is None:
+        return await long_way()
+    folder, name = split(path)
+    temporary = f"{folder.rstrip('/')}/{part_name(name, context.door + path)}"
+    remembered = remember(context.door, path, temporary)
+    waits_for: TransientError | None = None
+    renamed = False
+    try:
+        writing = brief.write(temporary, content)
+        if writing is not None:
+            await wait(writing)
+            size = await _unless_closed(brief.size(temporary))
+            if size == len(content):
+                await _unless_closed(brief.rename(temporary, path))
+                renamed = True
+    except TransientError as error:
+        waits_for = error
+    except Detour:
+        pass
+    finally:
+        if renamed:
+            remembered.forget()
+        else:
+            remembered.end()  # the long way, or the next upload, removes what is there
+    if not renamed:
+        return await _long(context, long_way, waits_for)
+    algorithm = verify.algorithm_for(context, {})
+    checksums = {algorithm: checksum_of(content, algorithm)} if algorithm else {}
+    if progress is not None:
+        progress(len(content))
+    return TransferResult(path, local, len(content), checksums, time.monotonic() - begun)
+
+
+async def _unless_closed(answer: Future[T] | None) -> T:
+    if answer is None:
+        raise Detour("the short way has closed")
+    return await wait(answer)
 
 
 class _Short(Future[TransferResult]):
@@ -125,13 +197,12 @@ def _stored(
     Raises:
         CtaError: As `download`.
     """
-    verify.check_size(info.path, got=len(content), wanted=info.size, what="the listing says")
-    algorithm = verify.algorithm_for(context, info.checksums)
-    part = SmallPart(Target(local, overwrite=overwrite), stem, size=info.size, algorithm=algorithm, progress=progress)
-    try:
-        part.take(content)
-        verify.compare(info.path, computed=part.checksums, offered=info.checksums, required=False)
-        part.publish()
-    finally:
-        part.discard()
-    return TransferResult(info.path, local, part.received, part.checksums, time.monotonic() - begun)
+    size, algorithm = len(content), verify.algorithm_for(context, info.checksums)
+    verify.check_size(info.path, got=size, wanted=info.size, what="the listing says")
+    checksums = {algorithm: checksum_of(content, algorithm)} if algorithm else {}
+    if info.checksums:
+        verify.compare(info.path, computed=checksums, offered=info.checksums, required=False)
+    write_whole(Target(local, overwrite=overwrite), stem, content)
+    if progress is not None:
+        progress(size)
+    return TransferResult(info.path, local, size, checksums, time.monotonic() - begun)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from ctadata_providers.backends import Backend, BriefBackend, ClockBackend, open_backend
+from ctadata_providers.backends import Backend, BriefBackend, BriefOperations, ClockBackend, open_backend
 from ctadata_providers.config import ChecksumMode, Config
 from ctadata_providers.errors import CtaError, TransientError
 from ctadata_providers.retry import RetryPolicy, log_retry
@@ -58,7 +58,7 @@ class Context:
         cleaner: The same place, asked once and briefly, to clean up after a failure: the server may be gone.
         max_parallel: Transfers at once.
         allow_http_pools: Whether bytes may come unencrypted, so that a checksum may be required.
-        brief_backend: The backend, if it has a short way for small files.
+        brief: The short way for small files, None without one.
         streams: Connections for one large file, None for as many as help.
         places: Counts the connections that carry downloads.
         leftovers: What was cut off before.
@@ -71,7 +71,7 @@ class Context:
     cleaner: Backend
     max_parallel: int
     allow_http_pools: bool = False
-    brief_backend: BriefBackend | None = None
+    brief: BriefOperations | None = None
     streams: int | None = None
     places: Places = field(default_factory=Places, compare=False)
     leftovers: Leftovers = field(default_factory=Leftovers, compare=False)
@@ -88,7 +88,7 @@ class Context:
             door=config.door_url + config.base_path if config.backend == "webdav" else config.backend,
             max_parallel=config.max_parallel,
             allow_http_pools=config.allow_http_pools,
-            brief_backend=backend if isinstance(backend, BriefBackend) else None,
+            brief=backend.brief if isinstance(backend, BriefBackend) else None,
             streams=config.streams,
         )
 

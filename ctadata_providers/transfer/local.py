@@ -43,6 +43,33 @@ def explained(error: OSError, path: Path, act: str) -> StorageError:
     return translated
 
 
+SMALL_BYTES = 256 * 1024
+"""Bytes up to which a file is held in memory whole."""
+
+
+def small_content(local: Path) -> bytes | None:
+    """Return all of a small file, None for what is not one: it is then read in another way, which tells why.
+
+    A file that changes meanwhile is not one either.
+    """
+    try:
+        fd = os.open(local, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe without a writer would wait
+    except OSError:
+        return None
+    try:
+        before = os.fstat(fd)
+        if not stat.S_ISREG(before.st_mode) or before.st_size > SMALL_BYTES:
+            return None
+        content = os.read(fd, SMALL_BYTES + 1)
+        after = os.fstat(fd)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+    return content if same and len(content) == before.st_size else None
+
+
 class LocalSource:
     """A file to upload, read at most to the size it had; what is no regular file is spooled first."""
 

@@ -1,7 +1,7 @@
 """Whose part is it? The name tells, so that a rename hands it over in one step.
 
 `.<name>.<hash of the remote address>.<32 digits>.ctapart`: the digits stand for the machine (as this boot and this
-container know it), the process, its start, and chance. What a sidecar is to a part, its name is to that of the part.
+container know it), the process, its start, and a number. What a sidecar is to a part, its name is to that of the part.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ import socket
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +23,7 @@ Standing = Literal["in use", "given up", "unknown"]
 _NAME = re.compile(r"(\..*\.[0-9a-f]{8})\.([0-9a-f]{32})(\.json)?\.ctapart", re.DOTALL)
 _TAIL_BYTES = len(".12345678") + len(".") + 32 + len(".json.ctapart")
 _NO_START = "00000000"
+_numbers = count(int.from_bytes(os.urandom(4)))
 _in_use: set[str] = set()
 """The digits of the parts that this process is writing."""
 
@@ -82,7 +84,7 @@ def stem(name: str, address: str) -> str:
 
 def new_name(stem: str) -> PartName:
     """Return a new name of ours."""
-    return PartName(stem, _own(os.getpid()) + os.urandom(4).hex())
+    return PartName(stem, f"{_own(os.getpid())}{next(_numbers) & 0xFFFFFFFF:08x}")
 
 
 def parsed(name: str) -> PartName | None:

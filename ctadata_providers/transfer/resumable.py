@@ -74,7 +74,7 @@ class ResumablePart:
             self._name.claim()
             self._fd = -1
             try:
-                self._fd = created(target, self._name, os.O_RDWR)
+                self._fd = created(target, self._place, os.O_RDWR)
                 target.check_space(self.size)
             except BaseException:
                 self.discard()

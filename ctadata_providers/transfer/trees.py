@@ -13,15 +13,14 @@ from pathlib import Path
 from ctadata_providers.backends import Backend, FileInfo
 from ctadata_providers.errors import AlreadyExistsError, CtaError, NotADirError, NotFoundError, StorageError
 from ctadata_providers.patterns import EVERYTHING, Selection
-from ctadata_providers.session.tasks import Task, wait
+from ctadata_providers.session.tasks import wait
 from ctadata_providers.transfer.asking import asked
-from ctadata_providers.transfer.brief import begin_download
+from ctadata_providers.transfer.brief import begin_download, begin_upload
 from ctadata_providers.transfer.context import Context, OnError, Progress, TransferResult, TreeResult
 from ctadata_providers.transfer.failures import Failures
 from ctadata_providers.transfer.folders import make_dirs
-from ctadata_providers.transfer.parallel import Job, Pump
+from ctadata_providers.transfer.parallel import Begin, Job, Pump
 from ctadata_providers.transfer.places import LocalRoot, made_folder
-from ctadata_providers.transfer.upload import upload
 from ctadata_providers.transfer.walking import local_entries, walk
 from ctadata_providers.uri import segment_fault, split
 
@@ -158,13 +157,14 @@ def upload_tree(
             step = _Step(f"{top}/{entry.relative}", number)
             folder, name = split(step.path)
             fault = segment_fault(name)
-            task: Task[TransferResult | None]
+            task: Begin[TransferResult | None]
             if fault:
                 task = _refused(local / entry.relative, fault)
             elif entry.is_dir:
                 task = _made(context.backend, step.path)
             else:
-                task = upload(context, local / entry.relative, step.path, overwrite=overwrite, progress=progress)
+                place = local / entry.relative
+                task = partial(begin_upload, context, place, step.path, overwrite=overwrite, progress=progress)
             yield Job(step, task, after=_Step(folder), urgent=entry.is_dir)
 
     return _run(jobs(), context.max_parallel, failures)

@@ -1,22 +1,28 @@
 """Remote temporary names, remembered until they are gone: what a killed upload left is removed by the next one.
 
-One small file for each, in `$XDG_STATE_HOME/ctadata-providers/uploads/`. It holds no secret.
+One small file for each that is under way, in `$XDG_STATE_HOME/ctadata-providers/uploads/`. It holds no secret.
 """
 
 import json
 import logging
 import os
 import socket
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from ctadata_providers.config import folders
-from ctadata_providers.transfer.names import address_hash, is_part
+from ctadata_providers.transfer.names import is_part
 
 logger = logging.getLogger(__name__)
-_under_way: set[Path] = set()
+NOTE_BYTES = 1024
+"""Length to which a note is filled up, so that a shorter one leaves nothing of a longer one."""
+INDEX_SECONDS = 2.0
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 def state_folder() -> Path:
@@ -39,47 +45,151 @@ class Remembered:
     def end(self) -> None:
         """Say that its upload has ended: if the name is still remembered, the next one may remove it."""
         if self.note is not None:
-            _under_way.discard(self.note)
+            _slots.leave(self.note)
 
     def forget(self) -> None:
         """Forget the name: it is gone."""
         if self.note is not None:
-            _under_way.discard(self.note)
+            _slots.forget(self.note)
+
+
+class _Slots:
+    """The notes of this process: one that has served is written over by the next upload while others are under way.
+
+    So a tree of small files costs one write a file, and not the making and removing of a note; thread-safe.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._busy: dict[Path, int] = {}
+        self._free: dict[Path, int] = {}
+
+    def __contains__(self, note: Path) -> bool:
+        return note in self._busy or note in self._free
+
+    def take(self, text: bytes) -> Path:
+        """Return a note that says something."""
+        with self._lock:
+            note, fd = self._free.popitem() if self._free else self._made()
+            self._busy[note] = fd
+        # One write, as long as the note is: who reads it meanwhile sees the old text or the new one.
+        os.pwrite(fd, text.ljust(NOTE_BYTES), 0)
+        return note
+
+    def leave(self, note: Path) -> None:
+        """Leave a note to who comes later."""
+        with self._lock:
+            fd = self._busy.pop(note, None)
+        if fd is not None:
+            os.close(fd)
+        self._clear()
+
+    def forget(self, note: Path) -> None:
+        """Free a note, or remove one that is not ours."""
+        with self._lock:
+            fd = self._busy.pop(note, None)
+            reusable = fd is not None and os.fstat(fd).st_size == NOTE_BYTES
+            if fd is not None and reusable:
+                self._free[note] = fd
+        if not reusable:
+            if fd is not None:
+                os.close(fd)
             with suppress(OSError):
-                self.note.unlink()
+                note.unlink()
+        self._clear()
+
+    def _clear(self) -> None:
+        """Remove the free notes when nothing is under way."""
+        if self._busy:
+            return
+        with self._lock:
+            free, self._free = ({}, self._free) if self._busy else (self._free, {})
+        for note, fd in free.items():
+            os.close(fd)
+            with suppress(OSError):
+                note.unlink()
+
+    def _made(self) -> tuple[Path, int]:
+        folder = state_folder()
+        name = f"{os.getpid()}.{os.urandom(8).hex()}.json"
+        try:
+            return folder / name, os.open(folder / name, _CREATE, 0o600)
+        except FileNotFoundError:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return folder / name, os.open(folder / name, _CREATE, 0o600)
+
+
+_slots = _Slots()
 
 
 def remember(door: str, target: str, temporary: str) -> Remembered:
     """Remember that a temporary name is about to be made for a target; a read-only home only costs the memory."""
-    note = state_folder() / f"{address_hash(door + target)}.{address_hash(temporary)}.json"
-    text = json.dumps(
-        {"door": door, "target": target, "path": temporary, "host": socket.gethostname(), "pid": os.getpid()}
-    )
-    _under_way.add(note)  # before it can be seen: another thread must not take it for abandoned
+    record = {"door": door, "target": target, "path": temporary, "host": _host(), "pid": os.getpid()}
     try:
-        note.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        note.write_text(text, encoding="utf-8")
+        return Remembered(temporary, _slots.take(json.dumps(record).encode(errors="surrogateescape")))
     except OSError as error:
         logger.debug("cannot remember the temporary name %s: %s", temporary, error)
-        _under_way.discard(note)
         return Remembered(temporary, None)
-    return Remembered(temporary, note)
 
 
 def abandoned(door: str, target: str) -> list[Remembered]:
     """Return the temporary names of a target whose upload has certainly ended."""
-    notes = _notes(f"{address_hash(door + target)}.*.json", door)
-    return [Remembered(note.path, note.file) for note in notes if note.target == target and note.has_ended]
+    notes = _index.notes(door, target)
+    return [Remembered(note.path, note.file) for note in notes if note.file not in _slots and note.has_ended]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """When, and from where, the notes were read."""
+
+    home: tuple[str | None, ...]
+    folder: Path
+    changed: int
+    until: float
+
+
+def _home() -> tuple[str | None, ...]:
+    return os.environ.get("XDG_STATE_HOME"), os.environ.get("HOME")
+
+
+def _changed(folder: Path) -> int:
+    try:
+        return os.stat(folder).st_mtime_ns  # noqa: PTH116 (for each of many uploads)
+    except OSError:
+        return 0
+
+
+class _Index:
+    """The notes of all processes by what they are about, read again when some have come or gone; thread-safe."""
+
+    def __init__(self) -> None:
+        self._read: _Read | None = None
+        self._notes: dict[tuple[str, str], list[_Note]] = {}
+
+    def notes(self, door: str, target: str) -> Sequence["_Note"]:
+        """Return the notes about a target at a door."""
+        read, now = self._read, time.monotonic()
+        if read is None or now > read.until or read.home != _home() or read.changed != _changed(read.folder):
+            folder = state_folder()
+            read = _Read(_home(), folder, _changed(folder), now + INDEX_SECONDS)
+            found: dict[tuple[str, str], list[_Note]] = {}
+            for note in _notes():
+                found.setdefault((note.door, note.target), []).append(note)
+            self._notes, self._read = found, read
+        return self._notes.get((door, target), ())
+
+
+_index = _Index()
 
 
 def noted(door: str) -> list[Remembered]:
     """Return all temporary names at a door."""
-    return [Remembered(note.path, note.file) for note in _notes("*.json", door)]
+    return [Remembered(note.path, note.file) for note in _notes() if note.door == door]
 
 
 def under_way() -> list[str]:
     """Return the temporary names, at whatever door, that a process of this host may still be uploading."""
-    return [note.path for note in _notes("*.json") if note.is_ours and not note.has_ended]
+    return [note.path for note in _notes() if note.is_ours and not note.has_ended]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +197,27 @@ class _Note:
     """What a note says."""
 
     file: Path
+    door: str
     target: str
     path: str
     is_ours: bool
-    has_ended: bool
+    pid: int
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process that wrote it is certainly no longer uploading."""
+        return self.is_ours and not _uploads(self.pid, self.file)
 
 
-def _notes(pattern: str, door: str | None = None) -> Iterator[_Note]:
-    for file in sorted(state_folder().glob(pattern)):
+def _notes() -> Iterator[_Note]:
+    for file in sorted(state_folder().glob("*.json")):
         try:
             fields = json.loads(file.read_text(encoding="utf-8"))
-            if door in (None, fields["door"]) and any(map(is_part, fields["path"].split("/"))):
-                ours = fields["host"] == socket.gethostname()
-                ended = ours and not _uploads(int(fields["pid"]), file)
-                yield _Note(file, str(fields["target"]), str(fields["path"]), is_ours=ours, has_ended=ended)
+            if any(map(is_part, fields["path"].split("/"))):
+                ours, pid = fields["host"] == _host(), int(fields["pid"])
+                if not 0 < pid < 2**31:
+                    continue
+                yield _Note(file, str(fields["door"]), str(fields["target"]), str(fields["path"]), ours, pid)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
             continue  # being written or removed by another process, or no note
 
@@ -108,11 +225,24 @@ def _notes(pattern: str, door: str | None = None) -> Iterator[_Note]:
 def _uploads(pid: int, note: Path) -> bool:
     """Tell whether the process that wrote a note may still be uploading."""
     if pid == os.getpid():
-        return note in _under_way
+        return note in _slots
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True
     return True
+
+
+@cache
+def _host() -> str:
+    return socket.gethostname()
+
+
+def _forget_slots() -> None:
+    global _slots, _index
+    _slots, _index = _Slots(), _Index()  # the notes are our parent's, and a lock may be held
+
+
+os.register_at_fork(after_in_child=_forget_slots)

@@ -1,10 +1,12 @@
 #!/bin/sh
-# Install what packages.txt names and this machine lacks; without the right to, say what is missing and fail.
+# Install what packages.txt, or another list that is given, names and this machine lacks; without the right to, say
+# what is missing and fail.
 # Nothing that gets installed is started, now or at boot: the tests start their own servers.
 set -eu
 
+packages=${1:-$(dirname "$0")/packages.txt}
 missing=
-for package in $(sed 's/#.*//' "$(dirname "$0")/packages.txt"); do
+for package in $(sed 's/#.*//' "$packages"); do
     # Node's own packages hold npm, too, and conflict with Debian's.
     [ "$package" = npm ] && command -v npm >/dev/null && continue
     status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || status=
@@ -13,11 +15,11 @@ done
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null; then
-    echo "make test-real needs servers from Debian packages, and this is no Debian. Missing:$missing" >&2
+    echo "$packages names Debian packages, and this is no Debian. Missing:$missing" >&2
     exit 1
 fi
 if [ "$(id -u)" != 0 ]; then
-    echo "make test-real needs Debian packages that are not installed:$missing" >&2
+    echo "$packages names Debian packages that are not installed:$missing" >&2
     echo "Install them as root: apt-get install --no-install-recommends$missing" >&2
     exit 1
 fi

@@ -16,13 +16,16 @@ _DAV_EXT = "/usr/lib/nginx/modules/ngx_http_dav_ext_module.so"
 
 
 @contextmanager
-def nginx(*, pki: Pki | None = None, parent: Path | None = None, access_log: bool = True) -> Iterator[Server]:
+def nginx(
+    *, pki: Pki | None = None, parent: Path | None = None, access_log: bool = True, extra: str = ""
+) -> Iterator[Server]:
     """Run nginx on an empty folder; with TLS if `pki` is given.
 
     Args:
         pki: Host certificate and CA.
         parent: Where its work folder is made, e.g. `/dev/shm`.
         access_log: False to measure.
+        extra: More configuration of its location.
 
     Raises:
         ServerError: nginx or its dav-ext module is not installed, or it does not come up.
@@ -35,7 +38,7 @@ def nginx(*, pki: Pki | None = None, parent: Path | None = None, access_log: boo
         for name in ("data", "temp"):
             (folder / name).mkdir()
         config = folder / "nginx.conf"
-        config.write_text(_config(folder, port, pki=pki, owner=owner, access_log=access_log))
+        config.write_text(_config(folder, port, pki=pki, owner=owner, access_log=access_log, extra=extra))
         give_to(owner, folder)
         argv = [binary, "-c", str(config), "-p", str(folder), "-e", str(folder / "error.log")]
         with running(argv, log=folder / "error.log", ready=partial(port_answers, port)):
@@ -49,7 +52,7 @@ def nginx(*, pki: Pki | None = None, parent: Path | None = None, access_log: boo
             )
 
 
-def _config(folder: Path, port: int, *, pki: Pki | None, owner: str | None, access_log: bool) -> str:
+def _config(folder: Path, port: int, *, pki: Pki | None, owner: str | None, access_log: bool, extra: str) -> str:
     tls = f"ssl_certificate {pki.host_cert}; ssl_certificate_key {pki.host_key};" if pki else ""
     return f"""
 load_module {_DAV_EXT};
@@ -78,6 +81,7 @@ http {{
       dav_ext_methods PROPFIND OPTIONS;
       create_full_put_path on;
       dav_access user:rw group:r all:r;
+      {extra}
     }}
   }}
 }}

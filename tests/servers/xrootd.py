@@ -30,6 +30,7 @@ def xrootd(
     issuer: TokenIssuer | None = None,
     extra: str = "",
     installation: Installation = OWN,
+    parent: Path | None = None,
 ) -> Iterator[Server]:
     """Run one XRootD data server that exports an empty folder.
 
@@ -40,12 +41,13 @@ def xrootd(
         issuer: Whose tokens are accepted.
         extra: More configuration lines.
         installation: Whose programs are run.
+        parent: Where its work folder is made, e.g. `/dev/shm`.
 
     Raises:
         ServerError: xrootd or a plugin is not installed, or it does not come up.
     """
     port = free_port()
-    with work_folder("xrootd") as folder:
+    with work_folder("xrootd", parent=parent) as folder:
         owner = service_user("xrootd", SERVER_PACKAGE)
         lines = [*common_lines(folder, pki if mode != "http" else None), *data_lines(folder, port, installation)]
         if mode == "token":

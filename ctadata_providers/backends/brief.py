@@ -1,0 +1,68 @@
+"""The short way of a WebDAV door: one request for each operation on a small file, nothing that waits."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
+
+from ctadata_providers.backends.entries import number
+from ctadata_providers.backends.servers import Server, is_plain
+from ctadata_providers.session import Session
+from ctadata_providers.session.brief import Ask
+from ctadata_providers.session.futures import Future
+
+_STORED = frozenset({200, 201, 204})
+# libcurl thinks that it sends a form, and would ask before it sends a large one.
+_PUT_HEADERS = ("Content-Type:", "Expect:")
+
+
+class BriefWay:
+    """The operations of `backends.base.BriefOperations`.
+
+    Args:
+        session: Where to.
+        url: Returns the URL of a path.
+        server: Returns what the door is.
+        can_rename: Tells whether something may be renamed to a path.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        url: Callable[[str], str],
+        server: Callable[[], Server],
+        can_rename: Callable[[str], bool],
+    ) -> None:
+        self._session = session
+        self._url = url
+        self._server = server
+        self._can_rename = can_rename
+
+    def can_store(self, path: str) -> bool:
+        """Tell whether a file can be stored and renamed to this path."""
+        return path.isascii() and is_plain(path) and self._can_rename(path)
+
+    def read(self, path: str) -> Future[bytes] | None:
+        """Begin to read a file whole, by GET."""
+        return None if "?" in path else self._session.brief(Ask("GET", self._url(path), path, "download"))
+
+    def write(self, path: str, content: bytes) -> Future[Any] | None:
+        """Begin to store a file whole, by PUT."""
+        return self._session.brief(Ask("PUT", self._url(path), path, "upload", _STORED, _PUT_HEADERS, content))
+
+    def size(self, path: str) -> Future[int | None] | None:
+        """Begin to ask for the size of a file, by HEAD."""
+        return self._session.brief(Ask("HEAD", self._url(path), path, "look up", result=_length))
+
+    def rename(self, source: str, target: str) -> Future[Any] | None:
+        """Begin to rename a file to a name that is free, by MOVE; XRootD does not decode the Destination."""
+        url = self._url(target)
+        headers = (f"Destination: {unquote(url) if self._server().literal_hrefs else url}", "Overwrite: F")
+        return self._session.brief(Ask("MOVE", self._url(source), source, "rename", _STORED, headers))
+
+
+def _length(lines: list[bytes], _: object) -> int | None:
+    """Return the length that a header tells."""
+    for line in lines:
+        if line[:15].lower() == b"content-length:":
+            return number(line[15:].strip().decode("latin-1"))
+    return None
