@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from ctadata_providers.errors import ConfigError, CtaError, NotFoundError, PermissionDeniedError
+from ctadata_providers.transfer import owners
 from ctadata_providers.transfer.context import Context, Failure
 from ctadata_providers.transfer.failures import ends_all
 from ctadata_providers.transfer.local import explained
@@ -89,7 +90,7 @@ class _Parts:
         """Look at an entry of the walk, a folder before what is in it."""
         part = self._above(path)
         if part is None and is_part(path.rpartition("/")[2]):
-            part = self._parts[path] = _Part(path, is_dir)
+            part = self._parts.setdefault(path, _Part(path, is_dir))
             self._folders |= {path} if is_dir else set()
         if part is not None:
             part.add(0 if is_dir else size, mtime)
@@ -160,7 +161,8 @@ def clean(context: Context, path: str, *, older_than: float, dry_run: bool = Fal
 def clean_local(root: Path, *, older_than: float, dry_run: bool = False) -> CleanResult:
     """Remove the parts of downloads that were given up, files and folders, below a local folder; no link is followed.
 
-    Stays what has changed within `older_than` seconds: a download that runs changes its part all the time.
+    Stays what has changed within `older_than` seconds, and what a process of this host is still writing. What stands
+    beside a part and tells of it goes with it.
 
     Raises:
         ConfigError: When `older_than` is no time.
@@ -186,9 +188,17 @@ def clean_local(root: Path, *, older_than: float, dry_run: bool = False) -> Clea
                 found = os.lstat(place)
             except FileNotFoundError:
                 continue
+            known = owners.parsed(name)
+            if known is not None:
+                place = f"{folder.rstrip('/')}/{known.part}"
             parts.take(place, is_dir=stat.S_ISDIR(found.st_mode), size=found.st_size, mtime=found.st_mtime)
     limit = time.time() - older_than
-    return _clean(parts, failures, lambda part: _fate_by_age(part, limit), None if dry_run else _remove_here)
+
+    def fate(part: _Part) -> Fate:
+        known = owners.parsed(part.path.rpartition("/")[2])
+        return "under way" if known and known.standing == "in use" else _fate_by_age(part, limit)
+
+    return _clean(parts, failures, fate, None if dry_run else _remove_here)
 
 
 def _clean(
@@ -240,6 +250,9 @@ def _remove_here(part: _Part) -> None:
             if part.is_dir:
                 shutil.rmtree(part.path)
             else:
+                known = owners.parsed(Path(part.path).name)
+                if known is not None:
+                    Path(part.path).with_name(known.sidecar).unlink(missing_ok=True)
                 Path(part.path).unlink()
     except OSError as error:
         raise explained(error, Path(part.path), "remove") from error

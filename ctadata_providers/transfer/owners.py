@@ -98,6 +98,11 @@ def parsed(name: str) -> PartName | None:
     return PartName(found[1], found[2]) if found else None
 
 
+def own_start() -> str:
+    """Return the digits that tell this process from others that have had its number."""
+    return _own(os.getpid())[16:24]
+
+
 @lru_cache(maxsize=1)
 def _own(pid: int) -> str:
     """Return the digits of this process."""

@@ -1,12 +1,13 @@
-"""How many streams one file wants: more while their sum grows by a clear factor."""
+"""How many streams one file wants: more while their sum grows by a clear factor, fewer when it does not."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 
 MOST_STREAMS = 8
 FROM_BYTES = 32 * 1024 * 1024
 """Size of a file below which one stream is enough."""
-MEASURED_SECONDS = 0.2
+MEASURED_SECONDS = 0.15
 PATIENCE = 1.0
 """Seconds after which a stream that has brought nothing yet is measured like the others."""
 GAIN = 1.25
@@ -15,9 +16,11 @@ FAST = 125e6
 """Bytes a second (1 Gbit/s) of one stream that more would not exceed."""
 WORTH_SECONDS = 1.0
 """What takes no longer is not divided further."""
-LONG_SECONDS = 6.0
-"""What takes one stream longer is divided by four at once: on a long line each step costs round trips."""
-TICK, LONG_TICK = 0.05, 1.0
+LONG_SECONDS = 4.0
+"""What takes one stream longer gets all at once: on a long line each step costs round trips."""
+DOUBT = 2
+"""So many times more streams are left than the rate has grown: it is measured while they still gather speed."""
+TICK, LONG_TICK = 0.02, 1.0
 
 
 class Ramp:
@@ -74,12 +77,16 @@ class Ramp:
         self._mark = self._since = None
         if rate <= 0:
             return
-        if self._before is not None and rate < self._before[1] * GAIN:
-            self.wanted, self._grows = self._before[0], False
-            return
+        if self._before is not None:
+            streams, before = self._before
+            gain = rate / before
+            useful = streams if gain < GAIN else math.ceil(streams * gain * DOUBT)
+            if useful < self.wanted:
+                self.wanted, self._grows = useful, False
+                return
         if rate / self.wanted >= FAST or missing / rate < WORTH_SECONDS or self.wanted >= MOST_STREAMS:
             self._grows = False
             return
         self._before = self.wanted, rate
-        factor = 4 if missing / rate >= LONG_SECONDS * self.wanted else 2
-        self.wanted = min(MOST_STREAMS, self.wanted * factor)
+        is_long = missing / rate >= LONG_SECONDS
+        self.wanted = MOST_STREAMS if is_long and self.wanted == 1 else min(MOST_STREAMS, self.wanted * 2)

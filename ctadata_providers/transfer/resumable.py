@@ -159,7 +159,7 @@ class ResumablePart:
         with self.lock:
             segment.taken = False
             if segment.missing:
-                self.segments.give_back(segment)
+                self.segments.give_back()
 
     def restart(self) -> None:
         """Forget what has arrived."""

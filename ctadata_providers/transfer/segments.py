@@ -118,15 +118,19 @@ class Segments:
         self.parts.insert(self.parts.index(victim) + 1, piece)
         return piece
 
-    def give_back(self, piece: Segment) -> None:
-        """Let the stream of the segment before a piece, which is still empty, go on into it, if its answer does."""
-        at = self.parts.index(piece)
-        before = self.parts[at - 1] if at else None
-        if piece.pos > piece.start or before is None or not before.taken or before.limit < piece.end:
-            return
-        if before.pos < before.end:  # else its stream has just been told to stop
-            before.end = piece.end
-            del self.parts[at]
+    def give_back(self) -> None:
+        """Let streams go on into pieces behind their segments that nobody fills, still empty, if their answers do."""
+        left: list[Segment] = []
+        for piece in self.parts:
+            before = left[-1] if left else None
+            empty = not piece.taken and piece.pos == piece.start
+            # One that is full has just been told to stop.
+            goes_on = before is not None and before.taken and before.pos < before.end and before.limit >= piece.end
+            if before is not None and empty and goes_on:
+                before.end = piece.end
+            else:
+                left.append(piece)
+        self.parts = left
 
     def new_row(self) -> int:
         """Return the number of a new row."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ctadata_providers.backends import FileInfo
+from ctadata_providers.transfer.owners import own_start
 
 ROW_BYTES = 64
 """A row never crosses a page of memory, at whose border a kill may tear a write."""
@@ -103,7 +104,7 @@ class Sidecar:
     def tell(self, told: Told) -> None:
         """Write it anew."""
         fields = {name: value for name, value in asdict(told).items() if name != "rows"}
-        fields |= {"version": _VERSION, "host": socket.gethostname(), "pid": os.getpid()}
+        fields |= {"version": _VERSION, "host": socket.gethostname(), "pid": os.getpid(), "start": own_start()}
         head = json.dumps(fields).encode()
         head += b" " * (-(len(head) + 1) % ROW_BYTES) + b"\n"
         self._rows_at = len(head)

@@ -104,11 +104,12 @@ class Streams:
                 with part.lock:
                     error = self._collect()
                     self._ramp.tick(part.received, [stream.has_begun for stream in self._active])
+                    self._stop_some(self._ramp.wanted)
                 if error is not None:
                     await self._again(error)
                 part.check_ours()
         finally:
-            self._stop()
+            self._stop_some(0)
 
     # Called in the loop's thread, by the streams.
 
@@ -208,7 +209,7 @@ class Streams:
             self._changes += 1
             if self._changes > CHANGES:
                 raise error
-            self._stop()
+            self._stop_some(0)
             self._forget()
             return None
         if isinstance(error, UnsupportedError) and not self._ranges:
@@ -244,10 +245,11 @@ class Streams:
             self._context.places.leave()
         self.part.give_back(stream.segment)
 
-    def _stop(self) -> None:
+    def _stop_some(self, left: int) -> None:
+        """Stop those that were begun last; their pieces go back."""
         with self.part.lock:
-            stopped = list(self._active)
-            for stream in stopped:
+            stopped = self._active[left:]
+            for stream in reversed(stopped):
                 self._leave(stream)
         for stream in stopped:
             stream.future.cancel()

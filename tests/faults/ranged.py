@@ -1,6 +1,7 @@
 """A server that serves ranges, as all but the simplest do, and can be broken at any byte."""
 
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ def ranged(
     etag: str | None = None,
     stop: Callable[[int], bool] | None = None,
     then: Act | None = None,
+    pause: float = 0.0,
     told: Callable[[int, int, int], str] = lambda start, end, size: f"bytes {start}-{end - 1}/{size}",
 ) -> Act:
     """Serve the file or a range of it.
@@ -22,6 +24,7 @@ def ranged(
         etag: Entity tag to send.
         stop: Told how many bytes of this answer have been sent; true ends it there.
         then: What happens then; by default the connection ends in good order, so that all that was sent arrives.
+        pause: Seconds between pieces of 64 KiB.
         told: The Content-Range for a start, an end and a size.
     """
 
@@ -37,6 +40,8 @@ def ranged(
             if stop is not None and stop(at - start):
                 (then or Exchange.end)(exchange)
             exchange.send(data[at : min(at + PIECE, end)])
+            if pause:
+                time.sleep(pause)  # the speed of the line is what is tested
 
     return act
 
