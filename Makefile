@@ -19,14 +19,16 @@ test: $(READY) ## Run the tests that need no system packages
 
 test-real: $(READY) ## Run the tests on real servers and engines (Debian packages)
 	sh tests/real/install.sh
-	$(BIN)/python -m pytest -m real tests/real
+	$(BIN)/python -m pytest -m "real and not soak" tests/real
 
 fuzz: $(READY) ## Throw made-up answers at the parsers for a minute
 	$(BIN)/python -m tests.fuzz --seconds 60
 
 FUZZ_SECONDS ?= 1800
 soak: $(READY) ## Full sizes, minutes to hours: fuzz for FUZZ_SECONDS, and the tests marked soak
-	$(BIN)/python -m pytest -m soak --timeout 3600
+	$(BIN)/python -m pytest -m "soak and not real" --timeout 3600
+	sh tests/real/install.sh
+	$(BIN)/python -m pytest -m "soak and real" tests/real --timeout 3600
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 servers-table: $(READY) ## Write the table of docs/servers.md from a run on every server

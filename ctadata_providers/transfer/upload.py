@@ -1,5 +1,6 @@
 """The life of an upload: temporary name, bytes, verification, rename."""
 
+import errno
 import logging
 from concurrent.futures import CancelledError
 from copy import copy
@@ -28,7 +29,7 @@ from ctadata_providers.transfer.asking import asked
 from ctadata_providers.transfer.context import Attempts, Context, Progress, TransferResult
 from ctadata_providers.transfer.folders import make_dirs
 from ctadata_providers.transfer.local import LocalSource
-from ctadata_providers.transfer.names import part_name
+from ctadata_providers.transfer.names import MAX_NAME_BYTES, part_name
 from ctadata_providers.transfer.uploads import Remembered, abandoned, remember
 from ctadata_providers.uri import split
 
@@ -140,9 +141,20 @@ class _Upload:
             try:
                 return await wait(in_thread(partial(self._rename, temporary)))
             except NotFoundError as error:
-                await self._attempts.again(_not_yet(self._path, error))
+                await self._again(_not_yet(self._path, error))
             except TransientError as error:
-                await self._attempts.again(error)
+                await self._again(error)
+
+    async def _again(self, error: TransientError) -> None:
+        """Wait before the next attempt, unless that would be in vain."""
+        if self._name_is_too_long(error):
+            raise error
+        await self._attempts.again(error)
+
+    def _name_is_too_long(self, error: CtaError) -> bool:
+        """Tell whether the name may be why: servers answer so to one that their file system does not take."""
+        refused = isinstance(error, StorageError) and error.status in (403, 404, 500)
+        return refused and len(split(self._path)[1].encode(errors="surrogateescape")) > MAX_NAME_BYTES
 
     async def _under_its_name(self) -> None:
         """Store under the final name; what a failure leaves there is removed, an untouched old file is not."""
@@ -181,7 +193,7 @@ class _Upload:
                 if not parents_seen and (await self._parents_made(error) or missing):
                     parents_seen = True  # made by us, or meanwhile by another
                 elif isinstance(error, TransientError):
-                    await self._attempts.again(error)
+                    await self._again(error)
                 else:
                     raise
         self._source.check_unchanged()
@@ -311,6 +323,8 @@ class _Upload:
 
     def _explained(self, error: CtaError) -> CtaError:
         """Return a better error where the target is a folder or below a file: servers answer with anything then."""
+        if self._name_is_too_long(error):
+            return _too_long(self._path, error)
         gone = isinstance(error, TransientError) and error.status is None
         if gone or isinstance(error, (IsADirError, NotADirError, IntegrityError)):
             return error
@@ -346,6 +360,17 @@ def _not_yet(path: str, error: NotFoundError) -> TransientError:
         remedy="try again later",
         status=error.status,
     )
+
+
+def _too_long(path: str, error: CtaError) -> StorageError:
+    length = len(split(path)[1].encode(errors="surrogateescape"))
+    explained = StorageError(
+        f"the name of {path} has {length} bytes, and the server does not take it: {error.message}",
+        path=path,
+        remedy=f"use a name of at most {MAX_NAME_BYTES} bytes",
+    )
+    explained.errno = errno.ENAMETOOLONG
+    return explained
 
 
 def _below_file(path: str, file: str) -> NotADirError:

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.faults.kills.moments import killed_and_run_again, plan
+from tests.faults.kills.moments import killed_and_run_again, plan, tell
 from tests.faults.kills.processes import Commands
 from tests.real.conftest import SERVERS
 from tests.real.kills import GET, PUT, ServerStage
@@ -71,4 +71,4 @@ def test_hundreds_of_kills(server: str, command: str, stages: Get, request: pyte
         f"at most {max(twice) / 1e6:.1f} MB moved twice" if command == "get" and server == "nginx-tls" else "all whole"
     )
     minutes = (time.monotonic() - begun) / 60
-    request.config.get_terminal_writer().line(f"\n{SOAKED} kills of {command}, {server}, {minutes:.1f} min: {told}")
+    tell(request, f"{SOAKED} kills of {command}, {server}, {minutes:.1f} min: {told}")

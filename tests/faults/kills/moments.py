@@ -38,7 +38,7 @@ def killed_and_run_again(stage: Place, commands: Commands, moment: float) -> int
 
 
 def soaked(names: Sequence[str], stages: Get, request: pytest.FixtureRequest) -> None:
-    """Kill hundreds of times, and print the figures for docs/reliability.md."""
+    """Kill hundreds of times, and tell the figures for docs/reliability.md."""
     twice: dict[str, list[int]] = {name: [] for name in names}
     begun = time.monotonic()
     for name, share in plan(names, SOAKED):
@@ -47,4 +47,10 @@ def soaked(names: Sequence[str], stages: Get, request: pytest.FixtureRequest) ->
 
     minutes = (time.monotonic() - begun) / 60
     told = [f"{len(found)} of '{name}', at most {max(found)} bytes moved twice" for name, found in twice.items()]
-    request.config.get_terminal_writer().line(f"\n{SOAKED} kills in {minutes:.1f} min, all whole: {'; '.join(told)}")
+    tell(request, f"{SOAKED} kills in {minutes:.1f} min, all whole: {'; '.join(told)}")
+
+
+def tell(request: pytest.FixtureRequest, line: str) -> None:
+    """Write a line to the terminal, past what captures the output of tests."""
+    with request.getfixturevalue("capfd").disabled():
+        request.config.get_terminal_writer().line(f"\n{line}")

@@ -258,6 +258,11 @@ AROUND = (
         ends=ends((None, fails(StorageError)), tree=(None, None)),
     ),
     Row(
+        fault="remote name too long",
+        ends=ends(None, (None, fails(StorageError)), direct=(None, None)),
+        tried="tests/faults/test_upload.py, tests/conformance/suite/names.py",
+    ),
+    Row(
         fault="clock of this machine set forward by a day",
         install=around.clock_jumps(around.A_DAY),
         ends=ends(ALWAYS_WHOLE, ALWAYS_WHOLE),
