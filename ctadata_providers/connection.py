@@ -10,7 +10,7 @@ from ctadata_providers.config import Config
 from ctadata_providers.errors import ConfigError
 from ctadata_providers.transfer import Context
 
-_UNPICKLED = frozenset({"token", "client_secret", "on_token"})
+_UNPICKLED = frozenset({"token", "client_secret", "on_token", "on_event"})
 
 
 class Connection:

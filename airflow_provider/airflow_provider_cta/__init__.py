@@ -122,6 +122,7 @@ _EXTRA_FIELDS = {
     "streams": _field(
         "Streams", "Connections for one large download; as many as help.", type="integer", minimum=1, maximum=64
     ),
+    "limit_rate": _field("Limit rate", "Most bytes a second of a task, such as 500k or 10M.", type="string"),
     "retries": _field("Retries", "Of a transient fault; default 5.", type="integer", minimum=0, maximum=100),
     "checksum": _field("Checksum", "auto (default), require or off.", type="string", enum=["auto", "require", "off"]),
     "ambient_credentials": _field(

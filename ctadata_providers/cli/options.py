@@ -22,6 +22,7 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
     ("trusted_hosts", "HOSTS", "hosts to which a redirect may carry the token, separated by commas"),
     ("max_parallel", "N", "transfers at once (default: 16)"),
     ("streams", "N", "connections for one large download (default: as many as help, up to 8)"),
+    ("limit_rate", "RATE", "most bytes a second over all transfers, such as 500k or 10M (k is 1024)"),
     ("retries", "N", "how often a passing fault is tried again (default: 5)"),
     ("checksum", "MODE", "auto, require or off (default: auto)"),
 )

@@ -54,6 +54,7 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "connect_timeout": ("CTA_CONNECT_TIMEOUT",),
     "timeout": ("CTA_TIMEOUT",),
     "max_requests_per_second": ("CTA_MAX_REQUESTS_PER_SECOND",),
+    "limit_rate": ("CTA_LIMIT_RATE",),
     "checksum": ("CTA_CHECKSUM",),
 }
 """Which environment variables give a setting; the first that is set and not empty wins."""

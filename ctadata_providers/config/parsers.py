@@ -1,5 +1,6 @@
 """What a value of each setting may be."""
 
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -145,6 +146,18 @@ def _positive(name: str, value: object) -> float:
     return number
 
 
+def _rate(name: str, value: object) -> float:
+    """Return bytes a second; as curl's option of that name takes them, `10M` is ten times 1024 * 1024."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]*)?)([kKmMgG]?)", str(value).strip())
+    rate = float(found[1]) * _RATE_UNITS[found[2].lower()] if found else 0.0
+    if not 1 <= rate < float("inf"):
+        raise unusable(name, value, "bytes a second, such as 500k or 10M")
+    return rate
+
+
+_RATE_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+
+
 def _hosts(name: str, value: object) -> tuple[str, ...]:
     items = value.split(",") if isinstance(value, str) else value
     if not isinstance(items, (list, tuple)):
@@ -195,8 +208,10 @@ PARSERS: Mapping[str, Callable[[str, Any], object]] = {
     "connect_timeout": _positive,
     "timeout": _positive,
     "max_requests_per_second": _positive,
+    "limit_rate": _rate,
     "checksum": _choice(get_args(ChecksumMode)),
     "ambient_credentials": _flag,
     "on_token": _callback,
+    "on_event": _callback,
 }
 """What makes a value of a text or of a value, by the name of the setting; raises ConfigError."""

@@ -66,10 +66,13 @@ class Config:
         connect_timeout: Seconds to connect.
         timeout: Seconds without progress in a body.
         max_requests_per_second: Limit over all threads; None is 200 on dCache, which bans above 250, else no limit.
+        limit_rate: Most bytes a second over all transfers of the process, down and up; None is no limit.
         checksum: `auto` verifies a checksum where it costs little, `require` fails without, `off` looks at size only.
         ambient_credentials: Whether token discovery, the user's logins and the usual places of proxies are consulted
             where no credential is given.
         on_token: Called with the text of every new token (Airflow masks it).
+        on_event: Called with a `TransferEvent` when a transfer starts, moves on, is tried again, or ends; in another
+            thread, which it must not hold up.
 
     Raises:
         ConfigError: When a value cannot be used.
@@ -104,9 +107,11 @@ class Config:
     connect_timeout: float = 20.0
     timeout: float = 60.0
     max_requests_per_second: float | None = None
+    limit_rate: float | None = None
     checksum: ChecksumMode = "auto"
     ambient_credentials: bool = False
     on_token: Callable[[str], None] | None = field(default=None, repr=False, compare=False)
+    on_event: Callable[[Any], object] | None = field(default=None, repr=False, compare=False)
 
     _levels: ClassVar[Mapping[str, Level] | None] = None
 
@@ -122,7 +127,7 @@ class Config:
 
     def __getstate__(self) -> dict[str, Any]:
         # A secret or a callback must not travel in a pickle: the other process resolves its own.
-        return {**self.__dict__, "token": None, "client_secret": None, "on_token": None}
+        return {**self.__dict__, "token": None, "client_secret": None, "on_token": None, "on_event": None}
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **explicit: Any) -> Self:

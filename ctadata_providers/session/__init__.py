@@ -19,7 +19,7 @@ from ctadata_providers.session.admission import Admission, Pass
 from ctadata_providers.session.brief import Ask, Brief, Detour, Outcome
 from ctadata_providers.session.exchange import Exchange, Wire
 from ctadata_providers.session.headers import head_of
-from ctadata_providers.session.limits import RateLimiter, limiter
+from ctadata_providers.session.limits import RateLimiter, limiter, throttle
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.redirects import MAX_REDIRECTS, REDIRECTS, Hop, follow
 from ctadata_providers.session.request import Proxy, Request, Sink, Source
@@ -151,7 +151,12 @@ class Session:
         """
         home = self._home or self._first_home()
         admitted = self._admission.at_once(home)
-        if admitted is None or self._redirects or self._limiter(home).per_second is not None:
+        if (
+            admitted is None
+            or self._redirects
+            or self.config.limit_rate is not None
+            or self._limiter(home).per_second is not None
+        ):
             return None
         if time.monotonic() - _broken.get(home.place, float("-inf")) < SETTLING:
             return None
@@ -278,7 +283,15 @@ class Session:
         wire = self._wire(hop, admitted)
         # A proxy's answer to CONNECT would pass for the server's.
         heard = partial(self._heard, hop=hop, admitted=admitted) if admitted.probe and not wire.proxy else None
-        return Exchange(request, hop, wire, curl_loop(), broken_at=_broken.get(hop.place), heard=heard)
+        return Exchange(
+            request,
+            hop,
+            wire,
+            curl_loop(),
+            broken_at=_broken.get(hop.place),
+            throttle=throttle(self.config.limit_rate),
+            heard=heard,
+        )
 
     def _wire(self, hop: Hop, admitted: Pass) -> Wire:
         wire = self._wires.get((hop.place, admitted.shown))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ctadata_providers.session.headers import head_of
+from ctadata_providers.session.limits import Throttle
 from ctadata_providers.session.loop import CurlLoop
 from ctadata_providers.session.redirects import Hop
 from ctadata_providers.session.request import SMALL_BYTES, Request, Sink
@@ -19,6 +20,8 @@ FIRST_BYTE_FACTOR = 5.5
 """A first byte may take this many times `timeout`: dCache stages and queues for up to 300 s (330 s by default)."""
 MAX_IGNORED_BYTES = 256 * 1024
 """Bytes of an error page after which the rest is not waited for."""
+WRITEFUNC_PAUSE = 0x10000001
+"""libcurl's word for "not now" (curl/curl.h)."""
 _DEAD = frozenset({52, 55, 56})
 """libcurl's codes for nothing got, send and receive errors: what a dead connection shows (curl/curl.h)."""
 MAX_IDLE_HANDLES = 64
@@ -82,6 +85,7 @@ class Exchange:
         wire: With what.
         loop: Who drives it.
         broken_at: When a connection to that server broke last.
+        throttle: How many bytes may pass.
         heard: Told of the head of each answer, interim ones too, before its body; called in the loop's thread.
     """
 
@@ -93,10 +97,12 @@ class Exchange:
         loop: CurlLoop,
         *,
         broken_at: float | None = None,
+        throttle: Throttle | None = None,
         heard: Callable[[Response], None] | None = None,
     ) -> None:
         self.request = request
         self._heard = heard
+        self._throttle = throttle
         self._hop = hop
         self._wire = wire
         self._loop = loop
@@ -196,6 +202,11 @@ class Exchange:
     def take_body(self, data: bytes) -> int | None:
         """Pass bytes of a success to the sink; keep the first of another answer for the message."""
         self._progress_at = time.monotonic()
+        throttle = self._throttle
+        if throttle is not None:
+            if self._waits(throttle):
+                return WRITEFUNC_PAUSE
+            throttle.passed(len(data))
         sink = self._sink
         try:
             if sink is None:
@@ -217,12 +228,33 @@ class Exchange:
         import pycurl
 
         self._progress_at = time.monotonic()
+        throttle = self._throttle
+        if throttle is not None:
+            if self._waits(throttle):
+                return int(pycurl.READFUNC_PAUSE)
+            size = min(size, throttle.piece)
         try:
             data = self.request.source.read(size) if self.request.source is not None else b""
         except BaseException as error:  # noqa: BLE001 (libcurl would swallow it)
             self._error = error
             return int(pycurl.READFUNC_ABORT)
+        if throttle is not None:
+            throttle.passed(len(data))
         return data
+
+    def _waits(self, throttle: Throttle) -> bool:
+        """Tell whether nothing may pass now; it then goes on by itself."""
+        delay = throttle.delay()
+        if delay:
+            self._loop.sleep(delay).add_done_callback(self._go_on)
+        return delay > 0
+
+    def _go_on(self, _: object) -> None:
+        import pycurl
+
+        if not self.future.done():
+            self._progress_at = time.monotonic()
+            self.handle.pause(pycurl.PAUSE_CONT)
 
     def seek_body(self, offset: int, origin: int) -> int:
         """Go back to the start, all that libcurl asks for when it must send again."""

@@ -1,9 +1,12 @@
-"""A ceiling on requests a second, over all threads."""
+"""Ceilings: on requests a second, on bytes a second."""
 
 import os
 import threading
 import time
 from collections.abc import Callable
+
+BURST_SECONDS = 0.1
+SMALLEST_PIECE = 4096
 
 
 class RateLimiter:
@@ -21,8 +24,38 @@ class RateLimiter:
             return 0.0
         with self._lock:
             now = self._clock()
-            self._next = max(self._next, now - 0.1) + 1 / self.per_second
+            self._next = max(self._next, now - BURST_SECONDS) + 1 / self.per_second
             return max(0.0, self._next - now)
+
+
+class Throttle:
+    """A ceiling on bytes a second, over all transfers of a process; used in the curl loop's thread alone."""
+
+    def __init__(self, per_second: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.per_second = per_second
+        self._clock = clock
+        self._paid_at = 0.0
+
+    @property
+    def piece(self) -> int:
+        """Bytes that may pass at once, so that no transfer waits long for another."""
+        return max(SMALLEST_PIECE, int(self.per_second * BURST_SECONDS))
+
+    def delay(self) -> float:
+        """Return the seconds for which nothing may pass, 0 when something may."""
+        return max(0.0, self._paid_at - self._clock())
+
+    def passed(self, count: int) -> None:
+        """Take note of bytes that have passed."""
+        self._paid_at = max(self._paid_at, self._clock() - BURST_SECONDS) + count / self.per_second
+
+
+_throttles: dict[float, Throttle] = {}
+
+
+def throttle(per_second: float | None) -> Throttle | None:
+    """Return the throttle of the process for a rate, None for no limit."""
+    return None if per_second is None else _throttles.setdefault(per_second, Throttle(per_second))
 
 
 _limiters: dict[tuple[tuple[str, str, int], float | None], RateLimiter] = {}

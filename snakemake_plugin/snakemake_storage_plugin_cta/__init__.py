@@ -92,6 +92,9 @@ class StorageProviderSettings(StorageProviderSettingsBase):  # type: ignore[misc
     streams: Optional[int] = _setting(
         "Connections for one large download (else CTA_STREAMS, else as many as help, up to 8)."
     )
+    limit_rate: Optional[str] = _setting(
+        "Most bytes a second of a process, such as 500k or 10M (else CTA_LIMIT_RATE, else no limit)."
+    )
     retries: Optional[int] = _setting("How often a passing fault is tried again (else CTA_RETRIES, else 5).")
     checksum: Optional[str] = _setting(
         "'auto' verifies checksums where that costs little, 'require' fails without one, 'off' looks at the size only "
@@ -99,7 +102,7 @@ class StorageProviderSettings(StorageProviderSettingsBase):  # type: ignore[misc
     )
 
 
-_EVERYWHERE = ("max_parallel", "streams", "retries", "checksum", "max_requests_per_second", "refresh")
+_EVERYWHERE = ("max_parallel", "streams", "limit_rate", "retries", "checksum", "max_requests_per_second", "refresh")
 """Settings that also hold for an instance named in an address; the others, and those of the environment, would send it
 somebody else's token."""
 
