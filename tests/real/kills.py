@@ -6,18 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ctadata_providers.transfer import is_part
-from tests.faults.kills.stages import Kind
+from tests.faults.kills.stages import Kind, on_disk
 from tests.servers.server import Server
 
 SIZE = 64 << 20
-IN_FLIGHT = 16 << 20
-"""Bytes that may lie in the buffers of two sockets and of a server when a process is killed at full speed."""
+AGAIN = 128 << 10
 NAME = "events.fits"
 FOLDER = "/kills"
 OLD = b"old one"
 PAYLOAD = os.urandom(SIZE)
-GET = Kind(("get", f"{FOLDER}/{NAME}", f"LOCAL/{NAME}"), {NAME: SIZE}, True, IN_FLIGHT)
-PUT = Kind(("put", f"LOCAL/{NAME}", f"{FOLDER}/{NAME}"), {NAME: SIZE}, False, IN_FLIGHT)
+GET = Kind(("get", f"{FOLDER}/{NAME}", f"LOCAL/{NAME}"), {NAME: SIZE}, True, AGAIN)
+PUT = Kind(("put", f"LOCAL/{NAME}", f"{FOLDER}/{NAME}"), {NAME: SIZE}, False, AGAIN)
 _VARIABLES = {
     "door_url": "CTA_DOOR_URL",
     "ca_path": "CTA_CA_PATH",
@@ -47,13 +46,12 @@ class ServerStage:
         self.argv = [part.replace("LOCAL", str(self._local)) for part in kind.argv]
         here, there = (OLD, PAYLOAD) if kind.is_down else (PAYLOAD, OLD)
         self._here, self._there = here, there
-        self._logged = 0
 
     @property
     def environ(self) -> Mapping[str, str]:
         """What a command needs to reach the server."""
         told = {_VARIABLES[name]: value for name, value in self._server.settings().items() if value}
-        return {**told, "XDG_STATE_HOME": str(self._state), "CTA_RETRIES": "3"}
+        return {**told, "XDG_STATE_HOME": str(self._state), "CTA_RETRIES": "3", "CTA_STREAMS": "1"}
 
     def prepare(self) -> None:
         """Put the new file where it comes from, and an old one where it goes."""
@@ -61,12 +59,19 @@ class ServerStage:
         remote = self._remote / NAME
         if not remote.exists() or remote.stat().st_size != len(self._there):
             self._server.put(f"{FOLDER}/{NAME}", self._there)
-        self._logged = len(self._log())
 
-    @property
-    def moved(self) -> int:
-        """Bytes that the server says to have sent, where it says so."""
-        return sum(int(found) for found in _SENT.findall(self._log()[self._logged :]))
+    def mark(self) -> int:
+        """Return a number that stands for now."""
+        return len(self._log())
+
+    def moved(self, since: int) -> int:
+        """Return the bytes that the server says to have sent in the last request after a mark, if it says so."""
+        told = _SENT.findall(self._log()[since:])
+        return int(told[-1]) if told and self.kind.is_down else 0
+
+    def missing(self) -> int:
+        """Return the bytes that the next run must move."""
+        return SIZE - min(on_disk(self._local, NAME), SIZE) if self.kind.is_down else SIZE
 
     def _log(self) -> str:
         place = self._server.root.parent / "access.log"
@@ -74,11 +79,6 @@ class ServerStage:
 
     def _target(self) -> Path:
         return (self._local if self.kind.is_down else self._remote) / NAME
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the target is new."""
-        return self._target().stat().st_size == SIZE
 
     def notes(self) -> list[Path]:
         """Return what is remembered of uploads."""

@@ -25,16 +25,20 @@ def killed_and_run_again(stage: Place, commands: Commands, moment: float) -> int
     """Kill a command so many seconds after its start, run it again, check all; return the bytes that moved twice."""
     stage.prepare()
     code = die(stage, commands, at=lambda: time.sleep(moment))  # the moment of the kill is what is tested
-    done = stage.is_done
+
+    assert code in (0, -signal.SIGKILL)
+    return run_again(stage, commands)
+
+
+def run_again(stage: Place, commands: Commands) -> int:
+    """Run a command that was killed, and check all; return the bytes that it moved beside those that were missing."""
+    missing, mark = stage.missing(), stage.mark()
     commands.run(stage.argv)
-    twice = stage.moved - stage.kind.size
-    if done and stage.argv[0] != "sync":
-        twice -= stage.kind.size  # as cp does, get and put copy again what is whole already
+    twice = stage.moved(mark) - missing
 
     stage.check_whole()
-    assert code in (0, -signal.SIGKILL)
-    assert twice <= stage.kind.in_flight
-    return twice
+    assert twice <= stage.kind.again
+    return max(twice, 0)
 
 
 def soaked(names: Sequence[str], stages: Get, request: pytest.FixtureRequest) -> None:

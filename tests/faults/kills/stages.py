@@ -19,6 +19,7 @@ PACE = 0.002
 """Seconds from one piece to the next: a transfer lasts long enough to be hit."""
 LARGE, HUGE, LEAF, LEAVES = 4 << 20, 12 << 20, 40_000, 60
 FILE = "/night/events.fits"
+RESUMED_FROM = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Kind:
         argv: The command; `LOCAL` stands for the local folder.
         sizes: Bytes by name, of the files that it moves.
         is_down: Whether it downloads.
-        in_flight: Bytes that may be on their way when it is killed, and are fetched once more.
+        again: Bytes that the next run may move beside those that are missing.
         environ: More of its environment.
         renames: Whether the server does.
     """
@@ -37,7 +38,7 @@ class Kind:
     argv: tuple[str, ...]
     sizes: Mapping[str, int]
     is_down: bool
-    in_flight: int
+    again: int
     environ: Mapping[str, str] = field(default_factory=dict)
     renames: bool = True
 
@@ -49,14 +50,14 @@ class Kind:
 _TREE = {**{f"{number:02}.fits": LEAF for number in range(LEAVES)}, "large.fits": LARGE}
 _ONE = {"events.fits": LARGE}
 KINDS = {
-    "get": Kind(("get", FILE, "LOCAL/events.fits"), _ONE, True, 4 * PIECE),
+    "get": Kind(("get", FILE, "LOCAL/events.fits"), _ONE, True, 2 * PIECE),
     "get in three streams": Kind(
-        ("get", FILE, "LOCAL/events.fits"), {"events.fits": HUGE}, True, 16 * PIECE, {"CTA_STREAMS": "3"}
+        ("get", FILE, "LOCAL/events.fits"), {"events.fits": HUGE}, True, 8 * PIECE, {"CTA_STREAMS": "3"}
     ),
-    "sync down": Kind(("sync", "cta://night", "LOCAL"), _TREE, True, 16 * LEAF + 4 * PIECE),
-    "put": Kind(("put", "LOCAL/events.fits", FILE), _ONE, False, LARGE),
-    "put without rename": Kind(("put", "LOCAL/events.fits", FILE), _ONE, False, 3 * LARGE, renames=False),
-    "sync up": Kind(("sync", "LOCAL", "cta://night"), _TREE, False, 16 * LEAF + LARGE),
+    "sync down": Kind(("sync", "cta://night", "LOCAL"), _TREE, True, 2 * PIECE),
+    "put": Kind(("put", "LOCAL/events.fits", FILE), _ONE, False, 0),
+    "put without rename": Kind(("put", "LOCAL/events.fits", FILE), _ONE, False, LARGE, renames=False),
+    "sync up": Kind(("sync", "LOCAL", "cta://night"), _TREE, False, 0),
 }
 
 
@@ -66,13 +67,14 @@ class Place(Protocol):
     kind: Kind
     argv: list[str]
 
-    @property
-    def moved(self) -> int:
-        """Bytes of files that have passed so far, either way, as far as the server tells."""
+    def mark(self) -> int:
+        """Return a number that stands for now."""
 
-    @property
-    def is_done(self) -> bool:
-        """Whether all targets are whole."""
+    def moved(self, since: int) -> int:
+        """Return the bytes of files that passed in the requests after a mark, as far as the server tells."""
+
+    def missing(self) -> int:
+        """Return the bytes that the next run must move: those of the targets that are neither whole nor begun."""
 
     def prepare(self) -> None:
         """Put the new files where they come from, and an old one where they go."""
@@ -157,28 +159,42 @@ class Stage:
             (self.folder / name).write_bytes(data)
         self.door.files.update({f"/night/{name}": data for name, data in there.items()})
 
-    @property
-    def moved(self) -> int:
-        """Bytes of files that have passed so far, either way."""
-        asked = list(self.door.asked)
+    def mark(self) -> int:
+        """Return a number that stands for now."""
+        return len(self.door.asked)
+
+    def moved(self, since: int) -> int:
+        """Return the bytes of files that passed in the requests after a mark."""
+        asked = self.door.asked[since:]
         return sum(one.sent for one in asked if one.method == "GET") + sum(
             one.received for one in asked if one.method == "PUT"
         )
 
+    def missing(self) -> int:
+        """Return the bytes that the next run must move: those of the targets that are neither whole nor begun."""
+        arrived = self.arrived()
+        whole = {name for name, data in self.payloads.items() if arrived.get(name) == data}
+        if self.argv[0] != "sync":
+            whole = set()  # as cp does, get and put copy again what is whole already
+        return sum(
+            len(data) - min(self._begun(name), len(data)) for name, data in self.payloads.items() if name not in whole
+        )
+
+    def _begun(self, name: str) -> int:
+        """Return the bytes on the disk that a download goes on with."""
+        if not self.kind.is_down or len(self.payloads[name]) < RESUMED_FROM:
+            return 0
+        return on_disk(self.folder, name)
+
     def wait_for(self, size: int) -> None:
         """Wait until so many bytes have moved."""
-        children.wait_until(lambda: self.moved >= size)
+        children.wait_until(lambda: self.moved(0) >= size)
 
     def arrived(self) -> dict[str, bytes]:
         """Return what is at the targets, hidden names too."""
         if self.kind.is_down:
             return {file.name: file.read_bytes() for file in self.folder.iterdir()}
         return {path.removeprefix("/night/"): data for path, data in list(self.door.files.items())}
-
-    @property
-    def is_done(self) -> bool:
-        """Whether all targets are whole."""
-        return self.payloads.items() <= self.arrived().items()
 
     def notes(self) -> list[str]:
         """Return what is remembered of uploads."""
@@ -219,6 +235,12 @@ def staged(name: str, root: Path, ca: Path) -> Iterator[tuple[Stage, Commands, f
                 seconds.append(time.monotonic() - begun)
                 stage.check_whole()
             yield stage, commands, seconds[-1]
+
+
+def on_disk(folder: Path, name: str) -> int:
+    """Return the bytes on the disk of the part of a target with the most; what was skipped takes no space there."""
+    parts = [place for place in folder.iterdir() if is_part(place.name) and place.name.startswith(f".{name}.")]
+    return max((place.stat().st_blocks * 512 for place in parts), default=0)
 
 
 def die(stage: Place, commands: Commands, *, dies: Sequence[Death] = (), at: Callable[[], object] | None = None) -> int:
