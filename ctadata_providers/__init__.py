@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ctadata_providers.client import CtaClient, Failure, FileInfo, TransferResult, TreeResult
+    from ctadata_providers.client import CtaClient, Failure, FileInfo, TransferEvent, TransferResult, TreeResult
     from ctadata_providers.config import Config
     from ctadata_providers.errors import (
         AlreadyExistsError,
@@ -47,6 +47,7 @@ __all__ = [
     "PermissionDeniedError",
     "QuotaError",
     "StorageError",
+    "TransferEvent",
     "TransferResult",
     "TransientError",
     "TreeResult",
@@ -59,6 +60,7 @@ _HOMES = {
     "CtaClient": "client",
     "Failure": "client",
     "FileInfo": "client",
+    "TransferEvent": "client",
     "TransferResult": "client",
     "TreeResult": "client",
 }

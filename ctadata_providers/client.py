@@ -21,9 +21,9 @@ from ctadata_providers.mirroring import Mirroring, local_path
 from ctadata_providers.patterns import Selection
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import run
-from ctadata_providers.transfer import Failure, OnError, OnUnlisted, Progress, TransferResult, TreeResult
+from ctadata_providers.transfer import Failure, OnError, OnUnlisted, Progress, TransferEvent, TransferResult, TreeResult
 
-__all__ = ["CtaClient", "Failure", "FileInfo", "TransferResult", "TreeResult"]
+__all__ = ["CtaClient", "Failure", "FileInfo", "TransferEvent", "TransferResult", "TreeResult"]
 
 
 class CtaClient(Mirroring):

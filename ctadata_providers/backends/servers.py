@@ -17,6 +17,8 @@ class Server:
         cuts_query: A `?` in a name cuts it, so that another file would be met (XRootD).
         digest_on_transfer: Want-Digest on GET and PUT is answered at once (dCache; on XRootD 5 a GET with it kills
             the server).
+        holds_after_range: After a range it keeps what it had opened for the file, until the connection ends or it has
+            waited in vain for the next one, unless the request says `Connection: close` (dCache's movers).
         expect_from: Bytes from which an upload asks first: below, the round trip costs more than a refused body.
             dCache redirects a PUT only after `Expect: 100-continue`; an XRootD redirector closes on a longer body.
         expect_wait: Seconds to wait for the answer to `Expect`.
@@ -27,6 +29,7 @@ class Server:
     literal_hrefs: bool = False
     cuts_query: bool = False
     digest_on_transfer: bool = False
+    holds_after_range: bool = False
     expect_from: int = 1024 * 1024
     expect_wait: float = 5.0
     cuts_destination: bool = False
@@ -50,7 +53,7 @@ def is_plain(path: str) -> bool:
 
 OTHER = Server()
 WSGIDAV = Server(name="WsgiDAV", cuts_destination=True)
-DCACHE = Server(name="dCache", digest_on_transfer=True, expect_from=0, expect_wait=LONG_WAIT)
+DCACHE = Server(name="dCache", digest_on_transfer=True, holds_after_range=True, expect_from=0, expect_wait=LONG_WAIT)
 XROOTD = Server(name="XRootD", literal_hrefs=True, cuts_query=True, expect_from=64 * 1024, expect_wait=LONG_WAIT)
 
 

@@ -227,6 +227,8 @@ class WebdavBackend:
         headers = {}
         if ranged:
             headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
+            if self.server.holds_after_range:
+                headers["Connection"] = "close"
         elif self.server.digest_on_transfer:
             headers["Want-Digest"] = TRANSFER_DIGEST
         if if_match is not None and not if_match.startswith("W/"):  # a weak one never matches (RFC 9110 section 13.1.1)

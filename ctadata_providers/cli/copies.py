@@ -172,7 +172,7 @@ class Report:
         self._output = output
         self._stop = stop
         self._begin = time.monotonic()
-        self._done = self._files = self._size = self._retries = 0
+        self._done = self._files = self._size = self._retries = self._resumed = 0
         self._failures: list[tuple[str, BaseException]] = []
 
     def take_files(self, plan: "Mapping[str, Copy]", files: "Iterable[tuple[str, Future[TransferResult]]]") -> None:
@@ -217,6 +217,7 @@ class Report:
         self._files += figures["files"]
         self._size += figures["size"]
         self._retries += figures["retries"]
+        self._resumed += result.resumed
         seconds = round(result.seconds, 3)
         self._output.done(
             self._verb, copy.remote, local=str(copy.local), seconds=seconds, failed=len(failures), **figures
@@ -227,15 +228,30 @@ class Report:
         for _, error in sorted(self._failures, key=itemgetter(0)):
             self._output.error(error)
         if self._done:
-            self._output.say(self._summary(time.monotonic() - self._begin))
+            self._sum_up(time.monotonic() - self._begin)
         return 1 if self._failures else 0
 
     def _ends(self, error: BaseException) -> bool:
         return self._stop or not isinstance(error, OSError) or ends_all(error)
 
-    def _summary(self, seconds: float) -> str:
-        again = f", {self._retries} retries" if self._retries else ""
-        failed = f", {len(self._failures)} failed" if self._failures else ""
-        rate = amount(self._size / max(seconds, 0.001))
-        files = f"{self._files} file{'' if self._files == 1 else 's'}"
-        return f"{self._verb} {files}, {amount(self._size)} in {seconds:.1f} s ({rate}/s){again}{failed}"
+    def _sum_up(self, seconds: float) -> None:
+        moved = self._size - self._resumed
+        rate = moved / max(seconds, 0.001)
+        parts = [
+            f"{self._verb} {self._files} file{'' if self._files == 1 else 's'}, {amount(self._size)} in {seconds:.1f} s"
+            f" ({amount(rate)}/s)",
+            f"{amount(self._resumed)} were there from before" if self._resumed else "",
+            f"{self._retries} retries" if self._retries else "",
+            f"{len(self._failures)} failed" if self._failures else "",
+        ]
+        self._output.summary(
+            ", ".join(filter(None, parts)),
+            done=self._verb,
+            files=self._files,
+            size=self._size,
+            resumed=self._resumed,
+            seconds=round(seconds, 3),
+            rate=round(rate),
+            retries=self._retries,
+            failed=len(self._failures),
+        )

@@ -53,6 +53,13 @@ class Output:
         elif self.verbose:
             self.say(f"{verb} {path}")
 
+    def summary(self, line: str, **figures: Any) -> None:
+        """Print what all came to: with `--json` as the last record, else for people."""
+        if self.as_json:
+            self.record({"summary": figures})
+        else:
+            self.say(line)
+
     def say(self, message: str) -> None:
         """Print a message for people on stderr, unless quiet or as JSON."""
         if not (self.quiet or self.as_json):

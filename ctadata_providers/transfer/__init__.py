@@ -3,6 +3,7 @@
 from ctadata_providers.transfer.brief import begin_download, begin_upload
 from ctadata_providers.transfer.context import Context, Failure, OnError, Progress, TransferResult, TreeResult
 from ctadata_providers.transfer.download import download
+from ctadata_providers.transfer.events import TransferEvent
 from ctadata_providers.transfer.failures import Failures, ends_all
 from ctadata_providers.transfer.folders import make_dirs, require_folder, stat_or_none
 from ctadata_providers.transfer.listings import Listings
@@ -26,6 +27,7 @@ __all__ = [
     "OnError",
     "OnUnlisted",
     "Progress",
+    "TransferEvent",
     "TransferResult",
     "TreeResult",
     "as_ended",

@@ -16,11 +16,12 @@ from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import Task, spawn, wait
 from ctadata_providers.transfer import owners, verify
 from ctadata_providers.transfer.context import Attempts, Context, Progress, TransferResult
-from ctadata_providers.transfer.download import download
+from ctadata_providers.transfer.download import fetch
+from ctadata_providers.transfer.events import TransferEvent, watched
 from ctadata_providers.transfer.local import SMALL_BYTES, small_content
 from ctadata_providers.transfer.names import part_name
 from ctadata_providers.transfer.parts import Target, write_whole
-from ctadata_providers.transfer.upload import upload
+from ctadata_providers.transfer.upload import send
 from ctadata_providers.transfer.uploads import abandoned, remember
 from ctadata_providers.uri import split
 
@@ -34,7 +35,23 @@ def begin_download(
 
     To be called in the curl loop's thread.
     """
-    long_way = partial(download, context, info, local, overwrite=overwrite, progress=progress)
+    begin = partial(_begin_download, info=info, local=local, overwrite=overwrite)
+    if context.on_event is None:
+        return begin(context, progress)
+    first = TransferEvent("start", "download", info.path, local, info.size)
+    return spawn(watched(context, first, progress, partial(_awaited, begin)))
+
+
+async def _awaited(
+    begin: Callable[[Context, Progress | None], Future[TransferResult]], context: Context, progress: Progress | None
+) -> TransferResult:
+    return await wait(begin(context, progress))
+
+
+def _begin_download(
+    context: Context, progress: Progress | None, *, info: FileInfo, local: Path, overwrite: bool
+) -> Future[TransferResult]:
+    long_way = partial(fetch, context, progress, info=info, local=local, overwrite=overwrite)
     brief, size = context.brief, info.size
     if brief is None or info.is_dir or size is None or size > SMALL_BYTES or info.locality not in (None, "ONLINE"):
         return spawn(long_way())
@@ -57,7 +74,17 @@ def begin_upload(
 
     To be called in the curl loop's thread.
     """
-    long_way = partial(upload, context, local, path, overwrite=overwrite, progress=progress)
+    begin = partial(_begin_upload, local=local, path=path, overwrite=overwrite)
+    if context.on_event is None:
+        return begin(context, progress)
+    first = TransferEvent("start", "upload", path, local)
+    return spawn(watched(context, first, progress, partial(_awaited, begin)))
+
+
+def _begin_upload(
+    context: Context, progress: Progress | None, *, local: Path, path: str, overwrite: bool
+) -> Future[TransferResult]:
+    long_way = partial(send, context, progress, local=local, path=path, overwrite=overwrite)
     brief = context.brief
     if brief is None or not overwrite or context.checksum == "require":
         return spawn(long_way())
@@ -175,7 +202,7 @@ async def _long(
     """Go the long way, after the pause that a transient fault on the short one asks for."""
     if error is None:
         return await long_way()
-    attempts = Attempts(context.policy)
+    attempts = Attempts(context)
     await attempts.again(error)
     result = await long_way()
     return replace(result, retries=result.retries + attempts.retries, seconds=attempts.seconds)

@@ -135,7 +135,7 @@ def _local_checksum(local: Path, algorithm: str) -> Future[str]:
 
 
 async def _read_checksum(context: Context, info: FileInfo, algorithm: str) -> str:
-    attempts = Attempts(context.policy)
+    attempts = Attempts(context)
     while True:
         hasher = new_hasher(algorithm)
         try:

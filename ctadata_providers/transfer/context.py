@@ -21,6 +21,7 @@ Progress = Callable[[int], Any]
 OnError = Literal["stop", "continue"]
 """What an error of one file means for the others of a tree."""
 
+_SHORTEST = 1e-6
 CLEANING_TIMEOUT = 10.0
 """Seconds that cleaning up after a failure may wait for an answer."""
 
@@ -59,6 +60,8 @@ class Context:
         max_parallel: Transfers at once.
         allow_http_pools: Whether bytes may come unencrypted, so that a checksum may be required.
         brief: The short way for small files, None without one.
+        on_event: Told what happens to each transfer.
+        on_retry: Told why a transfer is tried again, and after how many seconds.
         streams: Connections for one large file, None for as many as help.
         places: Counts the connections that carry downloads.
         leftovers: What was cut off before.
@@ -72,6 +75,8 @@ class Context:
     max_parallel: int
     allow_http_pools: bool = False
     brief: BriefOperations | None = None
+    on_event: Callable[[Any], object] | None = None
+    on_retry: Callable[[CtaError, float], object] | None = None
     streams: int | None = None
     places: Places = field(default_factory=Places, compare=False)
     leftovers: Leftovers = field(default_factory=Leftovers, compare=False)
@@ -88,6 +93,7 @@ class Context:
             door=config.door_url + config.base_path if config.backend == "webdav" else config.backend,
             max_parallel=config.max_parallel,
             allow_http_pools=config.allow_http_pools,
+            on_event=config.on_event,
             brief=backend.brief if isinstance(backend, BriefBackend) else None,
             streams=config.streams,
         )
@@ -102,8 +108,9 @@ class Context:
 class Attempts:
     """Counts the retries of one transfer and waits between them."""
 
-    def __init__(self, policy: RetryPolicy) -> None:
-        self._policy = policy
+    def __init__(self, context: Context) -> None:
+        self._policy = context.policy
+        self._on_retry = context.on_retry
         self._in_a_row = 0
         self.retries = 0
         self.started = time.monotonic()
@@ -120,6 +127,8 @@ class Attempts:
         self._in_a_row += 1
         self.retries += 1
         log_retry(error, self.retries, delay)
+        if self._on_retry is not None:
+            self._on_retry(error, delay)
         await wait(curl_loop().sleep(delay))
 
     def renew(self) -> None:
@@ -156,6 +165,11 @@ class TransferResult:
     streams: int = 1
     resumed: int = 0
 
+    @property
+    def rate(self) -> float:
+        """Bytes a second, those that were there from a run before not counted."""
+        return (self.size - self.resumed) / max(self.seconds, _SHORTEST)
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -186,6 +200,7 @@ class TreeResult:
         seconds: Wall time.
         retries: Attempts after the first, over all files.
         failures: What could not be done, by path; only where errors do not stop the rest.
+        resumed: Bytes that were there from a run before, over all files.
     """
 
     files: int
@@ -193,3 +208,9 @@ class TreeResult:
     seconds: float
     retries: int
     failures: tuple[Failure, ...] = ()
+    resumed: int = 0
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second, those that were there from a run before not counted."""
+        return (self.size - self.resumed) / max(self.seconds, _SHORTEST)

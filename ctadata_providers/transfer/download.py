@@ -3,6 +3,7 @@
 import os
 from contextlib import suppress
 from copy import copy
+from functools import partial
 from pathlib import Path
 
 from ctadata_providers.backends import FileInfo
@@ -15,10 +16,11 @@ from ctadata_providers.errors import (
     TransientError,
 )
 from ctadata_providers.session.futures import Future
-from ctadata_providers.session.tasks import in_thread, wait
+from ctadata_providers.session.tasks import following, in_thread, wait
 from ctadata_providers.transfer import hashing, leftovers, owners, verify
 from ctadata_providers.transfer.asking import asked
 from ctadata_providers.transfer.context import Attempts, Context, Progress, TransferResult
+from ctadata_providers.transfer.events import TransferEvent, watched
 from ctadata_providers.transfer.leftovers import Adopted
 from ctadata_providers.transfer.parts import SmallPart, Target
 from ctadata_providers.transfer.resumable import ResumablePart
@@ -55,12 +57,20 @@ async def download(
         QuotaError: When the disk is full.
         TransientError: When the retries are used up; what has arrived of a large file is kept for the next run.
     """
+    first = TransferEvent("start", "download", info.path, local, info.size)
+    return await watched(context, first, progress, partial(fetch, info=info, local=local, overwrite=overwrite))
+
+
+async def fetch(
+    context: Context, progress: Progress | None, *, info: FileInfo, local: Path, overwrite: bool
+) -> TransferResult:
+    """Download one file, as `download`, but tell nobody of it."""
     refuse_unreadable(info)
     target = Target(local, overwrite=overwrite)
-    fetch = _small if info.size is None or info.size < RESUMED_FROM else _large
+    fetched = _small if info.size is None or info.size < RESUMED_FROM else _large
     context.places.take()
     try:
-        return await fetch(context, info, local, target, progress)
+        return await fetched(context, info, local, target, progress)
     finally:
         context.places.leave()
 
@@ -72,8 +82,8 @@ async def _small(
     stem = owners.stem(target.place.name, context.door + info.path)
     left = context.leftovers.beside(str(target.place.parent), stem)
     if left:
-        await wait(asked(lambda: leftovers.sweep(target.place.parent, left)))
-    attempts = Attempts(context.policy)
+        await wait(following(in_thread(lambda: leftovers.sweep(target.place.parent, left))))
+    attempts = Attempts(context)
     part = SmallPart(
         target, stem, size=info.size, algorithm=verify.algorithm_for(context, info.checksums), progress=progress
     )
@@ -102,7 +112,7 @@ async def _large(
     context: Context, info: FileInfo, local: Path, target: Target, progress: Progress | None
 ) -> TransferResult:
     """Fetch a file that goes on where it stopped, in this process and in the next."""
-    attempts = Attempts(context.policy)
+    attempts = Attempts(context)
     part = await _opened(context, info, target, progress)
     resumed = part.received
     streams = Streams(context, info, part, attempts)
@@ -114,7 +124,7 @@ async def _large(
     except (TransientError, CredentialError) as error:
         if part.received < RESUMED_FROM:
             raise
-        await wait(asked(part.keep))
+        await wait(following(in_thread(part.keep)))
         context.leftovers.forget(str(target.place.parent))
         raise _kept(error, part.received) from error
     finally:

@@ -1,16 +1,18 @@
 """What happens to a transfer, told to whoever wants to know: a workflow engine, a notebook, a log."""
 
+import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from ctadata_providers.errors import CtaError
+from ctadata_providers.session.tasks import Task
 from ctadata_providers.transfer.context import Context, Progress, TransferResult
 
+logger = logging.getLogger(__name__)
 EventKind = Literal["start", "progress", "retry", "done", "failed", "cancelled"]
 PROGRESS_SECONDS = 0.5
 """At most one `progress` of a transfer within so many seconds."""
@@ -47,34 +49,71 @@ class Watch:
     """Tells of one transfer.
 
     Args:
-        tell: Who wants to know.
+        tell: Who wants to know; what it raises is logged, and is no fault of the transfer.
         first: The event with which it begins.
         progress: Told of the bytes that pass, too.
     """
 
-    def __init__(self, tell: Callable[[TransferEvent], object], first: TransferEvent, progress: Progress | None) -> None:
-        self._tell = tell
-        self._last = first
+    def __init__(
+        self, tell: Callable[[TransferEvent], object], first: TransferEvent, progress: Progress | None
+    ) -> None:
+        self._on_event = tell
+        self._now = first
         self._progress = progress
-        self._told_at = time.monotonic()
-        tell(first)
+        self._told_at = 0.0
+        self._tell(first)
 
     def progress(self, count: int) -> None:
         """Take note of bytes that have passed."""
         if self._progress is not None:
             self._progress(count)
-        self._last = replace(self._last, moved=self._last.moved + count)
+        self._now = replace(self._now, kind="progress", moved=self._now.moved + count)
         if time.monotonic() - self._told_at >= PROGRESS_SECONDS:
-            self.tell("progress")
+            self._tell(self._now)
 
-    def tell(
-        self,
-        kind: EventKind,
-        *,
-        error: CtaError | None = None,
-        delay: float | None = None,
-        result: TransferResult | None = None,
-    ) -> None:
-        """Tell of something."""
+    def retry(self, error: CtaError, delay: float) -> None:
+        """Tell that it is tried again."""
+        self._tell(replace(self._now, kind="retry", error=error, delay=delay))
+
+    def end(self, kind: EventKind, *, error: CtaError | None = None, result: TransferResult | None = None) -> None:
+        """Tell how it has ended."""
+        self._tell(replace(self._now, kind=kind, error=error, result=result))
+
+    def _tell(self, event: TransferEvent) -> None:
         self._told_at = time.monotonic()
-        self._tell(replace(self._last, kind=kind, error=error, delay=delay, result=result))
+        try:
+            self._on_event(event)
+        except Exception:
+            logger.exception("on_event failed for %s of %s", event.kind, event.path)
+
+
+async def watched(
+    context: Context,
+    first: TransferEvent,
+    progress: Progress | None,
+    transfer: Callable[[Context, Progress | None], Task[TransferResult]],
+) -> TransferResult:
+    """Run a transfer and tell of it, if somebody wants to know.
+
+    Args:
+        context: What the transfers of a client share.
+        first: The event with which it begins.
+        progress: Told of the bytes that pass.
+        transfer: Makes the coroutine.
+
+    Raises:
+        CtaError: That of the transfer.
+    """
+    if context.on_event is None:
+        return await transfer(context, progress)
+    watch = Watch(context.on_event, first, progress)
+    try:
+        result = await transfer(replace(context, on_retry=watch.retry), watch.progress)
+    except CancelledError:
+        watch.end("cancelled")
+        raise
+    except CtaError as error:
+        watch.end("failed", error=error)
+        raise
+    watch.end("done", result=result)
+    return result

@@ -3,6 +3,7 @@
 The loop's thread, which moves all bytes, never computes them; hashlib lets other threads run meanwhile.
 """
 
+import errno
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -67,6 +68,7 @@ class Follower:
             self._close(CancelledError())
 
     def _work(self) -> None:
+        buffer = memoryview(bytearray(BLOCK_BYTES))
         try:
             while True:
                 with self._lock:
@@ -75,11 +77,9 @@ class Follower:
                     if at_end or todo <= 0:
                         self._working = at_end
                         break
-                data = os.pread(self._fd, todo, self._pos)
+                data = _block(self._fd, self._pos, todo, buffer)
                 self._hasher.update(data)
                 self._pos += len(data)
-                if not data:
-                    raise OSError(f"the part has become shorter than {self._limit}")
         except OSError as error:
             self._close(error)
             return
@@ -120,12 +120,23 @@ def adlers(fd: int, ranges: Sequence[tuple[int, int]]) -> Future[list[tuple[int,
 
 def _adler(fd: int, start: int, stop: int, stopped: Callable[[], bool]) -> int:
     value = 1
+    buffer = memoryview(bytearray(BLOCK_BYTES))
     while start < stop:
         if stopped():
             raise CancelledError
-        data = os.pread(fd, min(BLOCK_BYTES, stop - start), start)
-        if not data:
-            raise OSError(f"the part has become shorter than {stop}")
+        data = _block(fd, start, min(BLOCK_BYTES, stop - start), buffer)
         value = adler32(data, value)
         start += len(data)
     return value
+
+
+def _block(fd: int, pos: int, size: int, buffer: memoryview) -> memoryview:
+    """Return bytes of a file, in a buffer that is used again: a new one each time costs more than adler32 does.
+
+    Raises:
+        OSError: When there are none.
+    """
+    count = os.preadv(fd, [buffer[:size]], pos)
+    if not count:
+        raise OSError(errno.EIO, f"the part has become shorter than {pos + size} bytes")
+    return buffer[:count]

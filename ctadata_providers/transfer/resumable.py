@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from ctadata_providers.transfer.parts import Target, created, too_many
 from ctadata_providers.transfer.segments import Segment, Segments
 from ctadata_providers.transfer.sidecar import Origin, Sidecar, Told
 
+CHECKED_SECONDS = 1.0
 TELL_EVERY = 64 * 1024
 FOLLOWED_EVERY = 1024 * 1024
 
@@ -64,6 +66,7 @@ class ResumablePart:
         self._origin = origin
         self._sidecar: Sidecar | None = None
         self._ended = False
+        self._checked = time.monotonic()
         self._follower: Follower | None = None
         self._tells_rows = False
         self._followed = 0
@@ -186,14 +189,21 @@ class ResumablePart:
             self._follow()
             follower = self._follower
         assert follower is not None  # noqa: S101 (it follows)
-        return {self._algorithm: await wait(follower.digest(self.size))}
+        try:
+            return {self._algorithm: await wait(follower.digest(self.size))}
+        except OSError as error:
+            raise explained(error, self._place, "read") from error
 
     def check_ours(self) -> None:
-        """Make sure that no other process has taken the part for given up, and say that it is not.
+        """Make sure, now and then, that no other process has taken the part for given up, and say that it is not.
 
         Raises:
             StorageError: When one has.
         """
+        now = time.monotonic()
+        if now < self._checked + CHECKED_SECONDS:
+            return
+        self._checked = now
         try:
             os.utime(self._place)
         except OSError as error:

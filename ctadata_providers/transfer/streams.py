@@ -25,6 +25,8 @@ RENEWED_FROM = 1024 * 1024
 CHANGES = 2
 """How often a file may change under way before that is an error."""
 NOT_SATISFIABLE = 416
+NO_PLACE = (429, 503)
+"""What servers answer that want fewer connections."""
 
 
 class Stream:
@@ -85,6 +87,8 @@ class Streams:
         self._changes = 0
         self._best = part.received
         self._paused_until = 0.0
+        self._setbacks = 0
+        self._at_setback = 0
         self._ramp = Ramp(context.streams, part.size)
 
     async def run(self) -> None:
@@ -215,14 +219,23 @@ class Streams:
         if isinstance(error, UnsupportedError) and not self._ranges:
             return None
         if self._active and isinstance(error, CtaError) and not isinstance(error, IntegrityError):
-            logger.info("%s; it goes on with fewer streams", error.message)
-            self._ramp.fewer(len(self._active))
-            if isinstance(error, TransientError):
-                self._paused_until = time.monotonic() + (self._context.policy.delay(0, error) or 0.0)
+            self._set_back(error)
             return None
         if isinstance(error, TransientError):
             return None if self.part.is_whole else error
         raise error
+
+    def _set_back(self, error: CtaError) -> None:
+        """Let the others go on after a fault of one stream: with fewer, when the server has no place for it."""
+        logger.info("%s; the other streams go on", error.message)
+        if self.part.received - self._at_setback >= RENEWED_FROM:
+            self._setbacks = 0
+        self._at_setback = self.part.received
+        delay = self._context.policy.delay(self._setbacks, error) if isinstance(error, TransientError) else None
+        self._setbacks += 1
+        if delay is None or (isinstance(error, TransientError) and error.status in NO_PLACE):
+            self._ramp.fewer(len(self._active))
+        self._paused_until = time.monotonic() + (delay or 0.0)
 
     async def _again(self, error: TransientError) -> None:
         """Wait before the next attempt.

@@ -215,7 +215,7 @@ async def _refused(local: Path, fault: str) -> None:
 def _run(jobs: _Jobs, limit: int, failures: Failures) -> TreeResult:
     """Run transfers, at most some at once, and sum them up."""
     started = time.monotonic()
-    files = size = retries = 0
+    files = size = retries = resumed = 0
     pump: Pump[_Step, TransferResult | None] = Pump(limit, look_ahead=LOOK_AHEAD)
     ends: list[tuple[int, CtaError]] = []  # what stops all, by its place in the tree
     try:
@@ -233,10 +233,11 @@ def _run(jobs: _Jobs, limit: int, failures: Failures) -> TreeResult:
                 result = future.result()
                 if result is not None:
                     files, size, retries = files + 1, size + result.size, retries + result.retries
+                    resumed += result.resumed
     except CtaError as error:
         ends.append((sys.maxsize, error))  # of a listing, which comes after all that it has given
     if not ends:
-        return TreeResult(files, size, time.monotonic() - started, retries, failures.by_path())
+        return TreeResult(files, size, time.monotonic() - started, retries, failures.by_path(), resumed)
     for step, future in pump.left:
         other = None if future.cancelled() else future.exception()
         if isinstance(other, CtaError) and failures.stop(other):

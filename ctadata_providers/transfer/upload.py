@@ -27,6 +27,7 @@ from ctadata_providers.session.tasks import in_thread, wait
 from ctadata_providers.transfer import verify
 from ctadata_providers.transfer.asking import asked
 from ctadata_providers.transfer.context import Attempts, Context, Progress, TransferResult
+from ctadata_providers.transfer.events import TransferEvent, watched
 from ctadata_providers.transfer.folders import make_dirs
 from ctadata_providers.transfer.local import LocalSource
 from ctadata_providers.transfer.names import MAX_NAME_BYTES, part_name
@@ -55,6 +56,14 @@ async def upload(
         QuotaError: When the storage is full.
         TransientError: When the retries are used up.
     """
+    first = TransferEvent("start", "upload", path, local)
+    return await watched(context, first, progress, partial(send, local=local, path=path, overwrite=overwrite))
+
+
+async def send(
+    context: Context, progress: Progress | None, *, local: Path, path: str, overwrite: bool
+) -> TransferResult:
+    """Upload one file, as `upload`, but tell nobody of it."""
     source = LocalSource(local, algorithm=verify.algorithm_for(context, {}), progress=progress)
     try:
         return await _Upload(context, source, path, overwrite).run()
@@ -71,7 +80,7 @@ class _Upload:
         self._source = source
         self._path = path
         self._overwrite = overwrite
-        self._attempts = Attempts(context.policy)
+        self._attempts = Attempts(context)
         self._begun = False
         self._stored = False
         self._late: list[Remembered] = []

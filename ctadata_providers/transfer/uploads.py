@@ -3,6 +3,7 @@
 One small file for each that is under way, in `$XDG_STATE_HOME/ctadata-providers/uploads/`. It holds no secret.
 """
 
+import atexit
 import json
 import logging
 import os
@@ -73,7 +74,7 @@ class _Slots:
             note, fd = self._free.popitem() if self._free else self._made()
             self._busy[note] = fd
         # One write, as long as the note is: who reads it meanwhile sees the old text or the new one.
-        os.pwrite(fd, text.ljust(NOTE_BYTES), 0)
+        os.pwrite(fd, text, 0)
         return note
 
     def leave(self, note: Path) -> None:
@@ -90,6 +91,7 @@ class _Slots:
             fd = self._busy.pop(note, None)
             reusable = fd is not None and os.fstat(fd).st_size == NOTE_BYTES
             if fd is not None and reusable:
+                os.pwrite(fd, _filled({"host": _host(), "pid": os.getpid()}), 0)
                 self._free[note] = fd
         if not reusable:
             if fd is not None:
@@ -100,10 +102,13 @@ class _Slots:
 
     def _clear(self) -> None:
         """Remove the free notes when nothing is under way."""
-        if self._busy:
-            return
+        if not self._busy:
+            self.clear()
+
+    def clear(self) -> None:
+        """Remove the free notes."""
         with self._lock:
-            free, self._free = ({}, self._free) if self._busy else (self._free, {})
+            free, self._free = self._free, {}
         for note, fd in free.items():
             os.close(fd)
             with suppress(OSError):
@@ -119,14 +124,19 @@ class _Slots:
             return folder / name, os.open(folder / name, _CREATE, 0o600)
 
 
+def _filled(record: dict[str, object]) -> bytes:
+    return json.dumps(record).encode().ljust(NOTE_BYTES)
+
+
 _slots = _Slots()
+atexit.register(lambda: _slots.clear())
 
 
 def remember(door: str, target: str, temporary: str) -> Remembered:
     """Remember that a temporary name is about to be made for a target; a read-only home only costs the memory."""
     record = {"door": door, "target": target, "path": temporary, "host": _host(), "pid": os.getpid()}
     try:
-        return Remembered(temporary, _slots.take(json.dumps(record).encode(errors="surrogateescape")))
+        return Remembered(temporary, _slots.take(_filled(record)))
     except OSError as error:
         logger.debug("cannot remember the temporary name %s: %s", temporary, error)
         return Remembered(temporary, None)
@@ -213,10 +223,12 @@ def _notes() -> Iterator[_Note]:
     for file in sorted(state_folder().glob("*.json")):
         try:
             fields = json.loads(file.read_text(encoding="utf-8"))
-            if any(map(is_part, fields["path"].split("/"))):
-                ours, pid = fields["host"] == _host(), int(fields["pid"])
-                if not 0 < pid < 2**31:
-                    continue
+            ours, pid = fields["host"] == _host(), int(fields["pid"])
+            if not 0 < pid < 2**31:
+                continue
+            if "path" not in fields and ours and not _uploads(pid, file):
+                file.unlink()  # it was free when its process was killed
+            elif any(map(is_part, fields["path"].split("/"))):
                 yield _Note(file, str(fields["door"]), str(fields["target"]), str(fields["path"]), ours, pid)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
             continue  # being written or removed by another process, or no note

@@ -100,7 +100,11 @@ def ssl_context(ca_path: Path | None, *, cert_file: Path | None = None, key_file
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # Python 3.13 refuses CAs without an Authority Key Identifier by default; grid CAs may lack it, libcurl takes them.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    context.load_verify_locations(cafile=system_bundle())
+    system = system_folder()
+    if system:
+        context.load_verify_locations(capath=system)  # looked into only for the CA that is wanted: 20 ms less
+    else:
+        context.load_verify_locations(cafile=system_bundle())
     extra = ca_path or (GRID_CERTIFICATES if GRID_CERTIFICATES.is_dir() else None)
     if extra is not None and extra.is_dir():
         context.load_verify_locations(capath=extra)

@@ -22,6 +22,8 @@ class Feature(Enum):
     UPLOAD_CUT_BLANK = "An interrupted upload to a name with a blank leaves the old file, or none"
     UPLOAD_KILLED = "A killed upload leaves the old file, or none; the next upload tidies up"
     DOWNLOAD_CUT = "An interrupted download leaves the old file, or none"
+    RESUMED = "The next run goes on where a cut download stopped"
+    STREAMS = "A large file in several streams"
     READ_WHILE_WRITTEN = "The old file can be read while its successor is uploaded"
     LOCAL = "Links, pipes and permissions of local files are respected"
     LISTING = "List a folder: names, kinds, sizes, times"

@@ -51,11 +51,15 @@ def test_a_summary_tells_what_was_moved(ctadata: Run, night: FakeCta) -> None:
     assert ctadata("get", "-q", "lst/DL3/a.fits").err == ""
 
 
-def test_get_with_json_tells_each_file(ctadata: Run, night: FakeCta) -> None:
+def test_get_with_json_tells_each_file_and_sums_up(ctadata: Run, night: FakeCta) -> None:
     ran = ctadata("get", "--json", "lst/DL3/a.fits", "x.fits")
-    (record,) = ran.records
+    record, last = ran.records
+    summary = last["summary"]
 
     assert ran.err == ""
+    assert summary.pop("seconds") >= 0
+    assert summary.pop("rate") > 0
+    assert summary == {"done": "downloaded", "files": 1, "size": 4, "resumed": 0, "retries": 0, "failed": 0}
     assert record.pop("seconds") >= 0
     assert record == {
         "done": "downloaded",

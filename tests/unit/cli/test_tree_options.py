@@ -103,7 +103,9 @@ def test_the_same_input_prints_the_same_text(ctadata: Run, tree: FakeCta) -> Non
 
     def said(*options: str) -> list[str]:
         ran = ctadata("get", *options)
-        return [re.sub(r'[\d.]+ s \(.*?\)|"seconds": [\d.]+', "", line) for line in (ran.out + ran.err).splitlines()]
+        return [
+            re.sub(r'[\d.]+ s \(.*?\)|"(seconds|rate)": [\d.]+', "", line) for line in (ran.out + ran.err).splitlines()
+        ]
 
     assert said("-r", "lst", "x") == said("-r", "lst", "x")
     assert said("--json", "lst/many/*", "x/") == said("--json", "lst/many/*", "x/")
@@ -113,10 +115,11 @@ def test_the_same_input_prints_the_same_text(ctadata: Run, tree: FakeCta) -> Non
 def test_json_has_a_record_for_each_failure(ctadata: Run, tree: FakeCta) -> None:
     tree.set_locality("/lst/notes.txt", "NEARLINE")
     ran = ctadata("get", "-r", "--json", "lst", "copy")
-    (record,) = ran.records
+    record, summary = ran.records
 
     assert ran.code == 1
     assert (record["done"], record["files"], record["failed"]) == ("downloaded", 5, 1)
+    assert (summary["summary"]["files"], summary["summary"]["failed"]) == (5, 1)
     assert (ran.error["error"], ran.error["path"]) == ("StorageError", "/lst/notes.txt")
     assert ran.error["remedy"]
 

@@ -1,0 +1,166 @@
+"""A large download is stopped in any state within 0.2 s, and leaves nothing; what a kill left is not made worse."""
+
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from dataclasses import replace
+from hashlib import md5
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ctadata_providers import Config, CtaClient, TransientError
+from ctadata_providers.session.tasks import spawn
+from ctadata_providers.testing import FakeCta
+from ctadata_providers.transfer import download, hashing
+from tests.faults import acts
+from tests.faults.cells import assert_whole, parts_in
+from tests.faults.ranged import ranged
+from tests.faults.scripted import Door, Exchange
+
+PATH = "/night/events.fits"
+SIZE = 12 << 20
+Open = Callable[..., Door]
+Client = Callable[..., CtaClient]
+
+
+@pytest.fixture(scope="module")
+def payload() -> bytes:
+    return random.Random(4).randbytes(SIZE)
+
+
+@pytest.fixture
+def slow_disk(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A disk that takes its time to give back what was written; the list grows with what it gave."""
+    real = hashing._block
+    given: list[int] = []
+
+    def slow(*arguments: Any) -> memoryview:
+        time.sleep(0.05)  # the speed of the disk is what is tested
+        given.append(1)
+        return real(*arguments)
+
+    monkeypatch.setattr(hashing, "_block", slow)
+    return given
+
+
+def wait_for(happened: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def stopped(client: CtaClient, target: Path, ready: Callable[[], object], **changed: Any) -> float:
+    """Begin a download, stop it when a state has come, and return the seconds to its end."""
+    info = replace(client.stat(PATH), **changed)
+    future = spawn(download(client._transfers, info, target))
+    wait_for(ready)
+    begun = time.monotonic()
+    future.cancel()
+    with pytest.raises(CancelledError):
+        future.result(5)
+    seconds = time.monotonic() - begun
+    assert target.read_bytes() == b"old"
+    assert parts_in(target.parent) == []
+    assert client._transfers.places.used == 0
+    return seconds
+
+
+@pytest.mark.parametrize("streams", [1, 4])
+def test_while_it_waits_for_the_next_attempt(
+    streams: int, open_door: Open, client_of: Client, target: Path, payload: bytes
+) -> None:
+    door = open_door(tls=False, files={PATH: payload})
+    door.fault("GET", ranged(stop=lambda sent: sent >= 1 << 20), times=streams)
+    door.fault("GET", acts.status(503, "Retry-After: 100"))
+
+    seconds = stopped(client_of(door, streams=streams), target, lambda: len(door.requests("GET")) > streams)
+
+    assert seconds < 0.2
+
+
+def test_while_it_reads_again_what_was_left(
+    open_door: Open, client_of: Client, target: Path, payload: bytes, slow_disk: list[int]
+) -> None:
+    door = open_door(tls=False, files={PATH: payload}, checksums=True)
+    door.fault("GET", ranged(stop=lambda sent: sent >= SIZE - (1 << 20)), times=1)
+    door.fault("GET", acts.reset_after(None), times=1)
+    with pytest.raises(TransientError):
+        client_of(door, retries=1).download(PATH, target)
+    asked = len(door.requests("GET"))
+
+    seconds = stopped(client_of(door), target, lambda: slow_disk)
+
+    assert seconds < 0.2
+    assert len(door.requests("GET")) == asked
+
+
+@pytest.mark.parametrize("given", [1, 9])
+def test_while_a_dear_checksum_is_computed(
+    given: int, open_door: Open, client_of: Client, target: Path, payload: bytes, slow_disk: list[int]
+) -> None:
+    door = open_door(tls=False, files={PATH: payload})
+    digest = {"md5": md5(payload).hexdigest()}
+
+    seconds = stopped(client_of(door), target, lambda: len(slow_disk) >= given, checksums=digest)
+
+    assert seconds < 0.2
+
+
+def test_while_the_server_is_asked_for_a_checksum(
+    open_door: Open, client_of: Client, target: Path, payload: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ctadata_providers.backends.webdav.CHECKSUM_TIMEOUT", 5.0)
+    door = open_door(tls=False, files={PATH: payload})
+    door.fault("HEAD", Exchange.stall)
+
+    seconds = stopped(client_of(door), target, lambda: door.requests("HEAD"))
+
+    assert seconds < 0.2
+
+
+def test_a_disk_that_cannot_give_back_what_was_left_costs_only_the_bytes(
+    open_door: Open, client_of: Client, target: Path, payload: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = open_door(tls=False, files={PATH: payload}, checksums=True)
+    door.fault("GET", ranged(stop=lambda sent: sent >= SIZE // 2), times=1)
+    door.fault("GET", acts.reset_after(None), times=1)
+    with pytest.raises(TransientError):
+        client_of(door, retries=1).download(PATH, target)
+
+    def broken(*_: Any) -> memoryview:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(hashing, "_block", broken)
+    result = client_of(door).download(PATH, target)
+
+    assert_whole(target, payload)
+    assert result.resumed == 0
+
+
+@pytest.mark.parametrize("streams", [1, 4])
+def test_a_dcache_serves_streams_and_keeps_no_mover(
+    streams: int, fake_cta: FakeCta, target: Path, payload: bytes
+) -> None:
+    fake_cta.put(PATH, payload)
+    with CtaClient(Config.from_mapping({**fake_cta.settings(), "streams": streams})) as client:
+        result = client.download(PATH, target)
+
+    assert_whole(target, payload)
+    assert (result.streams, result.retries) == (streams, 0)
+    assert [len(pool._movers) for pool in fake_cta._parts.pools] == [0] * len(fake_cta._parts.pools)
+
+
+def test_a_dcache_that_cuts_a_download_is_asked_for_the_rest_at_the_door(
+    fake_cta: FakeCta, target: Path, payload: bytes
+) -> None:
+    fake_cta.put(PATH, payload)
+    fake_cta.faults.add("truncate", after=SIZE // 2)
+    with CtaClient(Config.from_mapping({**fake_cta.settings(), "retries": 3})) as client:
+        result = client.download(PATH, target)
+
+    assert_whole(target, payload)
+    assert result.retries == 1
