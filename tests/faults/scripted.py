@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 from zlib import adler32
 
+from tests.faults.asked import Asked
 from tests.faults.multistatus import listing, response
 from tests.faults.pki import make_pki
 from tests.faults.ranges import etag, found
@@ -26,35 +27,6 @@ LONGEST_STALL = 30.0
 
 class Over(Exception):
     """The connection has ended, one way or another."""
-
-
-@dataclass
-class Asked:
-    """One request, as far as it came.
-
-    Attributes:
-        method: The HTTP method.
-        path: The decoded path.
-        query: The query string.
-        headers: By lower-case name.
-        head: Request line and headers as they came.
-        certificate: Whether the client presented a certificate.
-        received: Bytes of the body that arrived.
-        sent: Bytes of the answer's body that were handed to the network.
-    """
-
-    method: str
-    path: str
-    query: str
-    headers: dict[str, str]
-    head: str = ""
-    certificate: bool = False
-    received: int = 0
-    sent: int = 0
-
-    @property
-    def size(self) -> int:
-        return int(self.headers.get("content-length", "0"))
 
 
 class Exchange:
@@ -76,9 +48,11 @@ class Exchange:
         self.send(data)
 
     def wait_until_taken(self) -> None:
-        """Wait until all that was sent has arrived at the other machine."""
+        """Wait until all that was sent has arrived at the other machine, if that is still there."""
         left = array("i", [1])
         while left[0] and not self.door.stopping.wait(0.001):
+            if self._connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                raise Over
             ioctl(self._connection, TIOCOUTQ, left)
 
     def head(self, status: int, *headers: str, reason: str = "Reason") -> None:
@@ -206,6 +180,11 @@ class Door:
     def fault(self, method: str, act: Act, *, path: str | None = None, times: int = 1_000_000) -> None:
         """Answer the next requests of a method so; faults of one method are used up in their order."""
         self._faults.append(Fault(method, path, act, times))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody is connected."""
+        return bool(self._connections)
 
     def mend(self) -> None:
         """Answer rightly from now on."""

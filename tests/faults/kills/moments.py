@@ -37,7 +37,7 @@ def run_again(stage: Place, commands: Commands) -> int:
     twice = stage.moved(mark) - missing
 
     stage.check_whole()
-    assert twice <= stage.kind.again
+    assert twice <= stage.kind.again, (stage.kind.argv, missing, twice)
     return max(twice, 0)
 
 
