@@ -11,7 +11,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ctadata_providers.client import CtaClient, Failure, FileInfo, TransferEvent, TransferResult, TreeResult
+    from ctadata_providers.client import (
+        CopyResult,
+        CtaClient,
+        Failure,
+        FileInfo,
+        TransferEvent,
+        TransferResult,
+        TreeResult,
+    )
     from ctadata_providers.config import Config
     from ctadata_providers.errors import (
         AlreadyExistsError,
@@ -35,6 +43,7 @@ __all__ = [
     "AlreadyExistsError",
     "Config",
     "ConfigError",
+    "CopyResult",
     "CredentialError",
     "CtaClient",
     "CtaError",
@@ -57,6 +66,7 @@ __all__ = [
 
 _HOMES = {
     "Config": "config",
+    "CopyResult": "client",
     "CtaClient": "client",
     "Failure": "client",
     "FileInfo": "client",

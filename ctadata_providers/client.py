@@ -8,6 +8,7 @@ from pathlib import Path
 from ctadata_providers import transfer, uri
 from ctadata_providers.backends import ChecksumBackend, FileInfo
 from ctadata_providers.checksum import canonical_algorithm
+from ctadata_providers.copies import Copying
 from ctadata_providers.errors import (
     AlreadyExistsError,
     ConfigError,
@@ -21,12 +22,21 @@ from ctadata_providers.mirroring import Mirroring, local_path
 from ctadata_providers.patterns import Selection
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import run
-from ctadata_providers.transfer import Failure, OnError, OnUnlisted, Progress, TransferEvent, TransferResult, TreeResult
+from ctadata_providers.transfer import (
+    CopyResult,
+    Failure,
+    OnError,
+    OnUnlisted,
+    Progress,
+    TransferEvent,
+    TransferResult,
+    TreeResult,
+)
 
-__all__ = ["CtaClient", "Failure", "FileInfo", "TransferEvent", "TransferResult", "TreeResult"]
+__all__ = ["CopyResult", "CtaClient", "Failure", "FileInfo", "TransferEvent", "TransferResult", "TreeResult"]
 
 
-class CtaClient(Mirroring):
+class CtaClient(Mirroring, Copying):
     """A CTA storage: listings, transfers, and what else one does with files.
 
     A path is a plain one (`lst/DL3`, `/lst/DL3`) or an address (`cta://lst/DL3`); what cannot be one is a

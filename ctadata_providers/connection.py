@@ -10,6 +10,11 @@ from ctadata_providers.config import Config
 from ctadata_providers.errors import ConfigError
 from ctadata_providers.transfer import Context
 
+SHARED_SETTINGS = (
+    *("ca_path", "copy_hosts", "allow_http_pools", "checksum"),
+    *("max_parallel", "streams", "retries", "connect_timeout", "timeout", "max_requests_per_second"),
+)
+"""Settings that, explicitly given, also hold for the other side of a copy; no place and no credential is among them."""
 _UNPICKLED = frozenset({"token", "client_secret", "on_token", "on_event"})
 
 
@@ -27,6 +32,7 @@ class Connection:
         self._lock = threading.Lock()
         self._context: Context | None = None
         self._config: Config | None = None
+        self._others: dict[str, Connection] = {}
 
     @property
     def config(self) -> Config:
@@ -43,6 +49,8 @@ class Connection:
         if self._context is not None:
             self._context.backend.close()
             self._context.cleaner.close()
+        for other in self._others.values():
+            other.close()
 
     def __enter__(self) -> Self:
         return self
@@ -80,9 +88,30 @@ class Connection:
         """
         address = uri.parse(text)
         if address.name is not None and address.name != self.config.profile:
-            raise ConfigError(
-                f"{text} names the profile '{address.name}', this client has '{self.config.profile}'",
-                path=text,
-                remedy=f"make a client with profile='{address.name}'",
-            )
+            raise self._names_another(text, address.name)
         return address.path
+
+    def _side(self, text: str) -> "tuple[Connection, str]":
+        """Return the storage of an address, which may be the one of another profile, and its path there.
+
+        Raises:
+            ConfigError: When it is not usable, or names a profile that is not known, or may not be looked for.
+        """
+        address = uri.parse(text)
+        if address.name is None or address.name == self.config.profile:
+            return self, address.path
+        if not self.config.ambient_credentials:
+            raise self._names_another(text, address.name)  # these settings are complete: nothing else is consulted
+        with self._lock:
+            if address.name not in self._others:
+                shared = {name: self.config.given_by(name) for name in SHARED_SETTINGS}
+                given = {name: getattr(self.config, name) for name, level in shared.items() if level == "explicit"}
+                self._others[address.name] = Connection(Config.from_env(profile=address.name, **given))
+            return self._others[address.name], address.path
+
+    def _names_another(self, text: str, name: str) -> ConfigError:
+        return ConfigError(
+            f"{text} names the profile '{name}', this client has '{self.config.profile}'",
+            path=text,
+            remedy=f"make a client with profile='{name}'",
+        )

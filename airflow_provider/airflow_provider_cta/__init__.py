@@ -113,6 +113,12 @@ _EXTRA_FIELDS = {
         type="array",
         items={"type": "string"},
     ),
+    "copy_hosts": _field(
+        "Copy hosts",
+        "Hosts (*.domain too) that may be the other side of a copy from server to server, one per line.",
+        type="array",
+        items={"type": "string"},
+    ),
     "allow_http_pools": _field(
         "Allow http pools",
         "Follow redirects to plain http, without credential; a checksum is then required.",

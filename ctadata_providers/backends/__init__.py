@@ -8,9 +8,12 @@ from ctadata_providers.backends.base import (
     ChangedError,
     ChecksumBackend,
     ClockBackend,
+    CopyBackend,
     FileInfo,
+    OtherSide,
     ReadResult,
     RenameBackend,
+    ThirdPartyBackend,
     WriteResult,
 )
 from ctadata_providers.config import Config
@@ -23,9 +26,12 @@ __all__ = [
     "ChangedError",
     "ChecksumBackend",
     "ClockBackend",
+    "CopyBackend",
     "FileInfo",
+    "OtherSide",
     "ReadResult",
     "RenameBackend",
+    "ThirdPartyBackend",
     "WriteResult",
     "open_backend",
 ]

@@ -1,6 +1,6 @@
 """What a backend is: six operations, small; what is rich is built above it, once."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -220,6 +220,62 @@ class ChecksumBackend(Protocol):
 
     def checksum(self, path: str, algorithm: str) -> Mapping[str, str]:
         """Ask for a checksum; the answer may hold another algorithm, or nothing when the server offers none."""
+
+
+@runtime_checkable
+class CopyBackend(Protocol):
+    """A backend whose server can copy a file by itself."""
+
+    def copy(self, source: str, target: str, *, overwrite: bool) -> "Future[None]":
+        """Copy a file inside the server; a failure may leave a part of it there.
+
+        Raises:
+            UnsupportedError: At once or by the future, when the server does not.
+            AlreadyExistsError: By the future, when the target exists, `overwrite` is false and the server can tell.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherSide:
+    """A file that another server is to read or write.
+
+    Attributes:
+        url: Where it is.
+        authorization: What opens it, the value of a header; None when nothing is needed. Secret.
+        may_see: Tells whether whoever answers at a URL may be given that.
+    """
+
+    url: str
+    authorization: str | None = field(repr=False)
+    may_see: Callable[[str], bool]
+
+
+@runtime_checkable
+class ThirdPartyBackend(Protocol):
+    """A backend whose server can copy from and to another one, without the bytes passing here."""
+
+    def may_copy_with(self, url: str) -> bool:
+        """Tell whether the settings allow that with the server of a URL; may ask what this server is."""
+
+    def as_other_side(self, path: str) -> OtherSide:
+        """Return what another server needs to read or write a file here; may wait for a token.
+
+        Raises:
+            UnsupportedError: When what opens this server cannot be handed on.
+            CredentialError: When there is nothing that opens it.
+        """
+
+    def pull(self, path: str, other: OtherSide, *, overwrite: bool, marked: Callable[[int], object]) -> "Future[None]":
+        """Have this server fetch a file; `marked` is called with all bytes so far, in another thread.
+
+        A failure, and a cancellation of the future, may leave a part of the file there.
+
+        Raises:
+            UnsupportedError: At once or by the future, when it does not, or cannot reach the other server.
+        """
+
+    def push(self, path: str, other: OtherSide, *, overwrite: bool, marked: Callable[[int], object]) -> "Future[None]":
+        """Have this server send a file; else as `pull`."""
 
 
 @runtime_checkable

@@ -39,7 +39,8 @@ class BriefWay:
 
     def can_store(self, path: str) -> bool:
         """Tell whether a file can be stored and renamed to this path."""
-        return path.isascii() and is_plain(path) and self._can_rename(path)
+        worth_it = self._session.is_worth_it("HEAD") and self._session.is_worth_it("MOVE")
+        return worth_it and path.isascii() and is_plain(path) and self._can_rename(path)
 
     def read(self, path: str) -> Future[bytes] | None:
         """Begin to read a file whole, by GET."""

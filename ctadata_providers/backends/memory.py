@@ -122,6 +122,21 @@ class MemoryBackend:
                 del self._nodes[name]
                 self._nodes[target + name[len(source) :]] = node
 
+    def copy(self, source: str, target: str, *, overwrite: bool) -> Future[None]:
+        """Copy a file."""
+        future: Future[None] = Future()
+        try:
+            with self._lock:
+                data = self._file(source)
+                self._parent_must_be(target)
+                self._may_replace(target, overwrite=overwrite)
+                self._nodes[target] = _Node(data)
+        except CtaError as error:
+            future.set_exception(error)
+        else:
+            future.set_result(None)
+        return future
+
     def checksum(self, path: str, algorithm: str) -> Mapping[str, str]:
         """Compute a checksum."""
         hasher = new_hasher(algorithm)

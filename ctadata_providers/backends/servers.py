@@ -22,6 +22,8 @@ class Server:
         expect_from: Bytes from which an upload asks first: below, the round trip costs more than a refused body.
             dCache redirects a PUT only after `Expect: 100-continue`; an XRootD redirector closes on a longer body.
         expect_wait: Seconds to wait for the answer to `Expect`.
+        copies_inside: COPY with a Destination of its own copies a file inside the server (RFC 4918). On dCache (issue
+            6950) and XRootD each COPY is a third-party one, for which the server can be its own other side.
         cuts_destination: A `?` or `;` in the Destination of a MOVE cuts it, although encoded (WsgiDAV).
     """
 
@@ -32,6 +34,7 @@ class Server:
     holds_after_range: bool = False
     expect_from: int = 1024 * 1024
     expect_wait: float = 5.0
+    copies_inside: bool = True
     cuts_destination: bool = False
 
     def can_rename_to(self, path: str) -> bool:
@@ -53,8 +56,22 @@ def is_plain(path: str) -> bool:
 
 OTHER = Server()
 WSGIDAV = Server(name="WsgiDAV", cuts_destination=True)
-DCACHE = Server(name="dCache", digest_on_transfer=True, holds_after_range=True, expect_from=0, expect_wait=LONG_WAIT)
-XROOTD = Server(name="XRootD", literal_hrefs=True, cuts_query=True, expect_from=64 * 1024, expect_wait=LONG_WAIT)
+DCACHE = Server(
+    name="dCache",
+    copies_inside=False,
+    digest_on_transfer=True,
+    holds_after_range=True,
+    expect_from=0,
+    expect_wait=LONG_WAIT,
+)
+XROOTD = Server(
+    name="XRootD",
+    literal_hrefs=True,
+    cuts_query=True,
+    copies_inside=False,
+    expect_from=64 * 1024,
+    expect_wait=LONG_WAIT,
+)
 
 
 @cache

@@ -1,6 +1,5 @@
 """A WebDAV door (RFC 4918): dCache, XRootD, Apache, nginx and their like."""
 
-import threading
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
@@ -9,8 +8,10 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ctadata_providers.backends import propfind
+from ctadata_providers.backends.asked_checksums import AskedChecksums
 from ctadata_providers.backends.base import FileInfo, ReadResult, WriteResult
 from ctadata_providers.backends.brief import BriefWay
+from ctadata_providers.backends.copying import CopyingDoor
 from ctadata_providers.backends.entries import Place, entry_name, file_info
 from ctadata_providers.backends.reading import Span, changed, check_match, check_range, digests, total_size
 from ctadata_providers.backends.servers import Server, identify, is_plain
@@ -34,22 +35,19 @@ from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import spawn
 from ctadata_providers.uri import split
 
-CHECKSUM_TIMEOUT = 2.0
-CHECKSUMS_AT_ONCE = 2
 TRANSFER_DIGEST = "adler32"
 HEARD_AFTER = (0.02, 0.05, 0.1, 0.2, 0.3, 0.3)
 DRAINED = 16
 """Pieces of an answer that are read behind the entry that was wanted; there is nothing from an honest server."""
 
 
-class WebdavBackend:
-    """The six operations on a WebDAV door, rename and checksums."""
+class WebdavBackend(CopyingDoor):
+    """The six operations on a WebDAV door, rename, checksums and copies."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._session = Session(config)
-        self._checksum_slots = threading.BoundedSemaphore(CHECKSUMS_AT_ONCE)
-        self._checksums_time_out = False
+        self._checksums = AskedChecksums(self._session)
         self.brief = BriefWay(self._session, self._url, lambda: self.server, self.can_rename)
         self._no_rename_in: set[str] = set()  # folders to which a rename was refused; the root stands for all
 
@@ -196,23 +194,8 @@ class WebdavBackend:
                 raise
 
     def checksum(self, path: str, algorithm: str) -> Mapping[str, str]:
-        """Ask for a checksum by HEAD with Want-Digest.
-
-        XRootD 5.5 hangs over TLS when the checksum is not stored yet, and with more than a few at once; so few at a
-        time, 2 s, and no further question to a server that once gave no answer in time.
-        """
-        if self._checksums_time_out:
-            return {}
-        headers = {"Want-Digest": algorithm}
-        request = self._request(
-            "HEAD", path, "ask for the checksum of", headers=headers, timeout=CHECKSUM_TIMEOUT, retried=False
-        )
-        with self._checksum_slots:
-            try:
-                return digests(self._session.message(request))
-            except TransientError:
-                self._checksums_time_out = True
-                return {}
+        """Ask for a checksum, by HEAD with Want-Digest."""
+        return self._checksums.ask(self._url(path), path, algorithm)
 
     def clock_ahead(self) -> float | None:
         """Tell how far the server's clock is ahead of ours, None when it has not told."""

@@ -85,12 +85,13 @@ def _nowhere() -> TextIO:
 
 def _run(arguments: Sequence[str]) -> int:
     args = parse(arguments)
-    from ctadata_providers.cli import agent, commands, copies, doctor, login, proxy, syncing, token, trials
+    from ctadata_providers.cli import agent, commands, copies, copying, doctor, login, proxy, syncing, token, trials
 
     actions = {
         "list": commands.list_,
         "get": copies.get,
         "put": copies.put,
+        "cp": copying.cp,
         "rm": commands.rm,
         "mv": commands.mv,
         "mkdir": commands.mkdir,

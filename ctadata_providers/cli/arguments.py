@@ -66,6 +66,29 @@ def add_put(commands: Commands) -> None:
     parser.add_argument("--no-overwrite", action="store_true", help="fail where a remote file exists")
 
 
+def add_cp(commands: Commands) -> None:
+    """Add `cp`."""
+    parser = command(
+        commands,
+        "cp",
+        "copy remote files or folders to another remote place",
+        "SOURCE... TARGET",
+        examples="  ctadata cp lst/DL3/index.fits.gz lst/users/alice/\n"
+        "  ctadata cp -r 'lst/DL3/2024*' lst/users/alice/nights/\n"
+        "  ctadata cp --copy-hosts '*.cscs.ch,door.example.org' lst/a.fits cta://site@lst/a.fits\n"
+        "Both ends are remote: 'get' downloads, 'put' uploads.",
+    )
+    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="remote files, with -r folders, or patterns")
+    parser.add_argument(
+        "target",
+        metavar="TARGET",
+        help="remote file, or folder if it exists, ends in '/', or several files go; missing folders are made",
+    )
+    add_recursive(parser)
+    add_on_error(parser)
+    parser.add_argument("--no-overwrite", action="store_true", help="fail where a file exists at the target")
+
+
 def add_rm(commands: Commands) -> None:
     """Add `rm`."""
     parser = command(

@@ -17,13 +17,13 @@ from ctadata_providers.cli.output import Output, amount
 from ctadata_providers.cli.progress import progress_bar
 from ctadata_providers.errors import AlreadyExistsError, ConfigError, CtaError, IsADirError, NotFoundError
 from ctadata_providers.session.futures import Future
-from ctadata_providers.transfer import ends_all
+from ctadata_providers.transfer import CopyResult, ends_all
 
 if TYPE_CHECKING:
     from ctadata_providers import FileInfo, TransferResult, TreeResult
     from ctadata_providers.transfer import Progress
 
-    Files = Generator[tuple[str, Future[TransferResult]], None, None]
+    Files = Generator[tuple[str, Future[TransferResult] | Future[CopyResult]], None, None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,18 +31,25 @@ class Copy:
     """A copy to make.
 
     Attributes:
-        remote: Remote path.
-        local: Local path.
+        remote: Remote path; of a copy from remote to remote its target.
+        local: Local path, None where there is none.
+        source: Remote path of the source, where there is no local one.
         info: What the storage told of it, of a download.
         size: Bytes, None when unknown.
         tree: Copies it, a folder, with `progress`; None for a file.
     """
 
     remote: str
-    local: Path
+    local: Path | None = None
+    source: str | None = None
     info: "FileInfo | None" = None
     size: int | None = None
     tree: "Callable[..., TreeResult] | None" = None
+
+    @property
+    def other_end(self) -> dict[str, str]:
+        """What is told of the end that `remote` is not."""
+        return {"local": str(self.local)} if self.source is None else {"source": self.source}
 
 
 def get(args: argparse.Namespace, output: Output) -> int:
@@ -61,18 +68,18 @@ def get(args: argparse.Namespace, output: Output) -> int:
             if info.is_dir and not args.recursive:
                 raise IsADirError(f"{info.path} is a folder", path=info.path, remedy="add -r to copy all that is in it")
             target = Path(local) if folder is None else folder / info.name
-            _claim(str(target), plan)
-            tree = partial(client.download_tree, info.path, target, **_tree_options(args)) if info.is_dir else None
+            claim(str(target), plan)
+            tree = partial(client.download_tree, info.path, target, **tree_options(args)) if info.is_dir else None
             plan[str(target)] = Copy(remote=info.path, local=target, info=info, size=info.size, tree=tree)
 
         code = each(found, add, output, stop=stop) or code
 
         def many(progress: "Progress | None") -> "Files":
-            pairs = [(copy.info, copy.local) for copy in plan.values() if copy.info is not None and copy.tree is None]
+            pairs = [(copy.info, copy.local) for copy in plan.values() if copy.info and copy.local and not copy.tree]
             files = client.download_many(pairs, overwrite=not args.no_overwrite, progress=progress)
             return ((str(local), future) for (_, local), future in files)
 
-        return _run("downloaded", plan, many, output, stop=stop) or code
+        return run_copies("downloaded", plan, many, output, stop=stop) or code
 
 
 def put(args: argparse.Namespace, output: Output) -> int:
@@ -95,8 +102,8 @@ def put(args: argparse.Namespace, output: Output) -> int:
             # '.' and '..' have no name to be copied under: their content goes into the folder itself.
             inside = folder is not None and source.name not in ("", "..")
             target = uri.join(folder, source.name) if folder is not None and inside else address.path
-            _claim(target, plan)
-            tree = partial(client.upload_tree, source, target, **_tree_options(args)) if source.is_dir() else None
+            claim(target, plan)
+            tree = partial(client.upload_tree, source, target, **tree_options(args)) if source.is_dir() else None
             size = None if tree else source.stat().st_size
             plan[target] = Copy(remote=target, local=source, size=size, tree=tree)
 
@@ -104,11 +111,11 @@ def put(args: argparse.Namespace, output: Output) -> int:
         code = each(args.local, add, output, stop=stop)
 
         def many(progress: "Progress | None") -> "Files":
-            pairs = [(copy.local, copy.remote) for copy in plan.values() if copy.tree is None]
+            pairs = [(copy.local, copy.remote) for copy in plan.values() if copy.local and copy.tree is None]
             files = client.upload_many(pairs, overwrite=not args.no_overwrite, progress=progress)
             return ((remote, future) for (_, remote), future in files)
 
-        return _run("uploaded", plan, many, output, stop=stop) or code
+        return run_copies("uploaded", plan, many, output, stop=stop) or code
 
 
 def _split_paths(given: Sequence[str]) -> tuple[Sequence[str], str]:
@@ -120,14 +127,20 @@ def _split_paths(given: Sequence[str]) -> tuple[Sequence[str], str]:
     return given[:-1], given[-1]
 
 
-def _claim(target: str, plan: dict[str, Copy]) -> None:
+def claim(target: str, plan: dict[str, Copy]) -> None:
+    """Make sure that a target is written once.
+
+    Raises:
+        AlreadyExistsError: When another copy of the command goes there.
+    """
     if target in plan:
         raise AlreadyExistsError(
             f"{target} would be written twice in this command", path=target, remedy="copy into different folders"
         )
 
 
-def _tree_options(args: argparse.Namespace) -> dict[str, Any]:
+def tree_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what the command line says of the copies of folders."""
     return {
         "overwrite": not args.no_overwrite,
         "include": args.include,
@@ -136,7 +149,7 @@ def _tree_options(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _run(
+def run_copies(
     verb: str, plan: Mapping[str, Copy], many: "Callable[[Progress | None], Files]", output: Output, *, stop: bool
 ) -> int:
     """Make copies, files several at once, then folders; return 1 when one failed, else 0."""
@@ -175,14 +188,16 @@ class Report:
         self._done = self._files = self._size = self._retries = self._resumed = 0
         self._failures: list[tuple[str, BaseException]] = []
 
-    def take_files(self, plan: "Mapping[str, Copy]", files: "Iterable[tuple[str, Future[TransferResult]]]") -> None:
+    def take_files(
+        self, plan: "Mapping[str, Copy]", files: "Iterable[tuple[str, Future[TransferResult] | Future[CopyResult]]]"
+    ) -> None:
         """Take the outcomes of files as they come, and tell of them in the order of the plan.
 
         Raises:
             OSError: When the first error ends all.
             CtaError: What no other file would survive.
         """
-        ended: dict[str, Future[TransferResult]] = {}
+        ended: dict[str, Future[TransferResult] | Future[CopyResult]] = {}
         order = iter(plan)
         following = next(order, None)
         for key, future in files:
@@ -196,7 +211,7 @@ class Report:
         for key in (key for key in plan if key in ended):
             self.take(plan[key], ended[key].result)
 
-    def take(self, copy: Copy, outcome: "Callable[[], TransferResult | TreeResult]") -> None:
+    def take(self, copy: Copy, outcome: "Callable[..., TransferResult | CopyResult | TreeResult]") -> None:
         """Tell of one copy; its errors are told at the end.
 
         Raises:
@@ -219,8 +234,9 @@ class Report:
         self._retries += figures["retries"]
         self._resumed += result.resumed
         seconds = round(result.seconds, 3)
+        way: dict[str, str] = {"way": result.way} if isinstance(result, CopyResult) else {}
         self._output.done(
-            self._verb, copy.remote, local=str(copy.local), seconds=seconds, failed=len(failures), **figures
+            self._verb, copy.remote, **copy.other_end, seconds=seconds, failed=len(failures), **figures, **way
         )
 
     def close(self) -> int:

@@ -20,6 +20,7 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
     ("base_path", "PATH", "prefix of all paths at the door"),
     ("ca_path", "PATH", "trusted CAs beside the system's: a hashed folder or a PEM file"),
     ("trusted_hosts", "HOSTS", "hosts to which a redirect may carry the token, separated by commas"),
+    ("copy_hosts", "HOSTS", "hosts to and from which a door may copy by itself, with your token for the other side"),
     ("max_parallel", "N", "transfers at once (default: 16)"),
     ("streams", "N", "connections for one large download (default: as many as help, up to 8)"),
     ("limit_rate", "RATE", "most bytes a second over all transfers, such as 500k or 10M (k is 1024)"),

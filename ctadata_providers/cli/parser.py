@@ -51,6 +51,7 @@ COMMANDS = (
     given.add_list,
     given.add_get,
     given.add_put,
+    given.add_cp,
     given.add_rm,
     given.add_mv,
     given.add_mkdir,

@@ -46,6 +46,7 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "key_file": ("X509_USER_KEY",),
     "ca_path": ("CTA_CA_PATH", "X509_CERT_DIR"),
     "trusted_hosts": ("CTA_TRUSTED_HOSTS",),
+    "copy_hosts": ("CTA_COPY_HOSTS",),
     "allow_http_pools": ("CTA_ALLOW_HTTP_POOLS",),
     "home": ("CTA_HOME",),
     "max_parallel": ("CTA_MAX_PARALLEL",),

@@ -200,6 +200,7 @@ PARSERS: Mapping[str, Callable[[str, Any], object]] = {
     "key_file": _file,
     "ca_path": _file,
     "trusted_hosts": _hosts,
+    "copy_hosts": _hosts,
     "allow_http_pools": _flag,
     "home": _path_prefix,
     "max_parallel": _count,

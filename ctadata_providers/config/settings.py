@@ -58,6 +58,8 @@ class Config:
         key_file: Private key of `cert_file`.
         ca_path: Trusted CAs beside the system's: a hashed folder or a PEM file.
         trusted_hosts: Hosts (`*.domain` too) to which a redirect may carry the credential.
+        copy_hosts: Hosts (`*.domain` too) that may be the other side of a copy from server to server, and are given the
+            token for this door then.
         allow_http_pools: Follow a redirect to plain http, without credential; a checksum is then required.
         home: The user's own folder, e.g. `/lst/users/alice`.
         max_parallel: Transfers at once.
@@ -99,6 +101,7 @@ class Config:
     key_file: Path | None = None
     ca_path: Path | None = None
     trusted_hosts: tuple[str, ...] = ()
+    copy_hosts: tuple[str, ...] = ()
     allow_http_pools: bool = False
     home: str | None = None
     max_parallel: int = 16

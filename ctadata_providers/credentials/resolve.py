@@ -58,7 +58,7 @@ class Credential:
         """Tell whether a request to this URL may carry the credential."""
         place = origin(url)
         return place == self.home or (
-            place[0] == "https" and any(_matches(place[1], host) for host in self.trusted_hosts)
+            place[0] == "https" and any(matches(place[1], host) for host in self.trusted_hosts)
         )
 
     @property
@@ -134,5 +134,6 @@ def renewable(config: Config) -> Renewable | None:
     return next((source for source in found if isinstance(source, Renewable)), None)
 
 
-def _matches(host: str, pattern: str) -> bool:
+def matches(host: str, pattern: str) -> bool:
+    """Tell whether a host is the one of a pattern, or with `*.domain` one in that domain."""
     return host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern

@@ -6,6 +6,7 @@ libcurl carries bytes (`exchange`), requests carries messages (`message`, `strea
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -22,8 +23,8 @@ from ctadata_providers.session.headers import head_of
 from ctadata_providers.session.limits import RateLimiter, limiter, throttle
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.redirects import MAX_REDIRECTS, REDIRECTS, Hop, follow
-from ctadata_providers.session.request import Proxy, Request, Sink, Source
-from ctadata_providers.session.status import Response, error_for, http_time
+from ctadata_providers.session.request import Proxy, Request, Sink, Source, guest_secrets
+from ctadata_providers.session.status import Response, error_for, http_time, meant
 from ctadata_providers.session.tasks import run, wait
 from ctadata_providers.transport.proxies import proxy_for
 from ctadata_providers.transport.trust import check_ca_path, trust
@@ -36,8 +37,8 @@ __all__ = ["Request", "Response", "Session", "Sink", "Source"]
 DCACHE_REQUESTS_PER_SECOND = 200.0
 """dCache answers 429 above 250 requests a second from one address (dCache PR 8131)."""
 MANY = 64
-SETTLING = 1.0
-"""Seconds after a connection broke in which nothing takes the short way."""
+FEW_DETOURS = 4
+"""So many requests of a kind may go the short way in vain before it is asked whether that is worth it."""
 MESSAGE_FACTOR = 10
 """A whole answer to a message may take this many times the time-out."""
 
@@ -64,6 +65,8 @@ class Session:
         self._wires: dict[tuple[tuple[str, str, int], Hashable], Wire] = {}
         self._home: Hop | None = None
         self._redirects = False
+        self._briefs: Counter[str] = Counter()
+        self._detours: Counter[str] = Counter()
         self._server_header: str | None = None
         self._dated: tuple[str, float] | None = None
         self._admission = Admission(
@@ -116,7 +119,7 @@ class Session:
             with admission.at_once(hop) or await admission.admit(hop) as admitted:
                 sending = self._sending(request, hop, admitted)
                 try:
-                    response = await wait(sending.start())
+                    response = meant(await wait(sending.start()), request.method)
                 except TransientError:
                     _broken[hop.place] = time.monotonic()
                     # A pool's URL may be used up; at the door a kept connection that had died is not worth a retry.
@@ -151,19 +154,31 @@ class Session:
         """
         home = self._home or self._first_home()
         admitted = self._admission.at_once(home)
-        if (
-            admitted is None
-            or self._redirects
-            or self.config.limit_rate is not None
-            or self._limiter(home).per_second is not None
-        ):
+        limited = self.config.limit_rate is not None or self._limiter(home).per_second is not None
+        if admitted is None or self._redirects or limited or not self.is_worth_it(ask.method):
             return None
-        if time.monotonic() - _broken.get(home.place, float("-inf")) < SETTLING:
+        broken_at = _broken.get(home.place)
+        youngest = 0 if broken_at is None else int(time.monotonic() - broken_at)
+        if broken_at is not None and not youngest:
             return None
-        return Brief(ask, wire=self._wire(home, admitted), admitted=admitted, loop=curl_loop(), explain=self._explained)
+        self._briefs[ask.method] += 1
+        return Brief(
+            ask,
+            wire=self._wire(home, admitted),
+            admitted=admitted,
+            youngest=youngest,
+            loop=curl_loop(),
+            explain=self._explained,
+        )
+
+    def is_worth_it(self, method: str) -> bool:
+        """Tell whether the short way mostly leads to the end: it costs a request where it does not."""
+        detours = self._detours[method]
+        return detours < FEW_DETOURS or detours * 4 < self._briefs[method]
 
     def _explained(self, outcome: Outcome) -> BaseException:
         home, ask = self._home or self._first_home(), outcome.ask
+        self._detours[ask.method] += 1
         if outcome.fault:
             _broken[home.place] = time.monotonic()
             return Detour(outcome.fault)
@@ -253,7 +268,8 @@ class Session:
         """Return what an answer means; the secret is empty for a certificate, None when the request carried none."""
         secret = None if admitted.gate is None else admitted.token.value if admitted.token else ""
         ended = self._admission.refuses(response, admitted) and response.status == 403
-        return error_for(response, act=request.act, path=request.path, secret=secret, hidden=hop.secrets, ended=ended)
+        hidden = (*hop.secrets, *guest_secrets(request))
+        return error_for(response, act=request.act, path=request.path, secret=secret, hidden=hidden, ended=ended)
 
     def _delay(self, hop: Hop) -> float:
         """Take the next place at the door; the pools are not limited."""

@@ -74,6 +74,7 @@ class Brief(Future[Any]):
         ask: What is asked for.
         wire: With what.
         admitted: What it shows.
+        youngest: Seconds that a connection may have lived, 0 for any: older ones are dead, or show what was before.
         loop: Who drives it.
         explain: Returns the error that another end means; called in the loop's thread.
     """
@@ -81,7 +82,14 @@ class Brief(Future[Any]):
     __slots__ = ("_admitted", "_ask", "_begun", "_chunks", "_explain", "_lines", "_loop", "_wire", "handle")
 
     def __init__(
-        self, ask: Ask, *, wire: Wire, admitted: Pass, loop: CurlLoop, explain: Callable[[Outcome], BaseException]
+        self,
+        ask: Ask,
+        *,
+        wire: Wire,
+        admitted: Pass,
+        youngest: int,
+        loop: CurlLoop,
+        explain: Callable[[Outcome], BaseException],
     ) -> None:
         super().__init__()
         import pycurl
@@ -90,10 +98,11 @@ class Brief(Future[Any]):
         self._begun = time.monotonic()
         self._chunks: list[bytes] = []
         self._lines: list[bytes] = []
-        idle = wire.brief.get(ask.method)
+        idle = wire.brief.get(ask.method)  # used in the loop's thread alone
         self.handle: Any = idle.pop() if idle else _new_handle(ask, wire)
         set_option = self.handle.setopt
         set_option(pycurl.URL, ask.url)
+        set_option(pycurl.MAXLIFETIME_CONN, youngest)
         set_option(pycurl.HEADERFUNCTION, self._lines.append)
         set_option(pycurl.WRITEFUNCTION, self._chunks.append)
         if ask.headers:

@@ -56,6 +56,13 @@ class Wire:
     )
     brief: dict[str, list[Any]] = field(default_factory=dict, repr=False, compare=False)
 
+    def take(self, *, downloads: bool) -> tuple[Any, list[str] | None]:
+        """Return a handle, and the headers that it sends if it has served before."""
+        try:
+            return self.idle[downloads].pop()
+        except IndexError:  # none is idle, or another thread was faster
+            return self.new_handle(), None
+
     def new_handle(self) -> Any:
         """Return a handle with all that is the same for every request to the server."""
         import pycurl
@@ -118,8 +125,9 @@ class Exchange:
         self.died_unused = False
         """Whether it failed because a connection that was kept had died."""
         self._headers: list[str] = []
-        self._kept = broken_at is None and heard is None and request.is_plain
-        self.handle: Any = self._configured(broken_at)
+        age = None if broken_at is None else int(time.monotonic() - broken_at)
+        self._kept = age != 0 and heard is None and request.is_plain
+        self.handle: Any = self._configured(age)
         self.future: CancellableFuture[Response] = CancellableFuture(self._cancel)
 
     def start(self) -> CancellableFuture[Response]:
@@ -279,15 +287,18 @@ class Exchange:
 
     # The handle.
 
-    def _configured(self, broken_at: float | None) -> Any:
-        """Return a handle set up for the exchange, an idle one of its kind if there is any."""
+    def _configured(self, age: int | None) -> Any:
+        """Return a handle set up for the exchange, an idle one of its kind if there is any.
+
+        Args:
+            age: Seconds since a connection to that server broke.
+        """
         import pycurl
 
         request, wire = self.request, self._wire
-        idle = wire.idle[request.source is None]
-        handle, known = idle.pop() if self._kept and idle else (wire.new_handle(), None)
+        handle, known = wire.take(downloads=request.source is None) if self._kept else (wire.new_handle(), None)
         set_option = handle.setopt
-        headers = [f"{name}: {value}" for name, value in request.headers.items()]
+        headers = [f"{name}: {value}" for name, value in (*request.headers.items(), *request.guest.items())]
         if wire.authorization is not None:
             headers.append(f"Authorization: {wire.authorization}")
         if request.source is not None:
@@ -302,11 +313,12 @@ class Exchange:
         elif known is None:
             set_option(pycurl.BUFFERSIZE, 512 * 1024)
             _set_message(handle, request)
-        if broken_at is not None:
-            # Where one connection broke the older ones are as dead: a door has restarted. Each would cost an attempt.
-            age = int(time.monotonic() - broken_at)
-            set_option(pycurl.MAXLIFETIME_CONN if age else pycurl.FRESH_CONNECT, age or 1)
-            set_option(pycurl.DNS_CACHE_TIMEOUT, 0)  # a look-up in vain is kept for 30 s: every retry would be, too
+        # Where one connection broke the older ones are as dead: a door has restarted. Each would cost an attempt.
+        set_option(pycurl.MAXLIFETIME_CONN, age or 0)
+        # libcurl keeps a look-up in vain for half of this: every retry would be in vain, too.
+        set_option(pycurl.DNS_CACHE_TIMEOUT, 60 if age is None else 0)
+        if age == 0:
+            set_option(pycurl.FRESH_CONNECT, 1)
         if headers != known:
             set_option(pycurl.HTTPHEADER, headers)
         self._headers = headers

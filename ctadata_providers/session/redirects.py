@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 from ctadata_providers.config import Config
 from ctadata_providers.credentials import Credential, Token
 from ctadata_providers.credentials.resolve import DEFAULT_PORTS, origin
-from ctadata_providers.errors import StorageError
+from ctadata_providers.errors import StorageError, UnsupportedError
 from ctadata_providers.session.request import Request
 from ctadata_providers.session.status import Response
 
@@ -122,6 +122,16 @@ def _following(
             path=path,
             remedy="if that pool may be trusted without encryption, set allow_http_pools",
         )
+    if (
+        request.guest
+        and following.place != origin(request.url)
+        and not (scheme == "https" and request.guest_may_see(url))
+    ):
+        return UnsupportedError(
+            f"{current.shown} would have the token of the other side of {path} sent to {host}",
+            path=path,
+            remedy="if that host may see it, add it to copy_hosts, which needs https",
+        )
     may_see = handed_over or credential.may_see(url)
     insecure = scheme == "http" and following.place != credential.home
     if (insecure or not may_see) and _holds_token(url, token):
@@ -169,6 +179,7 @@ def _from_xrootd(current: Hop, location: str, token: Token | None) -> tuple[str,
     """
     scheme, _, rest = location.partition("://")
     host, slash, tail = rest.partition("/")
+    tail = tail.removeprefix("/")  # a second slash stands in the answer to a COPY (5.5.3, seen)
     ours = urlsplit(current.url).path
     query = _behind(slash + tail, unquote(ours)) if scheme in DEFAULT_PORTS else None
     if query is None:

@@ -45,6 +45,9 @@ class Request:
         path: The path, for messages to the user.
         act: What it does, for messages to the user.
         headers: Headers for every hop; never a credential.
+        guest: Headers that hold the credential of another side; kept from all hops but the first, and from messages to
+            the user, where `guest_may_see` does not allow them.
+        guest_may_see: Tells whether a URL may get them.
         body: The body of a message.
         accept: Called with the head of a successful download before its first byte; returns the sink.
         source: The bytes of an upload.
@@ -60,6 +63,8 @@ class Request:
     path: str
     act: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    guest: Mapping[str, str] = field(default_factory=dict, repr=False)
+    guest_may_see: Callable[[str], bool] = lambda url: False
     body: bytes | None = None
     accept: Callable[[Response], Sink] | None = None
     source: Source | None = None
@@ -73,3 +78,8 @@ class Request:
     def is_plain(self) -> bool:
         """Whether it is the download or upload of a small or unknown file's bytes, as there are many."""
         return self.method == "GET" or (self.method == "PUT" and self.size <= SMALL_BYTES)
+
+
+def guest_secrets(request: Request) -> tuple[str, ...]:
+    """Return what of a request's guest headers nobody is to see: a server may repeat it."""
+    return tuple(value.rpartition(" ")[2] for value in request.guest.values())

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote
 
@@ -58,6 +58,21 @@ class Response:
         return 200 <= self.status < 300
 
 
+def meant(response: Response, method: str) -> Response:
+    """Return an answer as its server means it, that to a COPY with all that is said about a refusal in its reason.
+
+    XRootD (5.5.3, 5.8.1) and dCache say 401 to a COPY where a right is missing. As any other 401 it would have the
+    credential taken for a bad one.
+    """
+    if method != "COPY" or response.status < 400:
+        return response
+    server = response.headers.get("server", "").lower()
+    reason, text = response.reason, _excerpt(response)
+    said = reason if not text or text == reason else f"{reason}: {text}"
+    of_right = "xrootd" in server or ("dcache" in server and "permission denied" in said.lower())
+    return replace(response, status=403 if of_right and response.status == 401 else response.status, reason=said)
+
+
 def error_for(
     response: Response,
     *,
@@ -81,7 +96,7 @@ def error_for(
     """
     status = response.status
     secrets = (*filter(None, (secret,)), *hidden)
-    said = f"{status} {_scrubbed(response.reason, secrets) or _excerpt(response, secrets)}".strip()
+    said = f"{status} {scrubbed(response.reason, secrets) or _excerpt(response, secrets)}".strip()
     message = f"cannot {act} {path}: {response.url.partition('?')[0]} answered {said}"
     if ended:
         return CredentialError(
@@ -130,7 +145,7 @@ def error_for_curl(code: int, text: str, *, act: str, path: str, url: str) -> Ct
     An expired or refused client certificate shows as an alert on the first read (TLS 1.3), under many codes.
     """
     where = url.partition("?")[0]
-    message = f"cannot {act} {path}: {where}: {_scrubbed(text)}"
+    message = f"cannot {act} {path}: {where}: {scrubbed(text)}"
     if re.search(r"(?i)alert.*(certificate|unknown ca|handshake failure|access denied)", text):
         return CredentialError(
             message, path=path, remedy="the server refuses the client certificate: make a new proxy, check its CA"
@@ -184,10 +199,10 @@ def _retry_after(value: str | None, now: float) -> float | None:
 def _excerpt(response: Response, secrets: Sequence[str] = ()) -> str:
     """Return the first words of an error's body, without markup."""
     text = re.sub(r"<[^>]*>", " ", response.body[:EXCERPT_BYTES].decode("utf-8", "replace"))
-    return _scrubbed(" ".join(text.split()), secrets)
+    return scrubbed(" ".join(text.split()), secrets)
 
 
-def _scrubbed(text: str, secrets: Sequence[str] = ()) -> str:
+def scrubbed(text: str, secrets: Sequence[str] = ()) -> str:
     """Return a line without secrets, also those that are repeated in part or encoded."""
     printable = "".join(c if c.isprintable() else " " for c in text).strip()
     starts = [secret[:TELLING] for secret in secrets]

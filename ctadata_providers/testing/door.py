@@ -5,6 +5,7 @@ What is said here and beside of dCache was read in its webdav module and in Milt
 
 import itertools
 import re
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ from aiohttp import web
 from ctadata_providers.errors import ConfigError
 from ctadata_providers.testing import pages
 from ctadata_providers.testing.bans import Bans
+from ctadata_providers.testing.copying import Copying
 from ctadata_providers.testing.exchange import Exchange, Refusal
 from ctadata_providers.testing.logins import Logins
 from ctadata_providers.testing.pool import Pool
@@ -23,7 +25,7 @@ from ctadata_providers.testing.writing import Writing
 
 _OLDEST = (9, 2)
 REALM = 'Basic realm="dCache"'
-_METHODS = "OPTIONS, GET, HEAD, PUT, DELETE, MKCOL, MOVE, PROPFIND, PROPPATCH, LOCK, UNLOCK"
+_METHODS = "OPTIONS, GET, HEAD, PUT, DELETE, MKCOL, MOVE, COPY, PROPFIND, PROPPATCH, LOCK, UNLOCK"
 
 Handler = Callable[[Exchange, Login], Awaitable[web.StreamResponse]]
 
@@ -37,11 +39,13 @@ class Manners:
         overwrite: `webdav.enable.overwrite`; False answers 409 to a PUT on an existing file.
         patience: Seconds for which the door waits for a pool (`webdav.service.poolmanager.timeout`), and a pool
             for a client.
+        markers: Seconds from one performance marker of a copy to the next.
     """
 
     version: str = "10.2.25"
     overwrite: bool = True
     patience: float = 300.0
+    markers: float = 5.0
     major: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -61,6 +65,7 @@ class Door(Server):
         bans: Who is blocked; None for nobody ever.
         manners: How it behaves.
         port: The port, 0 for any free one.
+        trust: What the certificates of other doors are checked against, in copies; None without TLS.
     """
 
     def __init__(
@@ -72,6 +77,7 @@ class Door(Server):
         bans: Bans | None,
         manners: Manners,
         port: int,
+        trust: ssl.SSLContext | None = None,
     ) -> None:
         super().__init__("door", site, port=port)
         self._logins = logins
@@ -89,7 +95,15 @@ class Door(Server):
             overwrite=manners.overwrite,
             patience=manners.patience,
         )
-        self._handlers: dict[str, Handler] = {**reading.handlers, **writing.handlers}
+        copying = Copying(
+            site.storage,
+            server_header=self._server_header,
+            trust=trust,
+            seconds=manners.markers,
+            patience=manners.patience,
+            clock=site.clock,
+        )
+        self._handlers: dict[str, Handler] = {**reading.handlers, **writing.handlers, **copying.handlers}
 
     async def admit(self, exchange: Exchange) -> None:
         """Count the request, and see whether its client is banned."""
@@ -108,7 +122,6 @@ class Door(Server):
         if handler is None:
             if exchange.method == "POST":
                 raise Refusal(405, "Method not allowed", {"Allow": _METHODS})
-            # COPY inside dCache does not exist (dCache issue 6950).
             raise Refusal(501, f"{exchange.method} is not implemented")
         response = await handler(exchange, login)
         if not response.prepared:

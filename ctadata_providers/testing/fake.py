@@ -49,10 +49,10 @@ class FakeCta:
         overwrite: Whether a PUT may replace a file (dCache's `webdav.enable.overwrite`).
         quota: Bytes that all files may have together, None for no limit; beyond it uploads get 507.
         version: The dCache that it claims to be, from 9.2; from 12 on it knows Want-Repr-Digest.
-        patience: Seconds for which the door waits for a pool or a tape before it answers 500, and a pool for the
-            client of an upload before it leaves an empty file.
+        patience: Seconds for which the door waits for a pool or tape before 500, and a pool for the bytes of an upload.
         bans: Whether clients get 429 for 15 s after three answers 401 within 20 s, and above 250 requests a second.
         retry_after: Whether these 429 say how long to wait, as dCache does since June 2026.
+        markers: Seconds from one performance marker of a third-party copy to the next.
         clock: Gives the time by which bans, patience, logins and the waits of faults are measured, in seconds.
     """
 
@@ -76,6 +76,7 @@ class FakeCta:
         patience: float = 300.0,
         bans: bool = True,
         retry_after: bool = False,
+        markers: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._token_lifetime = token_lifetime
@@ -100,7 +101,7 @@ class FakeCta:
                 clock=clock,
             ),
             bans=Bans(clock=clock, retry_after=retry_after) if bans else None,
-            manners=Manners(version=version, overwrite=overwrite, patience=patience),
+            manners=Manners(version=version, overwrite=overwrite, patience=patience, markers=markers),
             log=self._log,
             faults=self._faults,
             clock=clock,
@@ -337,7 +338,7 @@ class FakeCta:
 
     @property
     def faults(self) -> Faults:
-        """What goes wrong on purpose: `faults.add(name, ...)` switches a fault on, `faults.clear()` all of them off."""
+        """What goes wrong on purpose: `add(name, ...)` switches a fault on, `clear()` all of them off."""
         return self._faults
 
     def fault(

@@ -36,6 +36,7 @@ FaultName = Literal[
     "no-digest",
     "wrong-size",
     "broken-listing",
+    "failed-copy",
     "invalid-grant",
     "slow-down",
 ]
@@ -68,7 +69,8 @@ class Options:
         status: The HTTP status that is answered.
         to: The origin (`https://host:port`) to which clients are sent.
         announced: Whether Content-Length tells the true size; if not, there is none.
-        refused: Whether clients are sent to a port where nobody listens, instead of an error of the door.
+        refused: Whether clients are sent to a port where nobody listens, instead of an error of the door; of a copy,
+            whether the other side refuses the connection.
         by: Bytes that are too many, below 0 too few.
     """
 
@@ -176,6 +178,13 @@ KINDS: dict[FaultName, Kind] = {
         frozenset({"PROPFIND"}),
         ("after", "announced"),
         Options(after=300, announced=False),
+    ),
+    "failed-copy": Kind(
+        "the last line of a COPY says failure: the other side answered `status`; or it cannot be reached",
+        _DOOR,
+        frozenset({"COPY"}),
+        ("status", "refused"),
+        Options(status=500),
     ),
     "invalid-grant": Kind("the issuer takes a refresh token or a device code for a dead one", _ISSUER, _POST),
     "slow-down": Kind("the issuer tells a client whose login waits that it asks too often", _ISSUER, _POST),

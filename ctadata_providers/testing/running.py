@@ -143,6 +143,7 @@ def build(plan: Plan) -> Parts:
             bans=plan.bans,
             manners=plan.manners,
             port=plan.port,
+            trust=ssl.create_default_context(cadata=pki.ca_pem.decode()) if pki else None,
         )
         stack.enter_context(closing(door))
         door.lift_bans()

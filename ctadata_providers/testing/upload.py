@@ -78,6 +78,10 @@ class Upload:
         for hasher in self._hashers.values():
             hasher.update(data)
 
+    def checksums(self) -> dict[str, str]:
+        """Return the checksums of what has arrived so far, hexadecimal."""
+        return {name: hasher.hexdigest() for name, hasher in self._hashers.items()}
+
     def commit(self, *, md5: str | None = None, keep_corrupt: bool = False) -> "Entry":
         """Make the file visible, whole, and return it.
 
@@ -90,7 +94,7 @@ class Upload:
             NotFoundError: When the entry was removed or replaced during the upload.
         """
         self._file.close()
-        checksums = {name: hasher.hexdigest() for name, hasher in self._hashers.items()}
+        checksums = self.checksums()
         good = md5 is None or md5 == base64.b64encode(bytes.fromhex(checksums["md5"])).decode()
         if good or keep_corrupt:
             stored = self._storage.commit(self.entry, self._received, checksums, self._wishes)

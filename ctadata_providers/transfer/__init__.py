@@ -1,7 +1,17 @@
 """Whole files and trees: atomic, verified, retried, parallel."""
 
 from ctadata_providers.transfer.brief import begin_download, begin_upload
-from ctadata_providers.transfer.context import Context, Failure, OnError, Progress, TransferResult, TreeResult
+from ctadata_providers.transfer.context import (
+    Context,
+    CopyResult,
+    Failure,
+    OnError,
+    Progress,
+    TransferResult,
+    TreeResult,
+)
+from ctadata_providers.transfer.copy_trees import copy_tree
+from ctadata_providers.transfer.copying import Route, copy
 from ctadata_providers.transfer.download import download
 from ctadata_providers.transfer.events import TransferEvent
 from ctadata_providers.transfer.failures import Failures, ends_all
@@ -18,6 +28,7 @@ from ctadata_providers.transfer.walking import LocalEntry, LocalFolder, OnUnlist
 
 __all__ = [
     "Context",
+    "CopyResult",
     "Failure",
     "Failures",
     "Listings",
@@ -27,6 +38,7 @@ __all__ = [
     "OnError",
     "OnUnlisted",
     "Progress",
+    "Route",
     "TransferEvent",
     "TransferResult",
     "TreeResult",
@@ -34,6 +46,8 @@ __all__ = [
     "begin_download",
     "begin_upload",
     "compute_checksum",
+    "copy",
+    "copy_tree",
     "download",
     "download_tree",
     "ends_all",

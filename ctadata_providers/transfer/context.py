@@ -171,6 +171,40 @@ class TransferResult:
         return (self.size - self.resumed) / max(self.seconds, _SHORTEST)
 
 
+Way = Literal["server", "pull", "push", "client"]
+"""How a copy was made: inside the server, fetched by the target's, sent by the source's, or through this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyResult:
+    """A file that has been copied from one remote place to another, and verified.
+
+    Attributes:
+        path: Remote path of the copy.
+        source: Remote path of what was copied.
+        size: Bytes.
+        way: How it was made.
+        checksums: What both sides tell, hexadecimal by algorithm; where it went through this machine, computed here.
+        seconds: Wall time.
+        retries: Attempts after the first.
+        resumed: Bytes that were there from a run before, of a copy through this machine.
+    """
+
+    path: str
+    source: str
+    size: int
+    way: Way
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    retries: int = 0
+    resumed: int = 0
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second, those that were there from a run before not counted."""
+        return (self.size - self.resumed) / max(self.seconds, _SHORTEST)
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """What could not be done in a tree.

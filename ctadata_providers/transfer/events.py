@@ -6,14 +6,15 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from ctadata_providers.errors import CtaError
 from ctadata_providers.session.tasks import Task
-from ctadata_providers.transfer.context import Context, Progress, TransferResult
+from ctadata_providers.transfer.context import Context, CopyResult, Progress, TransferResult
 
 logger = logging.getLogger(__name__)
 EventKind = Literal["start", "progress", "retry", "done", "failed", "cancelled"]
+Result = TypeVar("Result", TransferResult, CopyResult)
 PROGRESS_SECONDS = 0.5
 """At most one `progress` of a transfer within so many seconds."""
 
@@ -42,7 +43,7 @@ class TransferEvent:
     moved: int = 0
     error: CtaError | None = None
     delay: float | None = None
-    result: TransferResult | None = None
+    result: TransferResult | CopyResult | None = None
 
 
 class Watch:
@@ -75,7 +76,9 @@ class Watch:
         """Tell that it is tried again."""
         self._tell(replace(self._now, kind="retry", error=error, delay=delay))
 
-    def end(self, kind: EventKind, *, error: CtaError | None = None, result: TransferResult | None = None) -> None:
+    def end(
+        self, kind: EventKind, *, error: CtaError | None = None, result: TransferResult | CopyResult | None = None
+    ) -> None:
         """Tell how it has ended."""
         self._tell(replace(self._now, kind=kind, error=error, result=result))
 
@@ -91,8 +94,8 @@ async def watched(
     context: Context,
     first: TransferEvent,
     progress: Progress | None,
-    transfer: Callable[[Context, Progress | None], Task[TransferResult]],
-) -> TransferResult:
+    transfer: Callable[[Context, Progress | None], Task[Result]],
+) -> Result:
     """Run a transfer and tell of it, if somebody wants to know.
 
     Args:

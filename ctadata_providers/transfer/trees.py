@@ -16,7 +16,7 @@ from ctadata_providers.patterns import EVERYTHING, Selection
 from ctadata_providers.session.tasks import wait
 from ctadata_providers.transfer.asking import asked
 from ctadata_providers.transfer.brief import begin_download, begin_upload
-from ctadata_providers.transfer.context import Context, OnError, Progress, TransferResult, TreeResult
+from ctadata_providers.transfer.context import Context, CopyResult, OnError, Progress, TransferResult, TreeResult
 from ctadata_providers.transfer.failures import Failures
 from ctadata_providers.transfer.folders import make_dirs
 from ctadata_providers.transfer.parallel import Begin, Job, Pump
@@ -29,7 +29,7 @@ LOOK_AHEAD = 32
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class Step:
     """A file or folder of a tree, told from others by its remote path.
 
     Attributes:
@@ -41,7 +41,8 @@ class _Step:
     number: int = field(default=0, compare=False)
 
 
-_Jobs = Generator[Job[_Step, TransferResult | None], None, None]
+Done = TransferResult | CopyResult
+Jobs = Generator[Job[Step, Done | None], None, None]
 
 
 def download_tree(
@@ -78,16 +79,16 @@ def download_tree(
             raise error
         failures.take(folder, error)
 
-    def jobs() -> _Jobs:
+    def jobs() -> Jobs:
         with closing(walk(context.backend, path, selection=selection, on_error=unlisted)) as entries:
             first = next(entries, None)  # a missing folder must not leave an empty one here
             root = LocalRoot(made_folder(local), path)
             found = chain([first] if first else [], entries)
             for number, (info, target) in enumerate(_placed(found, root, failures), start=1):
                 begin = partial(begin_download, context, info, target, overwrite=overwrite, progress=progress)
-                yield Job(_Step(info.path, number), begin)
+                yield Job(Step(info.path, number), begin)
 
-    return _run(jobs(), context.max_parallel, failures)
+    return run_jobs(jobs(), context.max_parallel, failures)
 
 
 def _placed(entries: Iterable[FileInfo], root: LocalRoot, failures: Failures) -> Iterator[tuple[FileInfo, Path]]:
@@ -150,24 +151,24 @@ def upload_tree(
             raise error
         failures.take(f"{top}/{relative}", error)
 
-    def jobs() -> _Jobs:
-        yield Job(_Step(path), _made_with_parents(context.backend, path), urgent=True)
+    def jobs() -> Jobs:
+        yield Job(Step(path), made_with_parents(context.backend, path), urgent=True)
         entries = local_entries(local, selection=selection, on_error=unreadable)
         for number, entry in enumerate(entries, start=1):
-            step = _Step(f"{top}/{entry.relative}", number)
+            step = Step(f"{top}/{entry.relative}", number)
             folder, name = split(step.path)
             fault = segment_fault(name)
-            task: Begin[TransferResult | None]
+            task: Begin[Done | None]
             if fault:
                 task = _refused(local / entry.relative, fault)
             elif entry.is_dir:
-                task = _made(context.backend, step.path)
+                task = made(context.backend, step.path)
             else:
                 place = local / entry.relative
                 task = partial(begin_upload, context, place, step.path, overwrite=overwrite, progress=progress)
-            yield Job(step, task, after=_Step(folder), urgent=entry.is_dir)
+            yield Job(step, task, after=Step(folder), urgent=entry.is_dir)
 
-    return _run(jobs(), context.max_parallel, failures)
+    return run_jobs(jobs(), context.max_parallel, failures)
 
 
 def remove_tree(context: Context, path: str) -> None:
@@ -187,11 +188,12 @@ def remove_tree(context: Context, path: str) -> None:
         context.backend.remove(folder)
 
 
-async def _made_with_parents(backend: Backend, path: str) -> None:
+async def made_with_parents(backend: Backend, path: str) -> None:
+    """Make a remote folder and those above it."""
     await wait(asked(partial(make_dirs, backend, path)))
 
 
-async def _made(backend: Backend, path: str) -> None:
+async def made(backend: Backend, path: str) -> None:
     """Make a remote folder in one that exists; one that is there already is right.
 
     Raises:
@@ -212,11 +214,11 @@ async def _refused(local: Path, fault: str) -> None:
     raise StorageError(f"cannot upload {str(local)!r}: {fault}", path=local, remedy="rename it, or exclude it")
 
 
-def _run(jobs: _Jobs, limit: int, failures: Failures) -> TreeResult:
+def run_jobs(jobs: Jobs, limit: int, failures: Failures) -> TreeResult:
     """Run transfers, at most some at once, and sum them up."""
     started = time.monotonic()
     files = size = retries = resumed = 0
-    pump: Pump[_Step, TransferResult | None] = Pump(limit, look_ahead=LOOK_AHEAD)
+    pump: Pump[Step, Done | None] = Pump(limit, look_ahead=LOOK_AHEAD)
     ends: list[tuple[int, CtaError]] = []  # what stops all, by its place in the tree
     try:
         with closing(pump.outcomes(jobs)) as outcomes:

@@ -1,12 +1,11 @@
 """The life of an upload: temporary name, bytes, verification, rename."""
 
-import errno
 import logging
+from collections.abc import Mapping
 from concurrent.futures import CancelledError
-from copy import copy
 from functools import partial
 from pathlib import Path
-from urllib.parse import quote
+from typing import Protocol
 
 from ctadata_providers.backends import FileInfo, RenameBackend, WriteResult
 from ctadata_providers.errors import (
@@ -22,15 +21,16 @@ from ctadata_providers.errors import (
     TransientError,
     UnsupportedError,
 )
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.tasks import in_thread, wait
-from ctadata_providers.transfer import verify
+from ctadata_providers.transfer import explanations, verify
 from ctadata_providers.transfer.asking import asked
 from ctadata_providers.transfer.context import Attempts, Context, Progress, TransferResult
 from ctadata_providers.transfer.events import TransferEvent, watched
 from ctadata_providers.transfer.folders import make_dirs
 from ctadata_providers.transfer.local import LocalSource
-from ctadata_providers.transfer.names import MAX_NAME_BYTES, part_name
+from ctadata_providers.transfer.names import part_name
 from ctadata_providers.transfer.uploads import Remembered, abandoned, remember
 from ctadata_providers.uri import split
 
@@ -66,18 +66,56 @@ async def send(
     """Upload one file, as `upload`, but tell nobody of it."""
     source = LocalSource(local, algorithm=verify.algorithm_for(context, {}), progress=progress)
     try:
-        return await _Upload(context, source, path, overwrite).run()
+        return await store(context, source, path, overwrite=overwrite, write=context.backend.write)
     finally:
         source.close()
+
+
+class Sending(Protocol):
+    """What is to be stored: a local file, or one on another server that is fetched from there.
+
+    Attributes:
+        local: The local file.
+        size: Bytes.
+    """
+
+    local: Path
+    size: int
+
+    @property
+    def checksums(self) -> Mapping[str, str]:
+        """Checksums of the bytes that were sent, as far as they are known when all were."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most `size` bytes, empty at the end."""
+
+    def rewind(self) -> None:
+        """Go back to the first byte."""
+
+    def check_unchanged(self) -> None:
+        """Make sure that all was sent and did not change meanwhile."""
+
+
+class Write(Protocol):
+    """How the bytes get to the server, as `Backend.write`."""
+
+    def __call__(self, path: str, source: Sending, /, *, size: int, overwrite: bool) -> Future[WriteResult]:
+        """Store `size` bytes under a name; a failure may leave a part of them there."""
+
+
+async def store(context: Context, source: Sending, path: str, *, overwrite: bool, write: Write) -> TransferResult:
+    """Store something as `upload` does a local file."""
+    return await _Upload(context, source, path, overwrite, write).run()
 
 
 class _Upload:
     """One upload on its way."""
 
-    def __init__(self, context: Context, source: LocalSource, path: str, overwrite: bool) -> None:
+    def __init__(self, context: Context, source: Sending, path: str, overwrite: bool, write: Write) -> None:
         self._context = context
         self._backend = context.backend
         self._source = source
+        self._write = write
         self._path = path
         self._overwrite = overwrite
         self._attempts = Attempts(context)
@@ -126,7 +164,7 @@ class _Upload:
             raise
         except CtaError as error:
             refused = isinstance(error, CredentialError)
-            raise _about(self._path, temporary, error) from error
+            raise explanations.named(self._path, temporary, error) from error
         finally:
             if renamed:
                 remembered.forget()
@@ -150,7 +188,7 @@ class _Upload:
             try:
                 return await wait(in_thread(partial(self._rename, temporary)))
             except NotFoundError as error:
-                await self._again(_not_yet(self._path, error))
+                await self._again(explanations.not_yet(self._path, error))
             except TransientError as error:
                 await self._again(error)
 
@@ -163,7 +201,7 @@ class _Upload:
     def _name_is_too_long(self, error: CtaError) -> bool:
         """Tell whether the name may be why: servers answer so to one that their file system does not take."""
         refused = isinstance(error, StorageError) and error.status in (403, 404, 500)
-        return refused and len(split(self._path)[1].encode(errors="surrogateescape")) > MAX_NAME_BYTES
+        return refused and explanations.has_long_name(self._path)
 
     async def _under_its_name(self) -> None:
         """Store under the final name; what a failure leaves there is removed, an untouched old file is not."""
@@ -190,9 +228,7 @@ class _Upload:
         while True:
             try:
                 self._begun = True
-                result = await wait(
-                    self._backend.write(path, self._source, size=self._source.size, overwrite=overwrite)
-                )
+                result = await wait(self._write(path, self._source, size=self._source.size, overwrite=overwrite))
                 self._stored = True
                 break
             except (NotFoundError, TransientError) as error:
@@ -238,7 +274,7 @@ class _Upload:
             try:
                 return await wait(asked(partial(self._backend.stat, path)))
             except NotFoundError as error:
-                await self._attempts.again(_not_yet(self._path, error))
+                await self._attempts.again(explanations.not_yet(self._path, error))
 
     # What blocks, in a thread of its own.
 
@@ -273,7 +309,7 @@ class _Upload:
         except NotFoundError:
             return None
         if info.is_dir:
-            raise _is_folder(self._path)
+            raise explanations.is_folder(self._path)
         return info
 
     def _cleaned(self, before: FileInfo | None) -> bool:
@@ -302,7 +338,7 @@ class _Upload:
             make_dirs(self._backend, folder)
             return True
         if not is_dir:
-            raise _below_file(self._path, folder)
+            raise explanations.below_file(self._path, folder)
         return False
 
     def _remove_abandoned(self) -> None:
@@ -333,7 +369,7 @@ class _Upload:
     def _explained(self, error: CtaError) -> CtaError:
         """Return a better error where the target is a folder or below a file: servers answer with anything then."""
         if self._name_is_too_long(error):
-            return _too_long(self._path, error)
+            return explanations.too_long(self._path, error)
         gone = isinstance(error, TransientError) and error.status is None
         if gone or isinstance(error, (IsADirError, NotADirError, IntegrityError)):
             return error
@@ -347,44 +383,6 @@ class _Upload:
             except CtaError:
                 return error
             if folder == self._path:
-                return _is_folder(folder) if is_dir else error
-            return error if is_dir else _below_file(self._path, folder)
+                return explanations.is_folder(folder) if is_dir else error
+            return error if is_dir else explanations.below_file(self._path, folder)
         return error
-
-
-def _about(path: str, temporary: str, error: CtaError) -> CtaError:
-    """Return the error with the name that the user knows instead of the temporary one."""
-    named = copy(error)
-    named.message = error.message.replace(quote(temporary), quote(path)).replace(temporary, path)
-    named.args = (named.message,)
-    named.path = path
-    return named
-
-
-def _not_yet(path: str, error: NotFoundError) -> TransientError:
-    """Return the transient error for a file that was stored and is not there (dCache issue 5285)."""
-    return TransientError(
-        f"the server has stored {path}, and says that it is not there: {error.message}",
-        path=path,
-        remedy="try again later",
-        status=error.status,
-    )
-
-
-def _too_long(path: str, error: CtaError) -> StorageError:
-    length = len(split(path)[1].encode(errors="surrogateescape"))
-    explained = StorageError(
-        f"the name of {path} has {length} bytes, and the server does not take it: {error.message}",
-        path=path,
-        remedy=f"use a name of at most {MAX_NAME_BYTES} bytes",
-    )
-    explained.errno = errno.ENAMETOOLONG
-    return explained
-
-
-def _below_file(path: str, file: str) -> NotADirError:
-    return NotADirError(f"cannot upload {path}: {file} is a file", path=path, remedy="choose another folder")
-
-
-def _is_folder(path: str) -> IsADirError:
-    return IsADirError(f"cannot upload to {path}: it is a folder", path=path, remedy="give the name of a file in it")

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -38,20 +38,30 @@ class Remembered:
     Attributes:
         path: The remote path of the temporary name.
         note: The file that remembers it, None when it could not be written.
+        turn: Which use of that file this is, 0 for one of an upload that has ended.
     """
 
     path: str
     note: Path | None
+    turn: int = 0
 
     def end(self) -> None:
         """Say that its upload has ended: if the name is still remembered, the next one may remove it."""
         if self.note is not None:
-            _slots.leave(self.note)
+            _slots.leave(self.note, self.turn)
 
     def forget(self) -> None:
         """Forget the name: it is gone."""
         if self.note is not None:
-            _slots.forget(self.note)
+            _slots.forget(self.note, self.turn)
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """What a note is used for by one upload."""
+
+    number: int
+    fd: int
 
 
 class _Slots:
@@ -62,43 +72,52 @@ class _Slots:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._busy: dict[Path, int] = {}
+        self._turns = 0
+        self._busy: dict[Path, _Turn] = {}
         self._free: dict[Path, int] = {}
 
     def __contains__(self, note: Path) -> bool:
         return note in self._busy or note in self._free
 
-    def take(self, text: bytes) -> Path:
-        """Return a note that says something."""
+    def take(self, text: bytes) -> tuple[Path, int]:
+        """Return a note that says something, and the turn in which it is ours."""
         with self._lock:
             note, fd = self._free.popitem() if self._free else self._made()
-            self._busy[note] = fd
+            self._turns += 1
+            self._busy[note] = turn = _Turn(self._turns, fd)
         # One write, as long as the note is: who reads it meanwhile sees the old text or the new one.
         os.pwrite(fd, text, 0)
-        return note
+        return note, turn.number
 
-    def leave(self, note: Path) -> None:
-        """Leave a note to who comes later."""
+    def leave(self, note: Path, number: int) -> None:
+        """Leave a note to who comes later, unless it serves another turn by now."""
         with self._lock:
-            fd = self._busy.pop(note, None)
-        if fd is not None:
-            os.close(fd)
-        self._clear()
+            turn = self._ended(note, number)
+        if turn is not None:
+            os.close(turn.fd)
+            _index.forget()  # what a note says changes without its folder
+            self._clear()
 
-    def forget(self, note: Path) -> None:
-        """Free a note, or remove one that is not ours."""
+    def forget(self, note: Path, number: int) -> None:
+        """Free a note, or remove one that nobody here writes."""
         with self._lock:
-            fd = self._busy.pop(note, None)
-            reusable = fd is not None and os.fstat(fd).st_size == NOTE_BYTES
-            if fd is not None and reusable:
-                os.pwrite(fd, _filled({"host": _host(), "pid": os.getpid()}), 0)
-                self._free[note] = fd
-        if not reusable:
-            if fd is not None:
-                os.close(fd)
+            turn = self._ended(note, number)
+            reusable = turn is not None and os.fstat(turn.fd).st_size == NOTE_BYTES
+            if turn is not None and reusable:
+                os.pwrite(turn.fd, _filled({"host": _host(), "pid": os.getpid()}), 0)
+                self._free[note] = turn.fd
+            gone = not reusable and note not in self
+        if turn is not None and not reusable:
+            os.close(turn.fd)
+        if gone:
             with suppress(OSError):
                 note.unlink()
         self._clear()
+
+    def _ended(self, note: Path, number: int) -> "_Turn | None":
+        """Return a turn that ends now, None when it has ended before."""
+        turn = self._busy.get(note)
+        return self._busy.pop(note) if turn is not None and turn.number == number else None
 
     def _clear(self) -> None:
         """Remove the free notes when nothing is under way."""
@@ -136,7 +155,7 @@ def remember(door: str, target: str, temporary: str) -> Remembered:
     """Remember that a temporary name is about to be made for a target; a read-only home only costs the memory."""
     record = {"door": door, "target": target, "path": temporary, "host": _host(), "pid": os.getpid()}
     try:
-        return Remembered(temporary, _slots.take(_filled(record)))
+        return Remembered(temporary, *_slots.take(_filled(record)))
     except OSError as error:
         logger.debug("cannot remember the temporary name %s: %s", temporary, error)
         return Remembered(temporary, None)
@@ -150,12 +169,13 @@ def abandoned(door: str, target: str) -> list[Remembered]:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """When, and from where, the notes were read."""
+    """When, and from where, the notes were read, and what they say by door and target."""
 
     home: tuple[str | None, ...]
     folder: Path
     changed: int
     until: float
+    found: dict[tuple[str, str], list["_Note"]] = field(default_factory=dict)
 
 
 def _home() -> tuple[str | None, ...]:
@@ -174,19 +194,26 @@ class _Index:
 
     def __init__(self) -> None:
         self._read: _Read | None = None
-        self._notes: dict[tuple[str, str], list[_Note]] = {}
+        self._changes = 0
+        self._lock = threading.Lock()
+
+    def forget(self) -> None:
+        """Read the notes again the next time, also those that another thread is just reading."""
+        with self._lock:
+            self._changes += 1
+            self._read = None
 
     def notes(self, door: str, target: str) -> Sequence["_Note"]:
         """Return the notes about a target at a door."""
         read, now = self._read, time.monotonic()
         if read is None or now > read.until or read.home != _home() or read.changed != _changed(read.folder):
             folder = state_folder()
-            read = _Read(_home(), folder, _changed(folder), now + INDEX_SECONDS)
-            found: dict[tuple[str, str], list[_Note]] = {}
+            changes, read = self._changes, _Read(_home(), folder, _changed(folder), now + INDEX_SECONDS)
             for note in _notes():
-                found.setdefault((note.door, note.target), []).append(note)
-            self._notes, self._read = found, read
-        return self._notes.get((door, target), ())
+                read.found.setdefault((note.door, note.target), []).append(note)
+            with self._lock:
+                self._read = read if changes == self._changes else None
+        return read.found.get((door, target), ())
 
 
 _index = _Index()

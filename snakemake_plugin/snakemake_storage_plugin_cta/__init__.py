@@ -85,6 +85,10 @@ class StorageProviderSettings(StorageProviderSettingsBase):  # type: ignore[misc
         "Hosts, separated by commas, to which a redirect may carry the credential, as *.example.org "
         "(else CTA_TRUSTED_HOSTS)."
     )
+    copy_hosts: Optional[str] = _setting(
+        "Hosts, separated by commas, that may be the other side of a copy from server to server, as *.example.org "
+        "(else CTA_COPY_HOSTS)."
+    )
     allow_http_pools: Optional[str] = _setting(
         "'true' follows redirects to plain-http pools, without credential (else CTA_ALLOW_HTTP_POOLS, else false)."
     )

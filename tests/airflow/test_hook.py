@@ -19,13 +19,19 @@ EXTRA = {
     "base_path": "/cta",
     "ca_path": "/etc/grid-security/certificates",
     "trusted_hosts": ["a.example.org", "*.b.example.org"],
+    "copy_hosts": ["c.example.org"],
     "allow_http_pools": False,
     "max_parallel": 8,
     "retries": 0,
     "checksum": "require",
 }
 NULLS = dict.fromkeys(["profile", "door_url", "token_file", "proxy_file", "proxy_pem", "cert_file", "key_file"])
-TEXTS = {**EXTRA, "trusted_hosts": "a.example.org,*.b.example.org", "allow_http_pools": "false"}
+TEXTS = {
+    **EXTRA,
+    "trusted_hosts": "a.example.org,*.b.example.org",
+    "copy_hosts": "c.example.org",
+    "allow_http_pools": "false",
+}
 STANDARD = {"host": "door.example.org", "port": 8443, "password": TOKEN}
 EMPTY = Config.from_mapping({}).with_settings(profile="cta_default")
 EXPECTED = EMPTY.with_settings(
@@ -34,6 +40,7 @@ EXPECTED = EMPTY.with_settings(
     token=TOKEN,
     ca_path=Path("/etc/grid-security/certificates"),
     trusted_hosts=("a.example.org", "*.b.example.org"),
+    copy_hosts=("c.example.org",),
     allow_http_pools=False,
     max_parallel=8,
     retries=0,
@@ -266,7 +273,7 @@ def test_rare_settings_only_have_no_field_in_the_form() -> None:
     from airflow_provider_cta import get_provider_info
 
     (declared,) = get_provider_info()["connection-types"]
-    fields = {field.name for field in dataclasses.fields(Config)} - {"token", "on_token", "backend"}
+    fields = {field.name for field in dataclasses.fields(Config)} - {"token", "on_token", "on_event", "backend"}
 
     assert fields - set(declared["conn-fields"]) == {"home", "connect_timeout", "timeout", "max_requests_per_second"}
 

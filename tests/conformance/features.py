@@ -34,6 +34,8 @@ class Feature(Enum):
     REMOVE = "Remove a file or an empty folder; a full one only when asked"
     MOVE = "Rename a file or a folder"
     MOVE_KEEPS = "A rename replaces a file only when asked, a folder never"
+    COPY = "Copy files and trees to another place there"
+    COPY_INSIDE = "The server copies by itself: the bytes do not pass here"
     TREES = "Upload and download trees"
     SYNC = "Sync trees, in both directions"
     VERIFY = "Verify trees"

@@ -212,7 +212,7 @@ def test_without_any_digest_a_flipped_bit_passes_unless_one_is_required(
 def test_a_server_that_hangs_on_a_checksum_is_asked_only_once(
     open_door: Open, client_of: Client, tmp_path: Path, payload: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ctadata_providers.backends.webdav.CHECKSUM_TIMEOUT", 0.2)
+    monkeypatch.setattr("ctadata_providers.backends.asked_checksums.PATIENCE", 0.2)
     door = open_door(files={"/a": payload * 4, "/b": payload * 4})
     door.fault("HEAD", lambda exchange: exchange.stall())
     client = client_of(door)

@@ -113,7 +113,7 @@ def test_while_a_dear_checksum_is_computed(
 def test_while_the_server_is_asked_for_a_checksum(
     open_door: Open, client_of: Client, target: Path, payload: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ctadata_providers.backends.webdav.CHECKSUM_TIMEOUT", 5.0)
+    monkeypatch.setattr("ctadata_providers.backends.asked_checksums.PATIENCE", 5.0)
     door = open_door(tls=False, files={PATH: payload})
     door.fault("HEAD", Exchange.stall)
 

@@ -29,6 +29,7 @@ def xrootd(
     pki: Pki | None = None,
     issuer: TokenIssuer | None = None,
     extra: str = "",
+    copies: bool = True,
     installation: Installation = OWN,
     parent: Path | None = None,
 ) -> Iterator[Server]:
@@ -40,6 +41,7 @@ def xrootd(
         pki: Host certificate and CA; needed for TLS.
         issuer: Whose tokens are accepted.
         extra: More configuration lines.
+        copies: Whether it makes third-party copies.
         installation: Whose programs are run.
         parent: Where its work folder is made, e.g. `/dev/shm`.
 
@@ -50,6 +52,8 @@ def xrootd(
     with work_folder("xrootd", parent=parent) as folder:
         owner = service_user("xrootd", SERVER_PACKAGE)
         lines = [*common_lines(folder, pki if mode != "http" else None), *data_lines(folder, port, installation)]
+        if not copies:
+            lines = [line for line in lines if "xrdtpc" not in line and not line.startswith("tpc.")]
         if mode == "token":
             assert issuer is not None
             lines += token_lines(folder, issuer, ports=(port,), installation=installation)

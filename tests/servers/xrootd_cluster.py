@@ -117,6 +117,7 @@ def _manager_lines(folder: Path, port: int, meeting: int) -> list[str]:
         "else",
         f"xrd.port {port}",
         f"xrd.protocol XrdHttp:{port} libXrdHttp.so",
+        "http.exthandler xrdtpc libXrdHttpTPC.so",  # else a COPY is not redirected
         "fi",
     ]
 

@@ -148,6 +148,7 @@ class TestSettings:
             ca_path=str(fake_cta.ca_file),
             allow_http_pools="false",
             trusted_hosts="a.example.org,*.example.com",
+            copy_hosts="*.example.com",
             max_requests_per_second=100.0,
             max_parallel=2,
         )

@@ -158,6 +158,7 @@ def test_a_value_is_parsed(name: str, text: object, value: object) -> None:
         ("token_file", 3),
         ("token_file", "a\0b"),
         ("token_file", "~no-such-user-here/token"),
+        ("copy_hosts", "*"),
         ("trusted_hosts", "*"),
         ("trusted_hosts", "*.*.example"),
         ("trusted_hosts", "https://a.example"),

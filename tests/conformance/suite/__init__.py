@@ -4,6 +4,7 @@ from types import ModuleType
 
 from tests.conformance.suite import (
     checksums,
+    copies,
     files,
     folders,
     interruptions,
@@ -30,6 +31,7 @@ _MODULES: tuple[ModuleType, ...] = (
     folders,
     listings,
     moves,
+    copies,
     large,
     interruptions,
     streams,

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[3]
 
 
 LISTED = [
-    *("list", "get", "put", "rm", "mv", "mkdir", "stat", "sync", "verify", "clean"),
+    *("list", "get", "put", "cp", "rm", "mv", "mkdir", "stat", "sync", "verify", "clean"),
     *("login", "logout", "whoami", "token", "agent", "proxy", "doctor", "sandbox", "demo"),
 ]
 GROUPED = ["token show", "token refresh", "agent start", "agent status", "agent stop", "proxy create", "proxy info"]
