@@ -56,7 +56,7 @@ def test_a_name_that_is_unknown_at_first_is_asked_for_again_by_requests(
     door.files[PATH] = b"data"
     with known_after(4 * SECONDS, hosts):
         child = children.start(TRANSFER, settings(door), "download", PATH, tmp_path / "copy", **hosts.environ)
-        output, said = children.finish(child)
+        output, said = children.finish(child, 60)
 
     assert output.split() == ["0"], said  # it was the look-up before it that was tried again
     assert "could not resolve the host name" in said
@@ -80,9 +80,9 @@ def test_a_name_that_is_lost_before_the_bytes_is_asked_for_again_by_libcurl(
     child = children.start(TRANSFER, settings(door), *what, *where, **hosts.environ)
     children.wait_until(lambda: door.asked)
     with known_after(2 * SECONDS, hosts):
-        output, said = children.finish(child)
+        output, said = children.finish(child, 60)
 
-    assert output.strip() in ("1", "2", "3"), said
+    assert output.strip() in ("1", "2", "3", "4", "5"), said
     assert "Could not resolve host" in said
     assert (tmp_path / "local" / "events.fits").read_bytes() == door.files[PATH]
 
@@ -97,7 +97,7 @@ def test_an_upload_to_a_name_that_is_unknown_at_first_is_whole(
         door.fault("MOVE", acts.status(405))
     with known_after(4 * SECONDS, hosts):
         child = children.start(TRANSFER, settings(door), "upload", source, PATH, **hosts.environ)
-        output, said = children.finish(child)
+        output, said = children.finish(child, 60)
 
-    assert output.strip() in ("1", "2", "3"), said
+    assert output.strip() in ("1", "2", "3", "4", "5"), said
     assert door.files == {PATH: source.read_bytes()}
