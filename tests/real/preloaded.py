@@ -1,12 +1,9 @@
-"""Programs under another system: names that come and go (nss_wrapper), a clock that is set (libfaketime)."""
+"""Programs under another system: names that come and go, a clock that is set."""
 
-import os
-from itertools import count
 from pathlib import Path
 
 from tests.servers.process import ServerError
 
-NSS_WRAPPER = ("libnss_wrapper.so", "libnss-wrapper")
 FAKETIME = ("faketime/libfaketimeMT.so.1", "libfaketime")
 _LIBRARIES = Path("/usr/lib")
 
@@ -24,7 +21,7 @@ def library(name: str, package: str) -> str:
 
 
 class Hosts:
-    """The names that a program knows, as in /etc/hosts.
+    """The names that a program knows: an /etc/hosts of its own, over that of the machine.
 
     Args:
         place: Where the file is.
@@ -32,18 +29,14 @@ class Hosts:
 
     def __init__(self, place: Path) -> None:
         self._place = place
-        self._changes = count(1_000_000_000)
         self.know()
 
     @property
-    def environ(self) -> dict[str, str]:
-        """What a program needs to look here."""
-        return {"LD_PRELOAD": library(*NSS_WRAPPER), "NSS_WRAPPER_HOSTS": str(self._place)}
+    def under(self) -> list[str]:
+        """The command that runs a program so; it needs no rights, where users may have namespaces."""
+        mount = 'mount --bind "$0" /etc/hosts && exec "$@"'
+        return ["unshare", "--mount", "--map-root-user", "sh", "-c", mount, str(self._place)]
 
     def know(self, *names: str) -> None:
-        """Let these names lead to this machine, and no others."""
-        new = self._place.with_name("new-hosts")
-        new.write_text("".join(f"127.0.0.1 {name}\n" for name in names))
-        changed = next(self._changes)
-        os.utime(new, (changed, changed))  # it is read anew when its time has changed, to the second
-        new.replace(self._place)
+        """Let these names lead to this machine, and no others; in place, for a mount holds on to the file."""
+        self._place.write_text("".join(f"127.0.0.1 {name}\n" for name in names))

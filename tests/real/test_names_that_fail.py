@@ -55,7 +55,7 @@ def test_a_name_that_is_unknown_at_first_is_asked_for_again_by_requests(
 ) -> None:
     door.files[PATH] = b"data"
     with known_after(4 * SECONDS, hosts):
-        child = children.start(TRANSFER, settings(door), "download", PATH, tmp_path / "copy", **hosts.environ)
+        child = children.start(TRANSFER, settings(door), "download", PATH, tmp_path / "copy", under=hosts.under)
         output, said = children.finish(child, 60)
 
     assert output.split() == ["0"], said  # it was the look-up before it that was tried again
@@ -77,7 +77,7 @@ def test_a_name_that_is_lost_before_the_bytes_is_asked_for_again_by_libcurl(
     door.fault("PROPFIND", lose_it, times=1)
     what = ("download_tree", "/night", tmp_path / "local") if way is Way.TREE_DOWN else ("download", PATH)
     where = () if way is Way.TREE_DOWN else (tmp_path / "local" / "events.fits",)
-    child = children.start(TRANSFER, settings(door), *what, *where, **hosts.environ)
+    child = children.start(TRANSFER, settings(door), *what, *where, under=hosts.under)
     children.wait_until(lambda: door.asked)
     with known_after(2 * SECONDS, hosts):
         output, said = children.finish(child, 60)
@@ -96,7 +96,7 @@ def test_an_upload_to_a_name_that_is_unknown_at_first_is_whole(
     if way is Way.DIRECT_UP:
         door.fault("MOVE", acts.status(405))
     with known_after(4 * SECONDS, hosts):
-        child = children.start(TRANSFER, settings(door), "upload", source, PATH, **hosts.environ)
+        child = children.start(TRANSFER, settings(door), "upload", source, PATH, under=hosts.under)
         output, said = children.finish(child, 60)
 
     assert output.strip() in ("1", "2", "3", "4", "5"), said
