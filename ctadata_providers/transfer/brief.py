@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from ctadata_providers.backends import BriefOperations, FileInfo
 from ctadata_providers.checksum import checksum_of
-from ctadata_providers.errors import TransientError
+from ctadata_providers.errors import CtaError, TransientError
 from ctadata_providers.session.brief import Detour
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import Task, spawn, wait
@@ -57,13 +57,17 @@ def _begin_download(
         return spawn(long_way())
     if context.checksum == "require" and not info.checksums:
         return spawn(long_way())
-    stem = owners.stem(local.name, context.door + info.path)
-    if context.leftovers.beside(str(local.parent), stem):
+    try:
+        target = Target(local, overwrite=overwrite)
+    except CtaError:
+        return spawn(long_way())  # which tells the same
+    stem = owners.stem(target.place.name, context.door + info.path)
+    if context.leftovers.beside(str(target.place.parent), stem):
         return spawn(long_way())
     content = brief.read(info.path)
     if content is None:
         return spawn(long_way())
-    store = partial(_stored, context, info, local, stem, overwrite=overwrite, progress=progress)
+    store = partial(_stored, context, info, local, target, stem, progress=progress)
     return _Short(context, content, store, long_way)
 
 
@@ -212,11 +216,11 @@ def _stored(
     context: Context,
     info: FileInfo,
     local: Path,
+    target: Target,
     stem: str,
     content: bytes,
     begun: float,
     *,
-    overwrite: bool,
     progress: Progress | None,
 ) -> TransferResult:
     """Verify the bytes of a small file and make it, in one step for whoever looks.
@@ -229,7 +233,7 @@ def _stored(
     checksums = {algorithm: checksum_of(content, algorithm)} if algorithm else {}
     if info.checksums:
         verify.compare(info.path, computed=checksums, offered=info.checksums, required=False)
-    write_whole(Target(local, overwrite=overwrite), stem, content)
+    write_whole(target, stem, content)
     if progress is not None:
         progress(size)
     return TransferResult(info.path, local, size, checksums, time.monotonic() - begun)

@@ -95,7 +95,8 @@ class Context:
             allow_http_pools=config.allow_http_pools,
             on_event=config.on_event,
             brief=backend.brief if isinstance(backend, BriefBackend) else None,
-            streams=config.streams,
+            # Where the user sets the rate, more connections bring no more.
+            streams=1 if config.streams is None and config.limit_rate is not None else config.streams,
         )
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 MOST_STREAMS = 8
 FROM_BYTES = 32 * 1024 * 1024
 """Size of a file below which one stream is enough."""
-MEASURED_SECONDS = 0.15
+MEASURED_SECONDS = 0.1
 PATIENCE = 1.0
 """Seconds after which a stream that has brought nothing yet is measured like the others."""
 GAIN = 1.25

@@ -99,7 +99,11 @@ class Sidecar:
     def __init__(self, place: Path, told: Told) -> None:
         self._place = place
         self._fd = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        self.tell(told)
+        try:
+            self.tell(told)
+        except OSError:
+            self.remove()  # nobody would
+            raise
 
     def tell(self, told: Told) -> None:
         """Write it anew."""
@@ -109,17 +113,19 @@ class Sidecar:
         head += b" " * (-(len(head) + 1) % ROW_BYTES) + b"\n"
         self._rows_at = len(head)
         os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, head, 0)
+        self._write(head, 0)
         for number, row in enumerate(told.rows or ()):
             self.tell_row(number, *row)
 
     def tell_row(self, number: int, start: int, stop: int) -> None:
         """Say that bytes are there."""
-        os.pwrite(
-            self._fd,
-            f"{start:020d} {stop:020d}".encode().ljust(ROW_BYTES - 1) + b"\n",
-            self._rows_at + number * ROW_BYTES,
-        )
+        row = f"{start:020d} {stop:020d}".encode().ljust(ROW_BYTES - 1) + b"\n"
+        self._write(row, self._rows_at + number * ROW_BYTES)
+
+    def _write(self, data: bytes, offset: int) -> None:
+        while data:  # a disk that fills up takes some of it first
+            written = os.pwrite(self._fd, data, offset)
+            data, offset = data[written:], offset + written
 
     def close(self) -> None:
         """Close the file, which stays."""

@@ -57,7 +57,9 @@ class Stream:
 
     def __call__(self, data: bytes) -> None:
         """Write the next bytes."""
-        self.has_begun = True
+        if not self.has_begun:
+            self.has_begun = True
+            self._owner.pulse.give()  # from here on it is measured
         self._owner.part.write(self.segment, data)
 
 
@@ -80,7 +82,7 @@ class Streams:
         self._context = context
         self._info = info
         self._attempts = attempts
-        self._pulse = Pulse()
+        self.pulse = Pulse()
         self._active: list[Stream] = []
         self._answers = 1 if part.received else 0
         self._ranges = True
@@ -104,7 +106,7 @@ class Streams:
                     if not part.is_whole:
                         self._start_some()
                     seconds = self._ramp.interval if self._active else self._paused_until - time.monotonic()
-                await wait(self._pulse.within(seconds))
+                await wait(self.pulse.within(seconds))
                 with part.lock:
                     error = self._collect()
                     self._ramp.tick(part.received, [stream.has_begun for stream in self._active])
@@ -126,7 +128,12 @@ class Streams:
                 path=self._info.path,
                 remedy="nothing was kept: try again",
             )
-        verify.check_size(self._info.path, got=part.size, wanted=head.size, what="the answer announces")
+        if head.size not in (None, part.size):
+            raise IntegrityError(
+                f"{self._info.path}: the answer announces {head.size} bytes, but the listing says {part.size}",
+                path=self._info.path,
+                remedy="nothing was kept; the file may be changing right now: try again",
+            )
         self._answers += 1
         if self._answers > 1 and not (part.etag and head.etag):
             self.doubtful = True
@@ -185,7 +192,7 @@ class Streams:
         stream.future = self._context.backend.read(
             self._info.path, stream, start=segment.pos, end=end, if_match=self.part.etag
         )
-        stream.future.add_done_callback(lambda _: self._pulse.give())
+        stream.future.add_done_callback(lambda _: self.pulse.give())
 
     def _collect(self) -> TransientError | None:
         """Take note of the streams that have ended; return the fault after which none is left.

@@ -1,5 +1,7 @@
 """A large download that is cut off goes on where it stopped, in the same process and in the next."""
 
+import errno
+import os
 import random
 import re
 from collections.abc import Callable
@@ -7,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from ctadata_providers import CtaClient, IntegrityError, TransientError
+from ctadata_providers import (
+    CtaClient,
+    IntegrityError,
+    PermissionDeniedError,
+    QuotaError,
+    StorageError,
+    TransientError,
+)
 from tests.faults import acts
 from tests.faults.cells import assert_absent, assert_whole, parts_in
 from tests.faults.ranged import asked_bytes, left_in, ranged
@@ -304,3 +313,68 @@ def test_a_part_that_is_in_use_is_left_alone(open_door: Open, client_of: Client,
     assert seen == [2, 1]
     assert_whole(target, payload)
     assert parts_in(target.parent) == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("room", [0, 1, HALF])
+@pytest.mark.parametrize("streams", [1, 2])
+def test_a_disk_that_fills_up_is_a_quota_error_and_nothing_is_kept(
+    streams: int,
+    room: int,
+    number: int,
+    open_door: Open,
+    client_of: Client,
+    target: Path,
+    payload: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    door = open_door(tls=False, files={PATH: payload * 3}, checksums=True)
+    door.fault("GET", ranged())
+    real, left = os.pwrite, room
+
+    def pwrite(fd: int, data: bytes, offset: int) -> int:
+        nonlocal left
+        if left <= 0:
+            raise OSError(number, os.strerror(number))
+        written = real(fd, bytes(data)[:left], offset)
+        left -= written
+        return written
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    client = client_of(door, streams=streams)
+
+    assert_absent(lambda: client.download(PATH, target), QuotaError, str(target), target)
+
+
+def test_a_sidecar_that_cannot_be_made_is_told_as_what_it_is(
+    open_door: Open, client_of: Client, target: Path, payload: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = open_door(tls=False, files={PATH: payload})
+    real = os.open
+
+    def no_more(path: str | Path, flags: int, *rest: int, **named: int) -> int:
+        if str(path).endswith(".json.ctapart"):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return real(path, flags, *rest, **named)
+
+    monkeypatch.setattr(os, "open", no_more)
+    client = client_of(door)
+
+    assert_absent(lambda: client.download(PATH, target), PermissionDeniedError, str(target), target)
+    assert len(door.requests("GET")) == 1
+
+
+def test_a_part_that_somebody_has_removed_is_one_clear_error(
+    open_door: Open, client_of: Client, target: Path, payload: bytes
+) -> None:
+    door = open_door(tls=False, files={PATH: payload})
+    client = client_of(door)
+
+    def remove(_: int) -> None:
+        for name in left_in(target.parent):
+            (target.parent / name).unlink()
+
+    error = assert_absent(lambda: client.download(PATH, target, progress=remove), StorageError, str(target), target)
+
+    assert "another process" in str(error)
+    assert error.remedy

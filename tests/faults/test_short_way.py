@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ctadata_providers import CtaClient, IntegrityError, NotFoundError, PermissionDeniedError, TransientError
+from ctadata_providers.transfer import owners
 from tests.faults import acts
 from tests.faults.scripted import Act, Door
 
@@ -206,3 +207,19 @@ def test_a_way_that_leads_nowhere_is_given_up(open_door: Open, client_of: Client
 
     assert door.files == FILES
     assert len(door.requests("PUT")) < len(FILES) + 10
+
+
+def test_what_a_kill_left_beside_the_file_that_a_link_leads_to_is_removed(
+    open_door: Open, client_of: Client, tmp_path: Path
+) -> None:
+    door, (got, real) = open_door(files=dict(FILES)), (tmp_path / "got", tmp_path / "got" / "real")
+    real.mkdir(parents=True)
+    (got / "f07").symlink_to("real/seven")
+    stem = owners.stem("seven", client_of(door)._transfers.door + VICTIM)
+    this_machine, dead = owners.new_name(stem).digits[:8], 2**22 + 1
+    (real / f"{stem}.{this_machine}{dead:08x}{'0' * 16}.ctapart").write_bytes(b"part")
+    client_of(door).download_tree("night", got)
+
+    assert [file.name for file in real.iterdir()] == ["seven"]
+    assert (got / "f07").is_symlink()
+    assert (real / "seven").read_bytes() == FILES[VICTIM]

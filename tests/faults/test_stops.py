@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ctadata_providers import Config, CtaClient, TransientError
+from ctadata_providers import Config, CredentialError, CtaClient, TransientError
 from ctadata_providers.session.tasks import spawn
 from ctadata_providers.testing import FakeCta
 from ctadata_providers.transfer import download, hashing
@@ -164,3 +164,21 @@ def test_a_dcache_that_cuts_a_download_is_asked_for_the_rest_at_the_door(
 
     assert_whole(target, payload)
     assert result.retries == 1
+
+
+def test_what_has_arrived_when_the_credential_ends_is_for_the_next_run(
+    open_door: Open, client_of: Client, target: Path, payload: bytes
+) -> None:
+    door = open_door(files={PATH: payload}, checksums=True)
+    door.fault("GET", ranged(stop=lambda sent: sent >= SIZE // 2), times=1)
+    door.fault("GET", acts.status(401), times=1)
+    door.fault("GET", ranged())
+    with pytest.raises(CredentialError, match="it goes on from the"):
+        client_of(door, token="abcdefghijkl").download(PATH, target)
+    old = target.read_bytes()
+
+    result = client_of(door, token="mnopqrstuvwx").download(PATH, target)
+
+    assert old == b"old"
+    assert_whole(target, payload)
+    assert result.resumed >= SIZE // 2

@@ -221,6 +221,18 @@ def test_a_line_that_gives_each_connection_little_gets_several(
     assert result.streams >= 2
 
 
+def test_under_a_limit_of_the_rate_more_connections_are_not_tried(
+    open_door: Open, client_of: Client, target: Path, payload: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ramp, "FROM_BYTES", 1 << 20)
+    door = open_door(tls=False, files={PATH: payload}, checksums=True)
+    door.fault("GET", ranged(pause=0.002))
+
+    result = client_of(door, limit_rate="20M").download(PATH, target)
+
+    assert result.streams == 1
+
+
 def test_a_fast_line_gets_one(open_door: Open, client_of: Client, target: Path, payload: bytes) -> None:
     door = open_door(tls=False, files={PATH: payload * 3}, checksums=True)
     door.fault("GET", ranged())

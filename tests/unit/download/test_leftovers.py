@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ctadata_providers.transfer import leftovers, owners, sidecar
+from ctadata_providers.transfer.cleaning import clean_local
 from ctadata_providers.transfer.leftovers import QUIET_SECONDS, Leftovers, adopt, sweep
 from ctadata_providers.transfer.owners import PartName, new_name
 from ctadata_providers.transfer.sidecar import ROW_BYTES, Origin, Sidecar, Told
@@ -247,3 +248,24 @@ def test_of_two_processes_that_want_one_leftover_exactly_one_gets_it(tmp_path: P
     for racer in racers:
         racer.communicate()
     assert owners.parsed(PartName(STEM, winner).part) is not None
+
+
+@pytest.mark.parametrize("in_use", [False, True])
+def test_clean_takes_a_sidecar_along_and_leaves_what_is_in_use(in_use: bool, tmp_path: Path) -> None:
+    name = leave(tmp_path, 500, Told(ORIGIN))
+    orphan = leave(tmp_path, 1, Told(ORIGIN))
+    (tmp_path / orphan.part).unlink()
+    if in_use:
+        name.claim()
+    for place in tmp_path.iterdir():
+        os.utime(place, (0, 0))
+    size = sum(place.stat().st_size for place in (tmp_path / name.part, tmp_path / name.sidecar))
+
+    result = clean_local(tmp_path, older_than=60)
+    name.give_up()
+
+    fates = {part.path: (part.fate, part.size) for part in result.parts}
+    assert fates[str(tmp_path / name.part)] == ("under way" if in_use else "removed", size)
+    assert len(fates) == 2
+    assert result.failures == ()
+    assert names_in(tmp_path) == ({name.part, name.sidecar} if in_use else set())
