@@ -18,10 +18,12 @@ from ctadata_providers.transfer import owners, verify
 from ctadata_providers.transfer.context import Attempts, Context, Progress, TransferResult
 from ctadata_providers.transfer.download import fetch
 from ctadata_providers.transfer.events import TransferEvent, watched
+from ctadata_providers.transfer.explanations import named
 from ctadata_providers.transfer.local import SMALL_BYTES, small_content
 from ctadata_providers.transfer.names import part_name
 from ctadata_providers.transfer.parts import Target, write_whole
-from ctadata_providers.transfer.upload import about, send, tidy
+from ctadata_providers.transfer.tidying import tidy
+from ctadata_providers.transfer.upload import send
 from ctadata_providers.transfer.uploads import abandoned, remember
 from ctadata_providers.uri import split
 
@@ -125,7 +127,7 @@ async def _short_upload(
                 renamed = True
     except TransientError as error:
         if error.status != 500:  # which nginx says where a parent is missing: the long way makes it
-            waits_for = about(path, temporary, error)
+            waits_for = named(path, temporary, error)
     except Detour:
         pass
     except CancelledError:
