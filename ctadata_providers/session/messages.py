@@ -27,6 +27,7 @@ PIECE = 64 * 1024
 SLOWEST = 1000.0
 """Bytes a second below which an answer, after some patience, is not waited for."""
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+TLS_BROKE = "the TLS connection broke"
 
 
 def _without_queries(record: logging.LogRecord) -> bool:
@@ -57,6 +58,7 @@ class Messenger:
         self._session.headers["Accept-Encoding"] = "identity"
         self._session.trust_env = False  # neither ~/.netrc nor REQUESTS_CA_BUNDLE
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._certified = certificate is not None
         self._adapter = Adapter(
             ca_path,
             cert_file=certificate.cert_file if certificate else None,
@@ -98,7 +100,7 @@ class Messenger:
             http.client.HTTPException,
             ValueError,
         ) as error:
-            raise _translated(error, request, hop) from error
+            raise _translated(error, request, hop, certified=self._certified) from error
         with answer:
             head = Response(
                 answer.status_code,
@@ -176,10 +178,13 @@ def _check_encoding(answer: requests.Response, request: Request) -> None:
         )
 
 
-def _translated(error: Exception, request: Request, hop: Hop) -> CtaError:
+def _translated(error: Exception, request: Request, hop: Hop, *, certified: bool = False) -> CtaError:
     """Say an exception of requests in libcurl's words: its own text may hold the whole URL."""
     text, code = _reason(error)
     translated = error_for_curl(code, text, act=request.act, path=request.path, url=hop.shown)
+    if certified and text == TLS_BROKE:
+        # With TLS 1.3 a refusal comes after the handshake, and may be overtaken by the end of the connection.
+        translated.remedy = "check that the server trusts the CA of your proxy or certificate, or try again later"
     for link in _chain(error):
         # A signed URL, or what the server has said, stands in there, and `from error` would show it in a trace.
         if not isinstance(link, OSError) or isinstance(link, requests.RequestException):
@@ -211,7 +216,7 @@ def _reason(error: Exception) -> tuple[str, int]:
         return "no answer in time", 28
     if has(ValueError) and not has(urllib3.exceptions.HTTPError):
         return "the URL cannot be used", 3
-    return ("the TLS connection broke" if tls else "the connection failed or broke"), 56
+    return (TLS_BROKE if tls else "the connection failed or broke"), 56
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
