@@ -139,7 +139,11 @@ async def _short_upload(
         else:
             remembered.end()  # the long way, or the next upload, removes what is there
     if not renamed:
-        return await _long(context, long_way, waits_for)
+        try:
+            return await _long(context, long_way, waits_for)
+        except CancelledError:
+            await tidy(context, remembered, stopped=False)  # the long way may not have come to it
+            raise
     algorithm = verify.algorithm_for(context, {})
     checksums = {algorithm: checksum_of(content, algorithm)} if algorithm else {}
     if progress is not None:
