@@ -158,6 +158,34 @@ def test_a_row_is_told_in_its_place(tmp_path: Path) -> None:
     assert {"host", "start"} <= head.keys()
 
 
+def test_a_sidecar_that_was_cut_off_at_any_byte_never_claims_a_gap(tmp_path: Path) -> None:
+    place = tmp_path / "sidecar"
+    there = {*range(100), *range(500, 600)}
+    Sidecar(place, Told(ORIGIN, rows=((0, 100), (500, 600)))).close()
+    whole = place.read_bytes()
+    claimed: set[int] = set()
+    for length in range(len(whole) + 1):
+        place.write_bytes(whole[:length])
+        read = sidecar.read(place)
+        for start, stop in read.written(1000) if read else []:
+            claimed |= set(range(start, stop))
+
+        assert claimed <= there, length
+
+    assert claimed == there
+
+
+def test_a_row_that_was_not_told_yet_costs_no_other(tmp_path: Path) -> None:
+    place = tmp_path / "sidecar"
+    written = Sidecar(place, Told(ORIGIN, rows=((0, 10),)))
+    written.tell_row(3, 700, 800)
+    written.close()
+    read = sidecar.read(place)
+
+    assert read is not None
+    assert read.written(1000) == [(0, 10), (700, 800)]
+
+
 def test_a_sidecar_without_its_part_is_removed(tmp_path: Path) -> None:
     name = leave(tmp_path, 1, Told(ORIGIN))
     (tmp_path / name.part).unlink()
