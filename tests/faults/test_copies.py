@@ -67,6 +67,7 @@ FAULTS = {
     "silence after a marker": fall_silent(MARKER.format(5)),
     "an error of the other side": say("failure: rejected GET: 500 Internal Server Error\n"),
     "an error without words": say("failure:\n"),
+    "a path that looks like a status": say("failure: read error at https://h:507/run-404/no-403 (quota/connect)\n"),
     "503": status(503),
 }
 
