@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 READY := $(VENV)/.ready
 
 
-.PHONY: help demo test test-real fuzz soak servers-table lint format bench docs lock clean
+.PHONY: help demo test test-real fuzz soak servers-table faults-table lint format bench docs lock clean
 help: ## Tell what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -19,20 +19,25 @@ test: $(READY) ## Run the tests that need no system packages
 
 test-real: $(READY) ## Run the tests on real servers and engines (Debian packages)
 	sh tests/real/install.sh
-	$(BIN)/python -m pytest -m real tests/real
+	$(BIN)/python -m pytest -m "real and not soak" tests/real
 
 fuzz: $(READY) ## Throw made-up answers at the parsers for a minute
 	$(BIN)/python -m tests.fuzz --seconds 60
 
 FUZZ_SECONDS ?= 1800
 soak: $(READY) ## Full sizes, minutes to hours: fuzz for FUZZ_SECONDS, and the tests marked soak
-	$(BIN)/python -m pytest -m soak --timeout 3600
+	$(BIN)/python -m pytest -m "soak and not real" --timeout 3600
+	sh tests/real/install.sh
+	$(BIN)/python -m pytest -m "soak and real" tests/real --timeout 3600
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 servers-table: $(READY) ## Write the table of docs/servers.md from a run on every server
 	sh tests/real/install.sh
 	CTA_SERVERS_TABLE=write $(BIN)/python -m pytest -q tests/conformance
 	CTA_SERVERS_TABLE=write $(BIN)/python -m pytest -q -m real tests/real/test_conformance.py tests/real/test_table.py
+
+faults-table: $(READY) ## Write the table of docs/reliability.md from the cells of tests/faults/matrix
+	CTA_FAULTS_TABLE=write $(BIN)/python -m pytest -q tests/faults/test_matrix_page.py
 
 lint: $(READY) ## Check style, types and layers
 	$(BIN)/ruff format --check .

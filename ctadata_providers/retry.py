@@ -26,7 +26,8 @@ class RetryPolicy:
 
     Attributes:
         retries: Attempts after the first.
-        first_delay: Seconds before the first retry; doubled each time, with full jitter above half.
+        first_delay: Seconds before the first retry; three times as many each time, with full jitter above half: the
+            default waits are 25 to 50 s in sum, so that a server may be gone for 20 s.
         longest_delay: Seconds that our own backoff never exceeds.
         longest_retry_after: Seconds beyond which a server's wish to wait ends the attempts.
     """
@@ -42,7 +43,7 @@ class RetryPolicy:
             return None
         if error.retry_after is not None:
             return error.retry_after + random.random() if error.retry_after <= self.longest_retry_after else None  # noqa: S311 (jitter, not a secret)
-        backoff: float = min(self.longest_delay, self.first_delay * 2 ** min(attempt, 32)) * (0.5 + random.random() / 2)  # noqa: S311 (jitter, not a secret)
+        backoff: float = min(self.longest_delay, self.first_delay * 3 ** min(attempt, 32)) * (0.5 + random.random() / 2)  # noqa: S311 (jitter, not a secret)
         return max(backoff, 20.0) if error.status == TOO_MANY_REQUESTS else backoff
 
     def call(self, attempt_once: Callable[[], T], *, sleep: Callable[[float], object] = time.sleep) -> T:

@@ -315,6 +315,8 @@ class Exchange:
             _set_message(handle, request)
         # Where one connection broke the older ones are as dead: a door has restarted. Each would cost an attempt.
         set_option(pycurl.MAXLIFETIME_CONN, age or 0)
+        # libcurl keeps a look-up in vain for half of this: every retry would be in vain, too.
+        set_option(pycurl.DNS_CACHE_TIMEOUT, 60 if age is None else 0)
         if age == 0:
             set_option(pycurl.FRESH_CONNECT, 1)
         if headers:

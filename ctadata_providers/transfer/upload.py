@@ -3,11 +3,9 @@
 import logging
 from collections.abc import Mapping
 from concurrent.futures import CancelledError
-from copy import copy
 from functools import partial
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import quote
 
 from ctadata_providers.backends import FileInfo, RenameBackend, WriteResult
 from ctadata_providers.errors import (
@@ -26,7 +24,7 @@ from ctadata_providers.errors import (
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.tasks import in_thread, wait
-from ctadata_providers.transfer import verify
+from ctadata_providers.transfer import explanations, verify
 from ctadata_providers.transfer.asking import asked
 from ctadata_providers.transfer.context import Attempts, Context, Progress, TransferResult
 from ctadata_providers.transfer.events import TransferEvent, watched
@@ -123,6 +121,7 @@ class _Upload:
         self._attempts = Attempts(context)
         self._begun = False
         self._stored = False
+        self._late: list[Remembered] = []
 
     async def run(self) -> TransferResult:
         if not self._overwrite:
@@ -135,6 +134,8 @@ class _Upload:
                 await self._under_its_name()
         except StorageError as error:
             raise await wait(asked(partial(self._explained, error))) from error
+        if self._late:
+            await wait(asked(self._remove_late))
         attempts = self._attempts
         return TransferResult(
             self._path,
@@ -163,7 +164,7 @@ class _Upload:
             raise
         except CtaError as error:
             refused = isinstance(error, CredentialError)
-            raise _about(self._path, temporary, error) from error
+            raise explanations.named(self._path, temporary, error) from error
         finally:
             if renamed:
                 remembered.forget()
@@ -187,9 +188,20 @@ class _Upload:
             try:
                 return await wait(in_thread(partial(self._rename, temporary)))
             except NotFoundError as error:
-                await self._attempts.again(_not_yet(self._path, error))
+                await self._again(explanations.not_yet(self._path, error))
             except TransientError as error:
-                await self._attempts.again(error)
+                await self._again(error)
+
+    async def _again(self, error: TransientError) -> None:
+        """Wait before the next attempt, unless that would be in vain."""
+        if self._name_is_too_long(error):
+            raise error
+        await self._attempts.again(error)
+
+    def _name_is_too_long(self, error: CtaError) -> bool:
+        """Tell whether the name may be why: servers answer so to one that their file system does not take."""
+        refused = isinstance(error, StorageError) and error.status in (403, 404, 500)
+        return refused and explanations.has_long_name(self._path)
 
     async def _under_its_name(self) -> None:
         """Store under the final name; what a failure leaves there is removed, an untouched old file is not."""
@@ -223,14 +235,26 @@ class _Upload:
                 self._source.rewind()
                 # A missing parent is 404, 409, and on nginx 500.
                 missing = isinstance(error, NotFoundError)
-                if not parents_seen and (await wait(asked(self._make_parents)) or missing):
+                if not parents_seen and (await self._parents_made(error) or missing):
                     parents_seen = True  # made by us, or meanwhile by another
                 elif isinstance(error, TransientError):
-                    await self._attempts.again(error)
+                    await self._again(error)
                 else:
                     raise
         self._source.check_unchanged()
         await self._verify(path, result)
+
+    async def _parents_made(self, failed: CtaError) -> bool:
+        """Make the missing parents after a failed write, and tell whether there were any.
+
+        A server that does not answer this either says no more than it did: the failed write is what is told then.
+        """
+        try:
+            return await wait(asked(self._make_parents))
+        except TransientError:
+            if isinstance(failed, TransientError):
+                return False
+            raise
 
     async def _verify(self, path: str, result: WriteResult) -> None:
         info = await self._seen(path)
@@ -250,7 +274,7 @@ class _Upload:
             try:
                 return await wait(asked(partial(self._backend.stat, path)))
             except NotFoundError as error:
-                await self._attempts.again(_not_yet(self._path, error))
+                await self._attempts.again(explanations.not_yet(self._path, error))
 
     # What blocks, in a thread of its own.
 
@@ -285,7 +309,7 @@ class _Upload:
         except NotFoundError:
             return None
         if info.is_dir:
-            raise _is_folder(self._path)
+            raise explanations.is_folder(self._path)
         return info
 
     def _cleaned(self, before: FileInfo | None) -> bool:
@@ -309,16 +333,25 @@ class _Upload:
         """Make the missing parents of the target; return whether any was missing."""
         folder = split(self._path)[0]
         try:
-            is_dir = self._backend.stat(folder).is_dir
+            is_dir = self._context.cleaner.stat(folder).is_dir  # once: the write itself is tried again
         except NotFoundError:
             make_dirs(self._backend, folder)
             return True
         if not is_dir:
-            raise _below_file(self._path, folder)
+            raise explanations.below_file(self._path, folder)
         return False
 
     def _remove_abandoned(self) -> None:
         for remembered in abandoned(self._context.door, self._path):
+            gone = self._removed(remembered.path)
+            if gone:
+                remembered.forget()
+            elif gone is None:
+                self._late.append(remembered)
+
+    def _remove_late(self) -> None:
+        """Look once more for what was not there: the last bytes of a process just killed may have been on their way."""
+        for remembered in self._late:
             if self._removed(remembered.path) is not False:
                 remembered.forget()
 
@@ -335,6 +368,8 @@ class _Upload:
 
     def _explained(self, error: CtaError) -> CtaError:
         """Return a better error where the target is a folder or below a file: servers answer with anything then."""
+        if self._name_is_too_long(error):
+            return explanations.too_long(self._path, error)
         gone = isinstance(error, TransientError) and error.status is None
         if gone or isinstance(error, (IsADirError, NotADirError, IntegrityError)):
             return error
@@ -348,33 +383,6 @@ class _Upload:
             except CtaError:
                 return error
             if folder == self._path:
-                return _is_folder(folder) if is_dir else error
-            return error if is_dir else _below_file(self._path, folder)
+                return explanations.is_folder(folder) if is_dir else error
+            return error if is_dir else explanations.below_file(self._path, folder)
         return error
-
-
-def _about(path: str, temporary: str, error: CtaError) -> CtaError:
-    """Return the error with the name that the user knows instead of the temporary one."""
-    named = copy(error)
-    named.message = error.message.replace(quote(temporary), quote(path)).replace(temporary, path)
-    named.args = (named.message,)
-    named.path = path
-    return named
-
-
-def _not_yet(path: str, error: NotFoundError) -> TransientError:
-    """Return the transient error for a file that was stored and is not there (dCache issue 5285)."""
-    return TransientError(
-        f"the server has stored {path}, and says that it is not there: {error.message}",
-        path=path,
-        remedy="try again later",
-        status=error.status,
-    )
-
-
-def _below_file(path: str, file: str) -> NotADirError:
-    return NotADirError(f"cannot upload {path}: {file} is a file", path=path, remedy="choose another folder")
-
-
-def _is_folder(path: str) -> IsADirError:
-    return IsADirError(f"cannot upload to {path}: it is a folder", path=path, remedy="give the name of a file in it")

@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from ctadata_providers.config import folders
-from ctadata_providers.transfer.names import is_part
+from ctadata_providers.transfer.names import address_hash, is_part
 
 logger = logging.getLogger(__name__)
 NOTE_BYTES = 1024
@@ -135,7 +135,7 @@ class _Slots:
 
     def _made(self) -> tuple[Path, int]:
         folder = state_folder()
-        name = f"{os.getpid()}.{os.urandom(8).hex()}.json"
+        name = f"{address_hash(_host())}.{os.getpid()}.{os.urandom(8).hex()}.json"
         try:
             return folder / name, os.open(folder / name, _CREATE, 0o600)
         except FileNotFoundError:
@@ -258,7 +258,16 @@ def _notes() -> Iterator[_Note]:
             elif any(map(is_part, fields["path"].split("/"))):
                 yield _Note(file, str(fields["door"]), str(fields["target"]), str(fields["path"]), ours, pid)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
-            continue  # being written or removed by another process, or no note
+            _remove_torn(file)
+
+
+def _remove_torn(file: Path) -> None:
+    """Remove a note whose process was killed before it had written it; another may be written or removed just now."""
+    host, _, rest = file.name.partition(".")
+    pid = rest.partition(".")[0]
+    if host == address_hash(_host()) and pid.isdecimal() and not _uploads(int(pid), file):
+        with suppress(OSError):
+            file.unlink()
 
 
 def _uploads(pid: int, note: Path) -> bool:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 LONGEST = 20.0
 PRELUDE = """
@@ -16,10 +16,24 @@ client = CtaClient(Config(**json.loads(os.environ.pop("TEST_SETTINGS"))))
 """
 
 
-def start(program: str, settings: Mapping[str, object], *arguments: object, **environ: str) -> subprocess.Popen[str]:
-    """Start a program that has a `client` and its arguments in `sys.argv`; the settings do not go through argv."""
+def start(
+    program: str,
+    settings: Mapping[str, object],
+    *arguments: object,
+    under: Sequence[str] = (),
+    **environ: str,
+) -> subprocess.Popen[str]:
+    """Start a program that has a `client` and its arguments in `sys.argv`; the settings do not go through argv.
+
+    Args:
+        program: Its text.
+        settings: Of the client.
+        arguments: What it finds in `sys.argv`.
+        under: A command that runs it.
+        environ: More of its environment.
+    """
     return subprocess.Popen(
-        [sys.executable, "-c", PRELUDE + textwrap.dedent(program), *map(str, arguments)],
+        [*under, sys.executable, "-c", PRELUDE + textwrap.dedent(program), *map(str, arguments)],
         env={**os.environ, **environ, "TEST_SETTINGS": json.dumps(dict(settings), default=str)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -16,7 +16,8 @@ import ctadata_providers.transfer.context
 from ctadata_providers import CtaClient
 from ctadata_providers.retry import RetryPolicy
 from tests.faults.cells import Told
-from tests.faults.scripted import Door, ca_file
+from tests.faults.pki import ca_file
+from tests.faults.scripted import Door
 from tests.small_trust import small_trust
 
 FOREIGN = ("CTA_", "BEARER_TOKEN", "X509_", "XDG_", "JUPYTERHUB", "HTTP", "NO_PROXY", "ALL_PROXY", "REQUESTS_", "CURL_")

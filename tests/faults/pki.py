@@ -3,6 +3,7 @@
 import functools
 import ssl
 from dataclasses import dataclass
+from pathlib import Path
 
 import trustme
 
@@ -35,3 +36,10 @@ def make_pki() -> Pki:
     context.verify_mode = ssl.CERT_OPTIONAL
     user = authority.issue_cert("alice@cta.example", common_name="Alice")
     return Pki(authority.cert_pem.bytes(), context, user.private_key_and_cert_chain_pem.bytes())
+
+
+def ca_file(folder: Path) -> Path:
+    """Write the certificate authority of the servers and return its place."""
+    place = folder / "ca.pem"
+    place.write_bytes(make_pki().ca_pem)
+    return place

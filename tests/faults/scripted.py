@@ -3,17 +3,23 @@
 import socket
 import ssl
 import threading
+from array import array
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from fcntl import ioctl
 from itertools import count
-from pathlib import Path
+from termios import TIOCOUTQ
 from types import TracebackType
 from typing import NoReturn, Self
 from urllib.parse import quote, unquote, urlsplit
+from xml.sax.saxutils import escape
 from zlib import adler32
 
+from tests.faults.asked import Asked
+from tests.faults.multistatus import listing, response
 from tests.faults.pki import make_pki
+from tests.faults.ranges import etag, found
 
 READ_BYTES = 1 << 18
 LONGEST_STALL = 30.0
@@ -21,33 +27,6 @@ LONGEST_STALL = 30.0
 
 class Over(Exception):
     """The connection has ended, one way or another."""
-
-
-@dataclass
-class Asked:
-    """One request, as far as it came.
-
-    Attributes:
-        method: The HTTP method.
-        path: The decoded path.
-        query: The query string.
-        headers: By lower-case name.
-        head: Request line and headers as they came.
-        certificate: Whether the client presented a certificate.
-        received: Bytes of the body that arrived.
-    """
-
-    method: str
-    path: str
-    query: str
-    headers: dict[str, str]
-    head: str = ""
-    certificate: bool = False
-    received: int = 0
-
-    @property
-    def size(self) -> int:
-        return int(self.headers.get("content-length", "0"))
 
 
 class Exchange:
@@ -63,6 +42,19 @@ class Exchange:
     def send(self, data: bytes) -> None:
         self._connection.sendall(data)
 
+    def body(self, data: bytes) -> None:
+        """Send bytes of a body, which are counted."""
+        self.asked.sent += len(data)
+        self.send(data)
+
+    def wait_until_taken(self) -> None:
+        """Wait until all that was sent has arrived at the other machine, if that is still there."""
+        left = array("i", [1])
+        while left[0] and not self.door.stopping.wait(0.001):
+            if self._connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                raise Over
+            ioctl(self._connection, TIOCOUTQ, left)
+
     def head(self, status: int, *headers: str, reason: str = "Reason") -> None:
         lines = [f"HTTP/1.1 {status} {reason}", f"Server: {self.door.server}", *headers, "", ""]
         self.send("\r\n".join(lines).encode("latin-1"))
@@ -70,7 +62,7 @@ class Exchange:
     def answer(self, status: int, *headers: str, body: bytes = b"", reason: str = "Reason") -> None:
         self.head(status, f"Content-Length: {len(body)}", *headers, reason=reason)
         if self.asked.method != "HEAD":
-            self.send(body)
+            self.body(body)
 
     def receive(self) -> bytes:
         """Return the next bytes of whatever kind."""
@@ -135,6 +127,7 @@ class Door:
         sizes: Sizes told instead of the true ones.
         checksums: Whether PROPFIND tells adler32, as dCache does, when asked by name.
         digests: Whether HEAD answers Want-Digest.
+        ranges: Whether GET answers Range, and GET and PROPFIND tell an ETag.
         fixed_port: The port to take, 0 for any free one.
     """
 
@@ -145,11 +138,13 @@ class Door:
     sizes: dict[str, int] = field(default_factory=dict)
     checksums: bool = False
     digests: bool = False
+    ranges: bool = False
     fixed_port: int = 0
     asked: list[Asked] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
     _faults: list[Fault] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _connections: set[socket.socket] = field(default_factory=set)
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", self.fixed_port), backlog=256)
@@ -164,12 +159,15 @@ class Door:
         self.close()
 
     def close(self) -> None:
-        """Stop to answer; a second call does nothing."""
+        """Stop to answer, as a server does that ends; a second call does nothing."""
         if not self.stopping.is_set():
             self.stopping.set()
             self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
             self._thread.join(5)
+            for connection in list(self._connections):
+                with suppress(OSError):
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)  # of TLS: no goodbye
 
     @property
     def url(self) -> str:
@@ -182,6 +180,15 @@ class Door:
     def fault(self, method: str, act: Act, *, path: str | None = None, times: int = 1_000_000) -> None:
         """Answer the next requests of a method so; faults of one method are used up in their order."""
         self._faults.append(Fault(method, path, act, times))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody is connected."""
+        return bool(self._connections)
+
+    def mend(self) -> None:
+        """Answer rightly from now on."""
+        self._faults.clear()
 
     def requests(self, method: str) -> list[Asked]:
         """Return what was asked by a method."""
@@ -209,12 +216,20 @@ class Door:
             plain.settimeout(LONGEST_STALL)
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else head and body wait 40 ms for each other
             connection = make_pki().server_context.wrap_socket(plain, server_side=True) if self.tls else plain
-            with closing(connection):
+            with closing(connection), self._known(connection):
                 rest = b""
                 for number in count(1):
                     if self.stopping.is_set():
                         return
                     rest = self._exchange(connection, rest, number)
+
+    @contextmanager
+    def _known(self, connection: socket.socket) -> Iterator[None]:
+        self._connections.add(connection)
+        try:
+            yield
+        finally:
+            self._connections.discard(connection)
 
     def _exchange(self, connection: socket.socket, rest: bytes, number: int) -> bytes:
         while b"\r\n\r\n" not in rest:
@@ -258,7 +273,8 @@ def find(exchange: Exchange) -> str | None:
 def get(exchange: Exchange) -> None:
     path = find(exchange)
     if path is not None:
-        exchange.answer(200, body=exchange.door.files[path])
+        status, headers, body = found(exchange)
+        exchange.answer(status, *headers, body=body)
 
 
 def head(exchange: Exchange) -> None:
@@ -348,22 +364,12 @@ def entry(door: Door, path: str) -> str:
     if path not in door.files:
         return response(quote(path.rstrip("/") + "/"), "<D:resourcetype><D:collection/></D:resourcetype>")
     told = f"<D:resourcetype/><D:getcontentlength>{door.size(path)}</D:getcontentlength>"
+    if door.ranges:
+        told += f"<D:getetag>{escape(etag(door.files[path]))}</D:getetag>"
     if door.checksums:
         told += f'<c:Checksums xmlns:c="http://www.dcache.org/2013/webdav">adler32={adler32(door.files[path]):08x}'
         told += "</c:Checksums>"
     return response(quote(path), told)
-
-
-def response(href: str, properties: str = "<D:resourcetype/><D:getcontentlength>3</D:getcontentlength>") -> str:
-    """Return a `response` element with an href as it is given."""
-    found = f"<D:propstat><D:prop>{properties}</D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat>"
-    return f"<D:response><D:href>{href}</D:href>{found}</D:response>"
-
-
-def listing(*responses: str) -> bytes:
-    """Return a multistatus body."""
-    inner = "".join(responses)
-    return f'<?xml version="1.0" encoding="utf-8"?><D:multistatus xmlns:D="DAV:">{inner}</D:multistatus>'.encode()
 
 
 RIGHT: dict[str, Act] = {
@@ -375,10 +381,3 @@ RIGHT: dict[str, Act] = {
     "MOVE": move,
     "DELETE": delete,
 }
-
-
-def ca_file(folder: Path) -> Path:
-    """Write the certificate authority of the servers and return its place."""
-    place = folder / "ca.pem"
-    place.write_bytes(make_pki().ca_pem)
-    return place

@@ -8,7 +8,17 @@ from typing import Any
 
 import pytest
 
-from ctadata_providers import Config, CredentialError, CtaClient, CtaError, IntegrityError, StorageError, TransientError
+from ctadata_providers import (
+    Config,
+    CredentialError,
+    CtaClient,
+    CtaError,
+    IntegrityError,
+    NotFoundError,
+    PermissionDeniedError,
+    StorageError,
+    TransientError,
+)
 from ctadata_providers.testing import FakeCta
 from tests.faults.cells import assert_whole, parts_in
 
@@ -41,6 +51,13 @@ ONCE: list[tuple[str, dict[str, Any], type[CtaError] | None, type[CtaError] | No
     ("broken-listing", {}, None, None),
     ("late-visibility", {}, None, None),
     ("abandoned-upload", {}, None, None),
+    ("corrupt-upload-stays", {}, None, IntegrityError),
+    ("lost-answer", {"server": "pool"}, None, None),
+    ("lost-answer", {"method": "MOVE"}, None, None),
+    ("longer-body", {"server": "pool"}, IntegrityError, IntegrityError),
+    ("wrong-digest", {"times": 9}, IntegrityError, IntegrityError),
+    ("forbidden", {}, PermissionDeniedError, PermissionDeniedError),
+    ("not-found", {}, NotFoundError, None),
     ("unauthorized", {"times": 9}, CredentialError, CredentialError),
     ("no-space", {}, None, StorageError),
     ("corrupt", {"server": "pool"}, IntegrityError, IntegrityError),

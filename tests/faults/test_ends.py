@@ -12,7 +12,7 @@ from ctadata_providers import Config, CtaClient, CtaError, NotFoundError, Transi
 from ctadata_providers.testing import FakeCta
 from tests.faults import acts, children
 from tests.faults.cells import parts_at, parts_in
-from tests.faults.scripted import Act, Door, Exchange
+from tests.faults.scripted import Act, Door, Exchange, put
 
 PATH = "/night/events.fits"
 BIG = 1 << 30
@@ -235,6 +235,27 @@ def test_a_process_killed_between_the_bytes_and_the_rename_is_tidied_up_by_the_n
 
     assert len(left) == 1
     assert old == b"old one"
+    assert door.files == {PATH: b"old"}
+    assert not list(clean_environment.rglob("*.json"))
+
+
+def test_what_a_server_makes_of_a_killed_upload_a_little_later_is_tidied_up_all_the_same(
+    open_door: Open, client_of: Client, target: Path, settings: dict[str, object], clean_environment: Path
+) -> None:
+    door = open_door(files={PATH: b"old one"}, folders={"/night"})
+    door.fault("PUT", lambda exchange: exchange.stall(), times=1)
+    child = children.start(UPLOAD, {**settings, "door_url": door.url}, target, PATH)
+    children.wait_until(lambda: door.requests("PUT"))
+    child.kill()
+    children.finish(child)
+
+    def make_both(exchange: Exchange) -> None:
+        door.files[door.requests("PUT")[0].path] = b"late"
+        put(exchange)
+
+    door.fault("PUT", make_both, times=1)
+    client_of(door).upload(target, PATH)
+
     assert door.files == {PATH: b"old"}
     assert not list(clean_environment.rglob("*.json"))
 

@@ -1,5 +1,6 @@
 """Uploads on a broken wire: the remote target is whole, or as it was; what remains is said."""
 
+import errno
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -199,6 +200,33 @@ def test_a_rename_that_fails_in_passing_is_tried_again(
     client_of(door).upload(source, PATH)
 
     assert door.files == {PATH: payload}
+
+
+@pytest.mark.parametrize("code", [403, 404, 500])
+@pytest.mark.parametrize("size", [1000, 2_000_000], ids=["small", "large"])
+def test_a_name_that_the_server_finds_too_long_is_told_at_once(
+    size: int, code: int, door: Door, client_of: Client, tmp_path: Path, clean_environment: Path
+) -> None:
+    source, path = tmp_path / "local", f"/night/{'ü' * 130}"
+    source.write_bytes(bytes(size))
+
+    def refuse(exchange: Exchange) -> None:
+        exchange.invite()
+        for _ in exchange.chunks():
+            pass
+        exchange.answer(code)
+
+    door.fault("MOVE", acts.status(code))
+    door.fault("PUT", refuse, path=path)
+
+    error = failed(client_of(door), source, StorageError, path)
+
+    assert (type(error), error.errno) == (StorageError, errno.ENAMETOOLONG)
+    assert "260 bytes" in str(error)
+    assert error.remedy
+    assert len(door.requests("MOVE")) <= 2  # the short way, and the long one
+    assert door.files == {PATH: b"old one"}
+    assert not list(clean_environment.rglob("*.json"))
 
 
 def test_a_rename_that_always_fails_leaves_the_old_file(door: Door, client_of: Client, source: Path) -> None:

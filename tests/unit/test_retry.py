@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ctadata_providers import CredentialError, IntegrityError, NotFoundError, TransientError
+from ctadata_providers import Config, CredentialError, IntegrityError, NotFoundError, TransientError
 from ctadata_providers.errors import CtaError
 from ctadata_providers.retry import RetryPolicy
 from ctadata_providers.session.status import Response, error_for
@@ -80,13 +80,21 @@ def test_nothing_but_a_transient_fault_is_tried_again(error: Exception) -> None:
 
 @given(st.integers(0, 5000), st.integers(0, 5000))
 @example(1100, 5000)
-def test_the_backoff_doubles_with_jitter_up_to_the_longest(attempt: int, retries: int) -> None:
+def test_the_backoff_grows_threefold_with_jitter_up_to_the_longest(attempt: int, retries: int) -> None:
     policy = RetryPolicy(retries=retries, first_delay=0.5, longest_delay=30.0)
     delay = policy.delay(attempt, TransientError("x"))
-    full = min(30.0, 0.5 * 2 ** min(attempt, 10))
+    full = min(30.0, 0.5 * 3 ** min(attempt, 10))
 
     assert (delay is None) == (attempt >= retries)
     assert delay is None or full / 2 <= delay <= full
+
+
+def test_a_server_may_be_gone_for_twenty_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.random", lambda: 0.0)
+    waits = [RetryPolicy().delay(attempt, TransientError("x")) or 0.0 for attempt in range(Config().retries)]
+
+    assert waits[0] < 0.5
+    assert sum(waits) > 20
 
 
 @given(st.floats(0, 300))

@@ -90,3 +90,19 @@ def test_the_free_notes_of_a_killed_process_are_removed() -> None:
     assert before == 2
     assert [found.path for found in abandoned(DOOR, "/a")] == ["/.a.ctapart"]
     assert len(list(state_folder().iterdir())) == 1
+
+
+def test_a_note_whose_process_was_killed_before_it_wrote_it_is_removed() -> None:
+    program = (
+        "import os\n"
+        "from ctadata_providers.transfer import uploads\n"
+        "uploads.os.pwrite = lambda *_: os.kill(os.getpid(), 9)\n"
+        f"uploads.remember({DOOR!r}, '/a', '/.a.ctapart')\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=False, timeout=60)
+    (state_folder() / "12345678.1.note-of-another-machine.json").touch()
+    before = len(list(state_folder().iterdir()))
+
+    assert before == 2
+    assert abandoned(DOOR, "/a") == []
+    assert [note.name for note in state_folder().iterdir()] == ["12345678.1.note-of-another-machine.json"]

@@ -1,10 +1,11 @@
 """Names are literal."""
 
+import errno
 from pathlib import Path
 
 import pytest
 
-from ctadata_providers import CtaClient
+from ctadata_providers import CtaClient, StorageError
 from tests.conformance.features import Feature, feature
 from tests.conformance.storage import Storage
 
@@ -43,6 +44,20 @@ def test_a_name_is_literal(storage: Storage, client: CtaClient, folder: str, loc
     assert listed == [(path, name, len(name.encode()), False)]
     assert (told.path, told.uri) == (path, f"cta:/{path}")
     assert storage.tree(folder) == {}
+
+
+@feature(Feature.NAME_PLAIN, of_servers=True)
+@pytest.mark.parametrize("size", [10, 2_000_000], ids=["small", "large"])
+def test_a_name_that_is_too_long_is_told(
+    storage: Storage, client: CtaClient, folder: str, local: Path, size: int
+) -> None:
+    storage.put(f"{folder}/f", b"data")
+    (local / "sent").write_bytes(bytes(size))
+    with pytest.raises(StorageError, match="256 bytes") as caught:
+        client.upload(local / "sent", f"{folder}/{'x' * 256}")
+
+    assert caught.value.errno == errno.ENAMETOOLONG
+    assert storage.tree(folder) == {"f": b"data"}
 
 
 @feature(NAMES)

@@ -1,10 +1,12 @@
 """An upload by another process: killed half-way, and read meanwhile."""
 
+import threading
 from pathlib import Path
 
 import pytest
 
-from ctadata_providers import CtaClient
+from ctadata_providers import CtaClient, CtaError, NotFoundError
+from ctadata_providers.backends import Backend
 from tests.conformance.features import Feature, feature
 from tests.conformance.storage import Storage, names_in
 from tests.conformance.writer import half_way_up
@@ -58,3 +60,47 @@ def test_a_new_file_is_not_there_before_it_is_whole(
     assert client.stat(f"{folder}/new").size == source.stat().st_size
     assert set(storage.tree(folder)) == {"old", "new"}
     assert names_in(source.parent) == ["sent"]
+
+
+SIZE = 1_500_000
+REPLACED = 8
+REMOVE_FIRST = ("fakecta", "wsgidav", "apache", "apache-tls")
+"""Storages that remove the old file before they rename (dCache by its source): for an instant there is none."""
+
+
+@feature(Feature.READ_WHILE_WRITTEN, of_servers=True)
+def test_who_reads_in_a_loop_sees_the_old_file_or_the_new_one_and_never_half(
+    storage: Storage, client: CtaClient, backend: Backend, folder: str, local: Path
+) -> None:
+    storage.put(f"{folder}/f", bytes(SIZE))
+    seen: list[bytes | CtaError] = []
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            pieces: list[bytes] = []
+            try:
+                backend.read(f"{folder}/f", pieces.append).result()
+            except CtaError as error:
+                seen.append(error)
+            else:
+                seen.append(b"".join(pieces))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for number in range(1, REPLACED + 1):
+            (local / "new").write_bytes(bytes([number]) * SIZE)
+            client.upload(local / "new", f"{folder}/f")
+    finally:
+        done.set()
+        reader.join()
+
+    versions = [bytes([number]) * SIZE for number in range(REPLACED + 1)]
+    wrong = [one if isinstance(one, CtaError) else len(one) for one in seen if one not in versions]
+    if storage.name in REMOVE_FIRST:
+        wrong = [one for one in wrong if not isinstance(one, NotFoundError)]
+    assert wrong == []
+    order = [versions.index(one) for one in seen if one in versions]
+    assert order == sorted(order)
+    assert len(order) > 1

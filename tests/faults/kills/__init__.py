@@ -1,0 +1,1 @@
+"""Our own process is killed at any moment, and run again."""
