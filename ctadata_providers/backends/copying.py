@@ -33,9 +33,9 @@ from ctadata_providers.session.tasks import spawn
 _NO_COPY = frozenset({400, 405, 415, 501, 502})
 """How a door refuses a COPY that it does not do; some have 400 for all that they do not like of it."""
 _CODE = re.compile(r"(?i)(?:status|code|http|error|rejected|response|returned)\D{0,40}\b([45][0-9]{2})\b")
-_UNREACHABLE = re.compile(
-    r"(?i)local/private addresses|connect|resolv|unknown host|unreachable|refused|certificate|\bssl\b|\btls\b|handshake"
-)
+_ADDRESS = re.compile(r"(?i)(?<!\S)(?!http/[0-9])\S*/\S*")
+"""A path or URL: what stands in it is not what the door says."""
+_UNREACHABLE = re.compile(r"(?i)connect|resolv|unknown host|unreachable|refused|certificate|\bssl\b|\btls\b|handshake")
 
 
 class CopyingDoor(ABC):
@@ -191,10 +191,11 @@ def _explained(error: StorageError) -> StorageError:
 
 def _failure(message: str, said: str, path: str | None, *, status: int | None = None) -> StorageError:
     """Return the error that the words of a door mean."""
-    lower = said.lower()
-    found = _CODE.search(said)
+    words = _ADDRESS.sub(" ", said)
+    lower = words.lower()
+    found = _CODE.search(words)
     code = int(found[1]) if found else status
-    if "local/private" in lower or (code not in _KINDS and _UNREACHABLE.search(said)):
+    if "local/private" in said.lower() or (code not in _KINDS and _UNREACHABLE.search(words)):
         return UnsupportedError(message, path=path, status=status)
     if "file exists" in lower:
         code = 412

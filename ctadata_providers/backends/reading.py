@@ -64,6 +64,21 @@ def check_range(response: Response, path: str, start: int, end: int | None) -> N
         raise TransientError(f"the server sent other bytes of {path} than {start}-{end}: {told[:40]!r}", path=path)
 
 
+def check_all(response: Response, path: str) -> None:
+    """Make sure that an answer to a request without a range does not hold a part of the file.
+
+    Raises:
+        TransientError: When it does.
+    """
+    if response.status != 206:
+        return
+    told = response.headers.get("content-range", "")
+    span = _SPAN.fullmatch(told)
+    first, last, total = span.groups() if span else ("", "", "")
+    if number(first) != 0 or number(total) != (number(last) or 0) + 1:
+        raise TransientError(f"the server sent a part of {path} instead of all of it: {told[:40]!r}", path=path)
+
+
 def check_match(response: Response, path: str, if_match: str | None) -> None:
     """Make sure, as far as the answer tells, that it is of the file that was begun with: servers ignore If-Match.
 

@@ -13,7 +13,7 @@ from ctadata_providers.backends.base import FileInfo, ReadResult, WriteResult
 from ctadata_providers.backends.brief import BriefWay
 from ctadata_providers.backends.copying import CopyingDoor
 from ctadata_providers.backends.entries import Place, entry_name, file_info
-from ctadata_providers.backends.reading import Span, changed, check_match, check_range, digests, total_size
+from ctadata_providers.backends.reading import Span, changed, check_all, check_match, check_range, digests, total_size
 from ctadata_providers.backends.servers import Server, identify, is_plain
 from ctadata_providers.config import Config
 from ctadata_providers.credentials.resolve import origin
@@ -237,6 +237,8 @@ class WebdavBackend(CopyingDoor):
             whole = not ranged or (told is not None and response.status == 200)
             if not whole:
                 check_range(response, path, start, end)
+            elif not ranged:
+                check_all(response, path)
             check_match(response, path, if_match)
             if told is not None:
                 told(result(response, 0 if whole else start))

@@ -158,14 +158,18 @@ def _rate(name: str, value: object) -> float:
 _RATE_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
 
+_HOST = re.compile(r"(?:\*\.)?\w[\w.-]*|[0-9a-f]*:[0-9a-f:.]*:[0-9a-f:.]*")
+"""A name, all in a domain, or an IPv6 address as URLs have it between brackets."""
+
+
 def _hosts(name: str, value: object) -> tuple[str, ...]:
     items = value.split(",") if isinstance(value, str) else value
     if not isinstance(items, (list, tuple)):
         raise unusable(name, value, "host names, separated by commas")
     hosts = tuple(str(host).strip().lower() for host in items if str(host).strip())
     for host in hosts:
-        if not host.removeprefix("*.").strip("*.") or "*" in host.removeprefix("*.") or "/" in host:
-            raise unusable(name, host, "host names such as door.example.org or *.example.org")
+        if not _HOST.fullmatch(host):
+            raise unusable(name, host, "host names such as door.example.org or *.example.org, without scheme and port")
     return hosts
 
 

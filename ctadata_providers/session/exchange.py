@@ -320,8 +320,11 @@ class Exchange:
         set_option(pycurl.DNS_CACHE_TIMEOUT, 60 if age is None else 0)
         if age == 0:
             set_option(pycurl.FRESH_CONNECT, 1)
-        if headers != known:
-            set_option(pycurl.HTTPHEADER, headers)
+        if headers:
+            if headers != known:
+                set_option(pycurl.HTTPHEADER, headers)
+        elif known:
+            handle.unsetopt(pycurl.HTTPHEADER)  # an empty list would leave those of before, a Range among them
         self._headers = headers
         set_option(pycurl.URL, self._hop.url)
         set_option(pycurl.HEADERFUNCTION, self._lines.append if self._heard is None else self.take_header)

@@ -44,7 +44,8 @@ def copy_tree(
             else only what no other file would survive. What is whole stays.
     """
     top, below = target.rstrip("/"), path.rstrip("/") + "/"
-    if route.is_one_place and f"{top}/".startswith(below):
+    places = route.places(below, f"{top}/")
+    if places is not None and places[1].startswith(places[0]):
         raise StorageError(
             f"cannot copy {path} to {target}: that is itself or inside it", path=path, remedy="name another target"
         )

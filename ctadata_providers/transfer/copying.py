@@ -14,7 +14,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from ctadata_providers.backends import CopyBackend, FileInfo, OtherSide, ThirdPartyBackend, WriteResult
+from ctadata_providers.backends import (
+    CopyBackend,
+    FileInfo,
+    OtherSide,
+    RenameBackend,
+    ThirdPartyBackend,
+    WriteResult,
+)
+from ctadata_providers.credentials.resolve import origin
 from ctadata_providers.errors import AlreadyExistsError, IsADirError, StorageError, TransientError, UnsupportedError
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import spawn, wait
@@ -25,6 +33,7 @@ from ctadata_providers.transfer.download import fetch, refuse_unreadable
 from ctadata_providers.transfer.events import TransferEvent, watched
 from ctadata_providers.transfer.folders import make_dirs, stat_or_none
 from ctadata_providers.transfer.local import explained
+from ctadata_providers.transfer.names import is_part
 from ctadata_providers.transfer.spools import spool_folder
 from ctadata_providers.transfer.upload import Sending, send, store
 from ctadata_providers.uri import split
@@ -55,10 +64,12 @@ class Route:
         """Whether both are one storage."""
         return self.source.backend is self.target.backend
 
-    @property
-    def is_one_place(self) -> bool:
-        """Whether both lead to the same files."""
-        return self.is_inside or self.source.door == self.target.door != "memory"
+    def places(self, source: str, target: str) -> tuple[str, str] | None:
+        """Return where two paths lead to, None when the storages are not known to be one; they may have two names."""
+        if self.is_inside:
+            return source, target
+        (here, from_), (there, into) = _place(self.source, source), _place(self.target, target)
+        return (from_, into) if here is not None and here == there else None
 
     def ways(self) -> Iterator[Way]:
         """Give the ways that the servers may take, the best first."""
@@ -109,10 +120,11 @@ async def copy(
 
 async def _copied(route: Route, info: FileInfo, path: str, overwrite: bool, progress: Progress | None) -> CopyResult:
     refuse_unreadable(info, act="copy")
-    if route.is_one_place and info.path == path:
+    places = route.places(info.path, path)
+    if places is not None and places[0] == places[1]:
         raise StorageError(f"cannot copy {path} to itself", path=path, remedy="name another target")
     started = time.monotonic()
-    await wait(asked(partial(_prepare, route.target, path, overwrite=overwrite)))
+    await wait(asked(partial(_prepare, route.target, path, overwrite=overwrite, info=info)))
     tried = await _by_servers(route, info, path, overwrite, progress)
     way, result = tried.way, tried.result
     if result is None:
@@ -171,7 +183,30 @@ async def _by_servers(route: Route, info: FileInfo, path: str, overwrite: bool, 
     return tried
 
 
-def _prepare(context: Context, path: str, *, overwrite: bool) -> None:
+def _place(context: Context, path: str) -> tuple[tuple[str, str, int] | None, str]:
+    """Return the origin of a storage, None where it has none, and the whole path there."""
+    scheme, separator, rest = context.door.partition("://")
+    host, _, base = rest.partition("/")
+    return origin(f"{scheme}://{host}") if separator else None, f"/{base}".rstrip("/") + path
+
+
+def _refuse_itself(info: FileInfo, existing: FileInfo) -> None:
+    """Refuse to write over what may be the source under another name: its bytes would be lost before they are read.
+
+    Raises:
+        StorageError: When nothing tells the two apart.
+    """
+    tags = {info.etag, existing.etag}
+    if (info.size, info.modified) == (existing.size, existing.modified) and (None in tags or len(tags) == 1):
+        raise StorageError(
+            f"cannot copy {info.path} to {existing.path}: that may be the same file under another name, and would be"
+            " written over while it is read",
+            path=existing.path,
+            remedy="name another target, or remove that one if it is another file",
+        )
+
+
+def _prepare(context: Context, path: str, *, overwrite: bool, info: FileInfo) -> None:
     """Look at the target, and make the folders above it: servers answer with anything where one is missing."""
     existing = stat_or_none(context.backend, path)
     if existing is None:
@@ -182,6 +217,8 @@ def _prepare(context: Context, path: str, *, overwrite: bool) -> None:
         raise AlreadyExistsError(
             f"cannot copy to {path}: it exists", path=path, remedy="remove it first, or allow overwriting"
         )
+    elif not (isinstance(context.backend, RenameBackend) and context.backend.can_rename(path)):
+        _refuse_itself(info, existing)
 
 
 class _Remote:
@@ -204,6 +241,7 @@ class _Remote:
         self._way = way
         self._progress = progress
         self._seen = 0
+        self._path = ""
 
     def read(self, size: int, /) -> bytes:
         """Give nothing: the bytes do not pass here."""
@@ -223,11 +261,17 @@ class _Remote:
     def write(self, path: str, source: Sending, /, *, size: int, overwrite: bool) -> Future[WriteResult]:
         """Have the servers copy it to a path."""
         self.attempts += 1
+        begins = path != self._path
+        self._path = path
         # A second attempt may meet what the first has left.
-        return spawn(self._copied(path, overwrite=overwrite or self.attempts > 1))
+        return spawn(self._copied(path, overwrite=overwrite or self.attempts > 1, begins=begins))
 
-    async def _copied(self, path: str, *, overwrite: bool) -> WriteResult:
+    async def _copied(self, path: str, *, overwrite: bool, begins: bool) -> WriteResult:
         route, info = self._route, self._info
+        if begins and not is_part(split(path)[1]):  # the server has turned out not to rename
+            existing = await wait(asked(partial(stat_or_none, route.target.backend, path)))
+            if existing is not None:
+                _refuse_itself(info, existing)
         if self._way == "server":
             assert isinstance(route.source.backend, CopyBackend)  # noqa: S101 (`Route.ways`)
             await wait(route.source.backend.copy(info.path, path, overwrite=overwrite))

@@ -16,6 +16,8 @@ from ctadata_providers.transfer.local import explained
 SPACE_CHECKED_FROM = 1024 * 1024
 """Bytes from which free space is looked at first; a smaller file may just try."""
 StrPath = str | Path
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+"""What file systems without hard links answer, FUSE with ENOSYS."""
 _CREATE = os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
@@ -38,6 +40,11 @@ class Target:
             self._mode = self._check()
         except OSError as error:
             raise explained(error, place, "write") from error
+
+    @property
+    def part_mode(self) -> int:
+        """The permissions of a new part: who may not read the file that it replaces reads nothing of this one."""
+        return 0o666 if self._mode is None else self._mode & 0o666 | 0o600
 
     def publish(self, part: StrPath, fd: int) -> None:
         """Make a part the target, in one step, and close it.
@@ -105,10 +112,10 @@ def created(target: Target, place: StrPath, mode: int) -> int:
     """
     try:
         try:
-            return os.open(place, _CREATE | mode, 0o666)
+            return os.open(place, _CREATE | mode, target.part_mode)
         except FileNotFoundError:
             target.place.parent.mkdir(parents=True, exist_ok=True)
-            return os.open(place, _CREATE | mode, 0o666)
+            return os.open(place, _CREATE | mode, target.part_mode)
     except OSError as error:
         raise explained(error, target.place, "write") from error
 
@@ -258,7 +265,7 @@ def _rename_to_new(part: StrPath, target: Path) -> None:
     try:
         os.link(part, target)
     except OSError as error:
-        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK) or target.exists():
+        if error.errno not in _NO_LINKS or target.exists():
             raise
         os.replace(part, target)  # noqa: PTH105 (a file system without hard links)
     else:

@@ -72,18 +72,21 @@ class ResumablePart:
         self._followed = 0
         self.segments = Segments.of(self.size, there or ())
         self.received = self.segments.received
+        self._fd = -1
+        self._name = owners.new_name(stem) if adopted is None else adopted.name
+        try:
+            self._begin(adopted)
+        except BaseException:
+            self.discard()
+            raise
+
+    def _begin(self, adopted: Adopted | None) -> None:
         if adopted is None:
-            self._name = owners.new_name(stem)
             self._name.claim()
-            self._fd = -1
-            try:
-                self._fd = created(target, self._place, os.O_RDWR)
-                target.check_space(self.size)
-            except BaseException:
-                self.discard()
-                raise
+            self._fd = created(self._target, self._place, os.O_RDWR)
+            self._target.check_space(self.size)
         else:
-            self._name, self._fd = adopted.name, adopted.fd
+            self._fd = adopted.fd
             self.etag, self.encrypted = adopted.told.etag, adopted.told.encrypted
             self._tells_rows = adopted.told.rows is not None
             self._tell()

@@ -2,7 +2,7 @@
 
 One line of JSON, then, once bytes come in several streams, one short line for each row of bytes that has been written.
 A row is told after its bytes are in the file, so that what is killed at any moment claims nothing that is not there.
-Until there are rows, what is there is as long as the part.
+Where the first line says that there are no rows, what is there is as long as the part.
 """
 
 import json
@@ -107,7 +107,7 @@ class Sidecar:
 
     def tell(self, told: Told) -> None:
         """Write it anew."""
-        fields = {name: value for name, value in asdict(told).items() if name != "rows"}
+        fields = asdict(told) | {"rows": told.rows is not None}  # else one that is cut off here would tell of no gaps
         fields |= {"version": _VERSION, "host": socket.gethostname(), "pid": os.getpid(), "start": own_start()}
         head = json.dumps(fields).encode()
         head += b" " * (-(len(head) + 1) % ROW_BYTES) + b"\n"
@@ -166,13 +166,14 @@ def _told(fields: Any, rest: bytes) -> Told | None:
         checksums={str(name): str(value) for name, value in given["checksums"].items()},
     )
     lines = [rest[at : at + ROW_BYTES] for at in range(0, len(rest) - ROW_BYTES + 1, ROW_BYTES)]
-    rows = tuple((int(line[:20]), int(line[21:41])) for line in lines)
+    # A row of zero bytes has not been told yet, while one behind it has.
+    rows = tuple((int(line[:20]), int(line[21:41])) for line in lines if line.strip(b"\0"))
     return Told(
         origin=origin,
         etag=_text(fields["etag"]),
         encrypted=fields["encrypted"] is True,
         synced=fields["synced"] is True,
-        rows=rows or None,
+        rows=rows if fields["rows"] is True else None,
     )
 
 

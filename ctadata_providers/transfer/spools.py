@@ -29,23 +29,26 @@ def spool_folder(address: str) -> Iterator[Path]:
     name.claim()
     folder = top / name.part
     try:
-        _take_over(top, name.stem, folder)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        yield folder
+        if not _take_over(top, name.stem, folder):
+            folder.mkdir(mode=0o700)  # one that is there already would be somebody else's
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
         name.give_up()
 
 
-def _take_over(top: Path, stem: str, folder: Path) -> None:
-    """Make what a killed copy has left ours, by a rename; of several, one."""
+def _take_over(top: Path, stem: str, folder: Path) -> bool:
+    """Make what a killed copy has left ours, by a rename; of several, one. Return whether there was any."""
     for place in top.glob(f"{stem}.*.ctapart"):
         known = owners.parsed(place.name)
         if known is None or known.standing != "given up" or not _is_ours(place):
             continue
         with suppress(OSError):  # another process was faster
             place.rename(folder)
-            return
+            return True
+    return False
 
 
 def _is_ours(place: Path) -> bool:

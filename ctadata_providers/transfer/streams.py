@@ -50,7 +50,7 @@ class Stream:
         with self._owner.part.lock:
             if not self.segment.taken:
                 raise Enough
-            if self._ranged and head.start == 0:
+            if self._ranged and head.start != self.segment.pos:  # from the first byte on, not from where it should
                 self.segment = self._owner.from_zero()
                 self._ranged = False
             self._owner.take_note(head)

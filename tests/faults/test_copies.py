@@ -67,6 +67,7 @@ FAULTS = {
     "silence after a marker": fall_silent(MARKER.format(5)),
     "an error of the other side": say("failure: rejected GET: 500 Internal Server Error\n"),
     "an error without words": say("failure:\n"),
+    "a path that looks like a status": say("failure: read error at https://h:507/run-404/no-403 (quota/connect)\n"),
     "503": status(503),
 }
 
@@ -224,6 +225,33 @@ def test_a_retry_may_replace_what_the_first_attempt_left_under_the_name(pair: Pa
     result = pair.copy(overwrite=False)
 
     assert (result.way, pair.left()) == ("pull", {COPY: pair.payload})
+
+
+def test_a_file_is_not_copied_to_itself_nor_a_tree_into_itself_through_another_base_path(
+    pair: Pair, client_of: Callable[..., CtaClient]
+) -> None:
+    below = client_of(pair.source, token=HERE, base_path="/night", copy_hosts=("localhost",))
+    name = PATH.removeprefix("/night")
+    for one, other, paths in ((pair.here, below, (PATH, name)), (below, pair.here, (name, PATH))):
+        with pytest.raises(StorageError, match="to itself"):
+            one.copy(*paths, to=other)
+    with pytest.raises(StorageError, match="inside it"):
+        pair.here.copy_tree("/night", "/copy", to=below)
+
+    assert pair.source.files == {PATH: pair.payload}
+    assert pair.source.requests("COPY") == []
+
+
+@pytest.mark.parametrize("name", ["a b", "ab"], ids=["known not to rename", "found not to rename"])
+def test_what_may_be_the_source_by_another_name_is_not_written_over(pair: Pair, name: str) -> None:
+    pair.target.files[f"/copies/{name}"] = pair.payload
+    pair.target.fault("MOVE", status(403))
+    pair.target.fault("COPY", pair.pulls())
+    with pytest.raises(StorageError, match="same file"):
+        pair.here.copy(PATH, f"/copies/{name}", to=pair.there)
+
+    assert pair.left() == {f"/copies/{name}": pair.payload}
+    assert pair.target.requests("PUT") == []
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

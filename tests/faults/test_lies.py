@@ -17,6 +17,7 @@ from ctadata_providers import (
 from ctadata_providers.backends.webdav import WebdavBackend
 from tests.faults import acts
 from tests.faults.cells import assert_absent, assert_whole, parts_at
+from tests.faults.ranged import asked_bytes, ranged
 from tests.faults.scripted import Door, Exchange, listing, put, response
 
 PATH = "/night/events.fits"
@@ -145,6 +146,20 @@ def test_no_wrong_bytes_of_a_range_are_taken_for_right(lie: str, length: bool, o
         with pytest.raises(kind):
             future.result(5)
         assert len(b"".join(taken)) <= 4
+
+
+def test_the_range_of_one_request_is_not_that_of_the_next(open_door: Open) -> None:
+    """Without a token a plain GET has no header of its own, and pycurl takes an empty list for no word at all."""
+    door = open_door(tls=False, files={"/x": bytes(range(36))})
+    door.fault("GET", ranged())
+    backend = WebdavBackend(Config(door_url=door.url))
+    some: list[bytes] = []
+    backend.read("/x", some.append, start=4, end=8).result(5)
+    whole: list[bytes] = []
+    backend.read("/x", whole.append).result(5)
+
+    assert (b"".join(some), b"".join(whole)) == (bytes(range(4, 8)), bytes(range(36)))
+    assert asked_bytes(door, "/x") == [(4, 8), None]
 
 
 def test_a_range_that_is_ignored_is_told_before_a_byte_is_taken(open_door: Open, ca: Path) -> None:

@@ -283,3 +283,36 @@ def test_a_local_file_that_grows_while_it_is_sent_is_an_integrity_error(
     refused(lambda: client.upload(source, PATH, progress=grow), IntegrityError, source)
 
     assert door.files == {PATH: b"old one"}
+
+
+@pytest.mark.parametrize("size", [300_000, 3_000_000])
+def test_what_replaces_a_private_file_is_private_from_its_first_byte(
+    size: int, open_door: Open, client_of: Client, target: Path
+) -> None:
+    door = open_door(tls=False, files={PATH: bytes(size)})
+    target.chmod(0o600)
+    seen: set[int] = set()
+
+    def look(_: int) -> None:
+        seen.update(Path(place).stat().st_mode & 0o777 for place in parts_in(target.parent))
+
+    client_of(door).download(PATH, target, progress=look)
+
+    assert seen <= {0o600}
+    assert seen
+    assert target.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK])
+def test_a_file_system_without_hard_links_takes_new_files(
+    number: int, open_door: Open, client_of: Client, target: Path, payload: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", link)
+    target.unlink()
+    client_of(open_door(files={PATH: payload})).download(PATH, target, overwrite=False)
+
+    assert target.read_bytes() == payload
+    assert parts_in(target.parent) == []

@@ -20,7 +20,7 @@ from ctadata_providers import (
 from tests.faults import acts
 from tests.faults.cells import assert_absent, assert_whole, parts_in
 from tests.faults.ranged import asked_bytes, left_in, ranged
-from tests.faults.scripted import Door
+from tests.faults.scripted import Door, Exchange
 
 PATH = "/night/events.fits"
 SIZE = 4_000_000
@@ -148,6 +148,27 @@ def test_other_bytes_than_asked_for_are_never_taken(
     client_of(door).download(PATH, target)
 
     assert_whole(target, payload)
+
+
+@pytest.mark.parametrize(
+    "told",
+    ["bytes 7-{last}/{size}", "bytes 0-{last}/{size}", "", "bytes 7-{end}/{more}"],
+    ids=["from another byte", "not to the end", "nothing", "behind the end"],
+)
+def test_a_range_that_nobody_asked_for_is_never_taken_for_the_whole_file(
+    told: str, open_door: Open, client_of: Client, target: Path, payload: bytes
+) -> None:
+    door = open_door(tls=False, files={PATH: payload})
+    span = told.format(last=SIZE - 2, end=SIZE + 6, more=SIZE + 7, size=SIZE)
+
+    def lie(exchange: Exchange) -> None:
+        exchange.head(206, f"Content-Length: {SIZE}", f"Content-Range: {span}")
+        exchange.send(payload[7:] + payload[:7])
+
+    door.fault("GET", lie)
+    client = client_of(door, retries=1)
+
+    assert_absent(lambda: client.download(PATH, target), (TransientError, IntegrityError), PATH, target)
 
 
 def test_a_total_that_is_not_the_size_is_an_integrity_error(

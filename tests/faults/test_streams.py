@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from threading import Timer
+from threading import Event, Timer
 from zlib import adler32
 
 import pytest
@@ -158,6 +158,39 @@ def test_a_fault_of_one_stream_costs_only_its_piece(
 
     assert_whole(target, payload)
     assert min(passed) > 0
+
+
+@pytest.mark.parametrize("alone", [False, True])
+@pytest.mark.parametrize("answer", [ranged(), get], ids=["range", "whole file"])
+def test_the_first_piece_comes_again_when_the_first_stream_brought_nothing(
+    answer: Act, alone: bool, open_door: Open, client_of: Client, target: Path, payload: bytes
+) -> None:
+    door = open_door(tls=False, files={PATH: payload})
+    second, again, ended = Event(), Event(), Event()
+
+    def choose(exchange: Exchange) -> None:
+        asked = exchange.asked.headers.get("range", "whole")
+        if asked == "whole":
+            second.wait(10)
+            exchange.head(500, "Content-Length: 0")
+        elif asked.startswith("bytes=0-"):
+            again.set()
+            if alone:
+                ended.wait(10)
+                time.sleep(0.2)  # until the other stream has been seen to end
+            answer(exchange)
+        else:
+            second.set()
+            ranged(stop=lambda sent: sent >= 8 << 20 and not again.wait(10))(exchange)
+            ended.set()
+
+    door.fault("GET", choose)
+
+    result = client_of(door, streams=2).download(PATH, target)
+
+    assert_whole(target, payload)
+    assert [asked.headers.get("range", "")[:8] for asked in door.requests("GET")].count("bytes=0-") == 1
+    assert result.streams == 2
 
 
 def test_streams_of_two_versions_of_a_file_are_never_mixed(

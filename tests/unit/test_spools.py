@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ctadata_providers.transfer import owners
 from ctadata_providers.transfer.spools import spool_folder
 
 KILLED = """
@@ -71,3 +72,13 @@ def test_what_somebody_else_could_have_made_is_left_alone(temporary: Path) -> No
 
     assert (entered, followed) == ([], [])
     assert left.is_symlink()
+
+
+def test_a_folder_that_somebody_else_has_made_is_not_used(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = owners.new_name(owners.stem("ctadata-copy", "https://door/a"))
+    monkeypatch.setattr(owners, "new_name", lambda _: name)
+    (temporary / name.part).mkdir()
+
+    with pytest.raises(FileExistsError), spool_folder("https://door/a"):
+        pass
+    assert (temporary / name.part).is_dir()

@@ -1,5 +1,6 @@
 """What was cut off before: found with one listing, taken over by one, removed when it is nobody's."""
 
+import errno
 import json
 import os
 import subprocess
@@ -10,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from ctadata_providers.errors import QuotaError
 from ctadata_providers.transfer import leftovers, owners, sidecar
 from ctadata_providers.transfer.cleaning import clean_local
 from ctadata_providers.transfer.leftovers import QUIET_SECONDS, Leftovers, adopt, sweep
 from ctadata_providers.transfer.owners import PartName, new_name
+from ctadata_providers.transfer.parts import Target
+from ctadata_providers.transfer.resumable import ResumablePart
 from ctadata_providers.transfer.sidecar import ROW_BYTES, Origin, Sidecar, Told
 
 STEM = ".events.fits.12345678"
@@ -158,6 +162,34 @@ def test_a_row_is_told_in_its_place(tmp_path: Path) -> None:
     assert {"host", "start"} <= head.keys()
 
 
+def test_a_sidecar_that_was_cut_off_at_any_byte_never_claims_a_gap(tmp_path: Path) -> None:
+    place = tmp_path / "sidecar"
+    there = {*range(100), *range(500, 600)}
+    Sidecar(place, Told(ORIGIN, rows=((0, 100), (500, 600)))).close()
+    whole = place.read_bytes()
+    claimed: set[int] = set()
+    for length in range(len(whole) + 1):
+        place.write_bytes(whole[:length])
+        read = sidecar.read(place)
+        for start, stop in read.written(1000) if read else []:
+            claimed |= set(range(start, stop))
+
+        assert claimed <= there, length
+
+    assert claimed == there
+
+
+def test_a_row_that_was_not_told_yet_costs_no_other(tmp_path: Path) -> None:
+    place = tmp_path / "sidecar"
+    written = Sidecar(place, Told(ORIGIN, rows=((0, 10),)))
+    written.tell_row(3, 700, 800)
+    written.close()
+    read = sidecar.read(place)
+
+    assert read is not None
+    assert read.written(1000) == [(0, 10), (700, 800)]
+
+
 def test_a_sidecar_without_its_part_is_removed(tmp_path: Path) -> None:
     name = leave(tmp_path, 1, Told(ORIGIN))
     (tmp_path / name.part).unlink()
@@ -269,3 +301,22 @@ def test_clean_takes_a_sidecar_along_and_leaves_what_is_in_use(in_use: bool, tmp
     assert len(fates) == 2
     assert result.failures == ()
     assert names_in(tmp_path) == ({name.part, name.sidecar} if in_use else set())
+
+
+def test_a_part_whose_new_sidecar_finds_no_room_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    adopted = adopt(tmp_path, [leave(tmp_path, 500, Told(ORIGIN))], ORIGIN)
+    assert adopted is not None
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    target = Target(tmp_path / "events.fits", overwrite=True)
+    there = [(start, stop, 1) for start, stop in adopted.ranges]
+    with pytest.raises(QuotaError):
+        ResumablePart(target, STEM, ORIGIN, algorithm=None, progress=None, adopted=adopted, there=there)
+
+    assert names_in(tmp_path) == set()
+    assert adopted.name.standing == "given up"
+    with pytest.raises(OSError, match="descriptor"):
+        os.fstat(adopted.fd)
