@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Mapping
 
 from ctadata_providers.backends.reading import digests
@@ -45,8 +46,10 @@ class AskedChecksums:
             retried=False,
         )
         with self.place():
+            begun = time.monotonic()
             try:
                 return digests(self._session.message(request))
             except TransientError:
-                self._time_out = True
+                # Not for an answer 503, or a connection that broke: the next question may have its answer.
+                self._time_out = time.monotonic() - begun >= PATIENCE
                 return {}

@@ -3,12 +3,14 @@
 import os
 import signal
 import threading
+from typing import Any
 
 import pytest
 
-from ctadata_providers import Config
+from ctadata_providers import Config, CtaClient
 from ctadata_providers.backends.asked_checksums import AT_ONCE, AskedChecksums
 from ctadata_providers.session import Session
+from ctadata_providers.testing import FakeCta
 
 NOBODY = "https://localhost:1"
 
@@ -40,3 +42,16 @@ def test_a_forked_process_does_not_wait_for_the_questions_of_its_parent() -> Non
         thread.join()
 
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_one_unavailable_answer_does_not_end_the_questions(fake_cta: FakeCta) -> None:
+    fake_cta.put("/lst/f", b"x")
+    settings: dict[str, Any] = {**fake_cta.settings(), "retries": 0}
+    with CtaClient(Config(**settings)) as client:
+        fake_cta.faults.add("unavailable", path="/lst/f", method="HEAD", times=1)
+        backend: Any = client._backend
+        first = backend.checksum("/lst/f", "adler32")
+        second = backend.checksum("/lst/f", "adler32")
+
+    assert first == {}
+    assert second == {"adler32": "00790079"}
