@@ -187,7 +187,7 @@ def _make_files(site: Site) -> None:
 
 
 def _touch(path: Path, size: int) -> None:
-    """Write and remove a file: a virtual machine gets its memory at the first touch, which would slow the first runs."""
+    """Write and remove a file: a virtual machine gets its memory at the first touch, which slows the first runs."""
     _fill(path, size)
     path.unlink()
 
