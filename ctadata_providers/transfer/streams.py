@@ -37,6 +37,7 @@ class Stream:
         self.has_begun = False
         self.future: Future[ReadResult] = Future()
         self._owner = owner
+        self._write = owner.part.write
         self._ranged = ranged
 
     def answered(self, head: ReadResult) -> None:
@@ -60,7 +61,7 @@ class Stream:
         if not self.has_begun:
             self.has_begun = True
             self._owner.pulse.give()  # from here on it is measured
-        self._owner.part.write(self.segment, data)
+        self._write(self.segment, data)
 
 
 class Streams:
