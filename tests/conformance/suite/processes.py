@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ctadata_providers import CtaClient, CtaError, NotFoundError
+from ctadata_providers import CtaClient, CtaError, NotFoundError, PermissionDeniedError
 from ctadata_providers.backends import Backend
 from tests.conformance.features import Feature, feature
 from tests.conformance.storage import Storage, names_in
@@ -99,7 +99,9 @@ def test_who_reads_in_a_loop_sees_the_old_file_or_the_new_one_and_never_half(
     versions = [bytes([number]) * SIZE for number in range(REPLACED + 1)]
     wrong = [one if isinstance(one, CtaError) else len(one) for one in seen if one not in versions]
     if storage.name in REMOVE_FIRST:
-        wrong = [one for one in wrong if not isinstance(one, NotFoundError)]
+        # Apache, seldom, answers 403 for what came to be between its look and its opening.
+        gone = (NotFoundError, PermissionDeniedError) if storage.name.startswith("apache") else NotFoundError
+        wrong = [one for one in wrong if not isinstance(one, gone)]
     assert wrong == []
     order = [versions.index(one) for one in seen if one in versions]
     assert order == sorted(order)
