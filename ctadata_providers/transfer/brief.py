@@ -117,12 +117,16 @@ async def _short_upload(
     remembered = remember(context.door, path, temporary)
     waits_for: TransientError | None = None
     renamed = False
+    told = 0
     try:
         writing = brief.write(temporary, content)
         if writing is not None:
             await wait(writing)
             size = await _unless_closed(brief.size(temporary))
             if size == len(content):
+                if progress is not None:
+                    progress(size)
+                    told = size
                 await _unless_closed(brief.rename(temporary, path))
                 renamed = True
     except TransientError as error:
@@ -130,8 +134,8 @@ async def _short_upload(
             waits_for = named(path, temporary, error)
     except Detour:
         pass
-    except CancelledError:
-        await tidy(context, remembered, stopped=True)
+    except BaseException as error:
+        await tidy(context, remembered, stopped=isinstance(error, CancelledError))
         raise
     finally:
         if renamed:
@@ -139,6 +143,8 @@ async def _short_upload(
         else:
             remembered.end()  # the long way, or the next upload, removes what is there
     if not renamed:
+        if progress is not None and told:
+            progress(-told)
         try:
             return await _long(context, long_way, waits_for)
         except CancelledError:
@@ -146,8 +152,6 @@ async def _short_upload(
             raise
     algorithm = verify.algorithm_for(context, {})
     checksums = {algorithm: checksum_of(content, algorithm)} if algorithm else {}
-    if progress is not None:
-        progress(len(content))
     return TransferResult(path, local, len(content), checksums, time.monotonic() - begun)
 
 
@@ -250,7 +254,7 @@ def _stored(
     checksums = {algorithm: checksum_of(content, algorithm)} if algorithm else {}
     if info.checksums:
         verify.compare(info.path, computed=checksums, offered=info.checksums, required=False)
-    write_whole(target, stem, content)
     if progress is not None:
-        progress(size)
+        progress(size)  # what it raises stops the transfer: then the old file is to be there
+    write_whole(target, stem, content)
     return TransferResult(info.path, local, size, checksums, time.monotonic() - begun)

@@ -1,11 +1,9 @@
-"""Small files of trees go a short way; whatever happens on it, they end as on the long one."""
+"""Small files of trees are downloaded a short way; whatever happens on it, they end as on the long one."""
 
-import os
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
@@ -24,25 +22,13 @@ from ctadata_providers import (
 from ctadata_providers.session.futures import Future
 from ctadata_providers.transfer import TransferResult, begin_download, owners
 from ctadata_providers.transfer.context import Places
-from ctadata_providers.transfer.local import small_content
 from tests.faults import acts
 from tests.faults.pki import make_pki
 from tests.faults.scripted import Act, Door, Exchange
+from tests.faults.short_way import FILES, NAMES, VICTIM
 
-NAMES = [f"f{number:02}" for number in range(40)]
-FILES = {f"/night/{name}": name.encode() * 100 for name in NAMES}
-VICTIM = "/night/f07"
 Open = Callable[..., Door]
 Client = Callable[..., CtaClient]
-
-
-@pytest.fixture
-def local(tmp_path: Path) -> Path:
-    folder = tmp_path / "sent"
-    folder.mkdir()
-    for path, data in FILES.items():
-        (folder / path.rpartition("/")[2]).write_bytes(data)
-    return folder
 
 
 def fetched(client: CtaClient, tmp_path: Path, **how: Any) -> dict[str, bytes]:
@@ -148,167 +134,6 @@ def test_a_refused_token_is_not_sent_by_all(open_door: Open, client_of: Client, 
     assert gets(door) <= 2
 
 
-def sent(client: CtaClient, local: Path) -> None:
-    client.upload_tree(local, "night")
-
-
-def test_an_upload_is_stored_looked_at_and_renamed(open_door: Open, client_of: Client, local: Path) -> None:
-    door = open_door(folders={"/night"})
-    sent(client_of(door), local)
-
-    assert door.files == FILES
-    assert [len(door.requests(method)) for method in ("PUT", "HEAD", "MOVE")] == [len(FILES)] * 3
-    assert all(asked.path.endswith(".ctapart") for asked in door.requests("PUT"))
-    assert not any("content-type" in asked.headers for asked in door.requests("PUT"))
-
-
-@pytest.mark.parametrize("method", ["PUT", "HEAD", "MOVE"])
-@pytest.mark.parametrize(
-    "act", [acts.reset_after(None), acts.status(500), acts.raw(b"HTTP/1.")], ids=["reset", "500", "no HTTP"]
-)
-def test_an_upload_that_fails_once_is_made_good(
-    method: str, act: Act, open_door: Open, client_of: Client, local: Path, clean_environment: Path
-) -> None:
-    door = open_door(folders={"/night"})
-    door.fault(method, act, times=1)
-    sent(client_of(door), local)
-
-    assert door.files == FILES
-    assert not list(clean_environment.rglob("*.json"))
-
-
-@pytest.mark.parametrize("base", ["/", "/d\u00f6n", "/a b#c"], ids=["root", "not ASCII", "blank"])
-def test_the_first_upload_to_xrootd_gets_its_own_name(
-    base: str, open_door: Open, client_of: Client, local: Path
-) -> None:
-    """XRootD does not decode the Destination of a MOVE, and nothing has told yet that it is one."""
-    door = open_door(server="XrootD/v5.5.3", folders={f"{base.rstrip('/')}/night"})
-    names = ["h#h", "p%41q", "[x]"]
-    for name in names:
-        (local / name).write_text(name)
-    pairs = [(local / name, f"night/{name}") for name in names]
-    for _, outcome in client_of(door, base_path=base).upload_many(pairs):
-        outcome.result()
-
-    assert door.files == {f"{base.rstrip('/')}/night/{name}": name.encode() for name in names}
-
-
-def test_a_missing_parent_of_an_upload_is_made_though_nothing_is_tried_again(
-    open_door: Open, client_of: Client, local: Path
-) -> None:
-    door = open_door()
-
-    def store(exchange: Exchange) -> None:
-        """Answer 500 where the parent is missing, as nginx does."""
-        exchange.invite()
-        data, path = b"".join(exchange.chunks()), exchange.asked.path
-        if exchange.door.is_dir(path.rpartition("/")[0]):
-            exchange.door.files[path] = data
-        exchange.answer(201 if path in exchange.door.files else 500)
-
-    door.fault("PUT", store)
-    pairs = [(local / name, f"night/{name}") for name in NAMES]
-    for _, outcome in client_of(door, retries=0, max_parallel=1).upload_many(pairs):
-        outcome.result()
-
-    assert door.files == FILES
-
-
-def test_a_short_way_that_has_to_wait_tells_of_the_file_and_not_of_its_temporary_name(
-    open_door: Open, client_of: Client, local: Path
-) -> None:
-    door = open_door(folders={"/night"})
-    door.fault("PUT", acts.status(503, "Retry-After: 0"))
-    result = client_of(door, retries=0).upload_tree(local, "night", on_error="continue")
-
-    assert [failure.path for failure in result.failures] == sorted(FILES)
-    assert all(f"upload {failure.path}:" in failure.error.message for failure in result.failures)
-
-
-@pytest.mark.parametrize("method", ["HEAD", "MOVE"])
-def test_an_upload_that_is_stopped_leaves_nothing(
-    method: str, open_door: Open, client_of: Client, local: Path, clean_environment: Path
-) -> None:
-    door = open_door(folders={"/night"})
-    door.fault(method, acts.stall_after(None))
-    pairs = [(local / name, f"night/{name}") for name in NAMES[:4]] + [(local / "none", "night/none")]
-    with closing(client_of(door).upload_many(pairs)) as outcomes:
-        _, outcome = next(outcomes)
-        while len(door.requests(method)) < 4:
-            time.sleep(0.005)
-
-    assert isinstance(outcome.exception(), NotFoundError)
-    assert door.files == {}
-    assert not list(clean_environment.rglob("*.json"))
-
-
-def test_who_writes_into_a_pipe_is_not_disturbed_by_a_look_at_it(tmp_path: Path) -> None:
-    """Where its first reader goes, who writes into it is killed, and the next one waits for ever."""
-    pipe, opened = tmp_path / "pipe", threading.Event()
-    os.mkfifo(pipe)
-
-    def write() -> None:
-        with pipe.open("wb"):
-            opened.set()
-
-    threading.Thread(target=write, daemon=True).start()
-    seen = [(small_content(pipe), opened.wait(0.001)) for _ in range(100)]
-    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    opened.wait(10)
-    os.close(reader)
-
-    assert seen == [(None, False)] * 100
-
-
-def test_what_is_stored_short_is_not_renamed(open_door: Open, client_of: Client, local: Path) -> None:
-    door = open_door(folders={"/night"})
-    door.fault("HEAD", acts.status(200, "Content-Length: 5"), times=1)
-    sent(client_of(door), local)
-
-    assert door.files == FILES
-
-
-def test_files_that_are_there_are_replaced(open_door: Open, client_of: Client, local: Path) -> None:
-    door = open_door(files=dict.fromkeys(FILES, b"old"), folders={"/night"})
-    sent(client_of(door), local)
-
-    assert door.files == FILES
-
-
-def test_files_that_are_there_stay_where_that_is_asked_for(open_door: Open, client_of: Client, local: Path) -> None:
-    door = open_door(files={VICTIM: b"old"}, folders={"/night"})
-    result = client_of(door).upload_tree(local, "night", overwrite=False, on_error="continue")
-
-    assert [failure.path for failure in result.failures] == [VICTIM]
-    assert door.files == {**FILES, VICTIM: b"old"}
-
-
-def test_where_renames_are_forbidden_files_go_to_their_names(open_door: Open, client_of: Client, local: Path) -> None:
-    door = open_door(folders={"/night"})
-    door.fault("MOVE", acts.status(403))
-    sent(client_of(door), local)
-
-    assert door.files == FILES
-
-
-def test_a_file_that_is_no_file_is_told(open_door: Open, client_of: Client, local: Path) -> None:
-    door = open_door(folders={"/night"})
-    (local / "f07").unlink()
-    (local / "f07").symlink_to("nowhere")
-    result = client_of(door).upload_tree(local, "night", on_error="continue")
-
-    assert [failure.path for failure in result.failures] == [VICTIM]
-    assert door.files == {path: data for path, data in FILES.items() if path != VICTIM}
-
-
-def test_a_way_that_leads_nowhere_is_given_up(open_door: Open, client_of: Client, local: Path) -> None:
-    door = open_door(files=dict.fromkeys(FILES, b"old"), folders={"/night"})
-    sent(client_of(door, max_parallel=1), local)
-
-    assert door.files == FILES
-    assert len(door.requests("PUT")) < len(FILES) + 10
-
-
 def test_a_stop_just_where_the_long_way_begins_is_not_lost(open_door: Open, client_of: Client, tmp_path: Path) -> None:
     door = open_door(files=dict(FILES))
     client = client_of(door)
@@ -338,28 +163,6 @@ class StoppedPlaces(Places):
 
     def take(self) -> None:
         self._act(self)
-
-
-def test_a_door_that_tells_no_length_is_not_asked_for_each_file(
-    open_door: Open, client_of: Client, local: Path
-) -> None:
-    door = open_door(folders={"/night"})
-    door.fault("HEAD", lambda exchange: exchange.head(200))
-    sent(client_of(door, max_parallel=1), local)
-
-    assert door.files == FILES
-    assert len(door.requests("PUT")) < len(FILES) + 10
-
-
-def test_the_length_that_counts_is_that_of_the_last_answer(open_door: Open, client_of: Client, local: Path) -> None:
-    """A proxy's answer to CONNECT comes before the door's, some with a length."""
-    door, size = open_door(folders={"/night"}), len(FILES[VICTIM])
-    early = b"HTTP/1.1 103 Early\r\nContent-Length: 0\r\n\r\n"
-    door.fault("HEAD", lambda exchange: exchange.send(early + b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size))
-    sent(client_of(door), local)
-
-    assert door.files == FILES
-    assert len(door.requests("PUT")) == len(FILES)
 
 
 def test_what_a_kill_left_beside_the_file_that_a_link_leads_to_is_removed(
@@ -403,3 +206,21 @@ def test_a_certificate_that_is_gone_in_mid_tree_is_told(open_door: Open, client_
 
     assert "proxy.pem" in str(found.get(timeout=10))
     assert 1 <= gets(door) < len(FILES)
+
+
+def test_what_the_callers_progress_raises_leaves_the_old_file(
+    open_door: Open, client_of: Client, tmp_path: Path
+) -> None:
+    def stop(count: int) -> None:
+        raise ValueError("enough")
+
+    door = open_door(files=dict(FILES))
+    client = client_of(door, max_parallel=1)
+    (tmp_path / "got").mkdir()
+    for name in NAMES:
+        (tmp_path / "got" / name).write_bytes(b"old")
+    next(client.list_dir("night"))
+    with pytest.raises(ValueError, match="enough"):
+        client.download_tree("night", tmp_path / "got", progress=stop)
+
+    assert set(present(tmp_path).values()) == {b"old"}
