@@ -26,9 +26,10 @@ def webdav4_client(config: "Config | None" = None, **settings: Any) -> "Webdav4C
     try:
         from ctadata_providers.webdav4_client.client import Webdav4Client
     except ModuleNotFoundError as error:
-        if error.name not in ("webdav4", "httpx"):
+        library = str(error.name).partition(".")[0]
+        if library not in ("webdav4", "httpx"):
             raise
         raise ConfigError(
-            f"the library {error.name} is not installed", remedy="pip install 'ctadata-providers[webdav4]'"
+            f"the library {library} is not installed", remedy="pip install 'ctadata-providers[webdav4]'"
         ) from error
     return Webdav4Client(config, **settings)

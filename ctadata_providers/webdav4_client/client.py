@@ -101,11 +101,13 @@ class Webdav4Client(Client):  # type: ignore[misc]  # webdav4 ships no types
     ) -> "MultiStatusResponse":
         """Return properties of a path alone, unless a header `Depth` says otherwise."""
         found = super().propfind(path, data, {"Depth": "0", **(headers or {})}, follow_redirects)
+        entries = list(found.responses.values())
         if self._transport.server.literal_hrefs:
-            for response in found.responses.values():
-                response.path = response.href
-                response.path_norm = strip_trailing_slash(response.href)
-            found.responses = {response.path_norm: response for response in found.responses.values()}
+            for entry in entries:
+                entry.path = entry.href
+                entry.path_norm = strip_trailing_slash(entry.href)
+        base = self.base_url.path.rstrip("/")
+        found.responses = {entry.path_norm: entry for entry in entries if _is_in(base, entry.path_norm)}
         return found
 
     def download_file(
@@ -236,6 +238,11 @@ class Webdav4Client(Client):  # type: ignore[misc]  # webdav4 ships no types
             ConfigError: For a segment `.` or `..`, or a control character.
         """
         return uri.parse_path("/" + re.sub("/{2,}", "/", path).strip("/"))
+
+
+def _is_in(base: str, path: str) -> bool:
+    """Tell whether an entry belongs to us: webdav4 would cut any path at the length of the base."""
+    return (path == base or path.startswith(f"{base}/")) and ".." not in path.split("/")
 
 
 def _local(path: "PathLike[Any] | str") -> Path:
