@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from ctadata_providers import transfer, uri
-from ctadata_providers.backends import ChecksumBackend, FileInfo
+from ctadata_providers.backends import ChecksumBackend, FileInfo, HomeBackend
 from ctadata_providers.checksum import canonical_algorithm
 from ctadata_providers.copies import Copying
 from ctadata_providers.errors import (
@@ -364,14 +364,17 @@ class CtaClient(Mirroring, Copying):
         return transfer.compute_checksum(self._transfers, info.path, wanted)
 
     def home(self) -> str:
-        """Return the path of the user's own folder.
+        """Return the path of the user's own folder: the setting `home`, or with the services what their hub tells.
 
         Raises:
-            ConfigError: When the setting `home` is not given.
+            ConfigError: When the setting `home` is not given, and it is a door.
+            CredentialError: When the hub refuses the hub token, or there is none.
         """
-        if self.config.home is None:
-            raise ConfigError("your own folder is not known", remedy="set home (CTA_HOME), e.g. /lst/users/alice")
-        return self.config.home
+        if self.config.home is not None:
+            return self.config.home
+        if isinstance(self._backend, HomeBackend):
+            return self._backend.home()
+        raise ConfigError("your own folder is not known", remedy="set home (CTA_HOME), e.g. /lst/users/alice")
 
 
 def _local_file(local: Path | str) -> Path:

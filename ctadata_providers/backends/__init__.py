@@ -10,6 +10,7 @@ from ctadata_providers.backends.base import (
     ClockBackend,
     CopyBackend,
     FileInfo,
+    HomeBackend,
     OtherSide,
     ReadResult,
     RenameBackend,
@@ -28,6 +29,7 @@ __all__ = [
     "ClockBackend",
     "CopyBackend",
     "FileInfo",
+    "HomeBackend",
     "OtherSide",
     "ReadResult",
     "RenameBackend",
@@ -43,6 +45,10 @@ def open_backend(config: Config) -> Backend:
         from ctadata_providers.backends.memory import MemoryBackend
 
         return MemoryBackend()
+    if config.backend == "downloadservice":
+        from ctadata_providers.backends.downloadservice import DownloadServiceBackend
+
+        return DownloadServiceBackend(config)
     from ctadata_providers.backends.webdav import WebdavBackend
 
     return WebdavBackend(config)

@@ -87,10 +87,10 @@ class Context:
         hasty = config.with_settings(retries=0, timeout=min(config.timeout, CLEANING_TIMEOUT))
         return cls(
             backend=backend,
-            cleaner=open_backend(hasty) if config.backend == "webdav" else backend,
+            cleaner=backend if config.backend == "memory" else open_backend(hasty),
             policy=RetryPolicy(retries=config.retries),
             checksum=config.checksum,
-            door=config.door_url + config.base_path if config.backend == "webdav" else config.backend,
+            door=_door(config),
             max_parallel=config.max_parallel,
             allow_http_pools=config.allow_http_pools,
             on_event=config.on_event,
@@ -104,6 +104,13 @@ class Context:
         """Seconds that the server's clock is ahead of ours; zero where that is not known."""
         backend = self.backend
         return (backend.clock_ahead() or 0.0) if isinstance(backend, ClockBackend) else 0.0
+
+
+def _door(config: Config) -> str:
+    """Return what tells the storage of some settings from another."""
+    if config.backend == "downloadservice":
+        return config.service_url or ""
+    return config.door_url + config.base_path if config.backend == "webdav" else config.backend
 
 
 class Attempts:
