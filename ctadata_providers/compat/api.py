@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from typing import Any, ClassVar, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from ctadata_providers import Config, CtaClient, uri
 from ctadata_providers.compat.entries import Entry, list_entries, path_of
@@ -17,6 +17,9 @@ from ctadata_providers.compat.errors import (
 )
 from ctadata_providers.compat.places import file_target, target_of, tree_target
 from ctadata_providers.compat.settings import Overrides, config_of
+
+if TYPE_CHECKING:
+    from ctadata_providers.webdav4_client.client import Webdav4Client
 
 __all__ = [
     "APIClient",
@@ -143,6 +146,16 @@ class APIClient:
         """
         with self._client(overrides) as client:
             client.upload_tree(os.fspath(local_dir), target_of(client, path))
+
+    def webdav4_client(self, **overrides: Unpack[Overrides]) -> "Webdav4Client":
+        """Return a `webdav4.client.Client` for the service's `/webdav`, or for a door.
+
+        Raises:
+            ConfigError: When webdav4 is not installed.
+        """
+        from ctadata_providers.webdav4_client import webdav4_client
+
+        return webdav4_client(self._config(overrides))
 
     def start_agent_daemon(self, **overrides: Unpack[Overrides]) -> None:
         """Keep the token file of ctadata fresh by a process in the background, after a login if there is none yet.

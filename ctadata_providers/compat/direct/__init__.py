@@ -17,6 +17,7 @@ __all__ = [
     "start_agent_daemon",
     "upload_dir",
     "upload_file",
+    "webdav4_client",
 ]
 
 direct = sys.modules[__name__]
@@ -28,3 +29,4 @@ fetch_and_save_file_or_dir = api_client.fetch_and_save_file_or_dir
 upload_file = api_client.upload_file
 upload_dir = api_client.upload_dir
 start_agent_daemon = api_client.start_agent_daemon
+webdav4_client = api_client.webdav4_client
