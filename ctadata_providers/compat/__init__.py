@@ -28,8 +28,11 @@ __all__ = [
     "fetch_and_save_file_or_dir",
     "list_dir",
     "start_agent_daemon",
+    "upload_certificate",
     "upload_dir",
     "upload_file",
+    "upload_personal_certificate",
+    "upload_shared_certificate",
     "webdav4_client",
 ]
 
@@ -38,5 +41,8 @@ fetch_and_save_file = api_client.fetch_and_save_file
 fetch_and_save_file_or_dir = api_client.fetch_and_save_file_or_dir
 upload_file = api_client.upload_file
 upload_dir = api_client.upload_dir
+upload_personal_certificate = api_client.upload_personal_certificate
+upload_certificate = api_client.upload_certificate
+upload_shared_certificate = api_client.upload_shared_certificate
 start_agent_daemon = api_client.start_agent_daemon
 webdav4_client = api_client.webdav4_client

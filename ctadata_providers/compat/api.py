@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Unpack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast
 
 from ctadata_providers import Config, CtaClient, uri
 from ctadata_providers.compat.entries import Entry, list_entries, path_of
@@ -17,8 +18,10 @@ from ctadata_providers.compat.errors import (
 )
 from ctadata_providers.compat.places import file_target, target_of, tree_target
 from ctadata_providers.compat.settings import Overrides, config_of
+from ctadata_providers.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from ctadata_providers.certificates import CertificateKey
     from ctadata_providers.webdav4_client.client import Webdav4Client
 
 __all__ = [
@@ -147,6 +150,58 @@ class APIClient:
         with self._client(overrides) as client:
             client.upload_tree(os.fspath(local_dir), target_of(client, path))
 
+    def upload_personal_certificate(
+        self,
+        certificate_file_path: str | os.PathLike[str],
+        certificate_key: str,
+        user: str | None = None,
+        **overrides: Unpack[Overrides],
+    ) -> dict[str, str | None]:
+        """Give a proxy to the certificateservice, after a look at it here.
+
+        Args:
+            certificate_file_path: The proxy, a PEM file with its key.
+            certificate_key: What it is for: `lst`, `cta`, or `arc` for all other paths.
+            user: Whose it is, if not yours.
+            **overrides: See `Overrides`.
+
+        Returns:
+            `message` and `validity`, as the service tells them.
+
+        Raises:
+            FileNotFoundError: When there is no such file.
+            CredentialError: When it cannot be given away, or the service does not take it.
+        """
+        from ctadata_providers.certificates import upload_personal
+
+        path = _present(certificate_file_path)
+        stored = upload_personal(path, _key(certificate_key), user=user, config=self._config(overrides))
+        return {"message": stored.message, "validity": stored.validity}
+
+    def upload_certificate(
+        self, path: str | os.PathLike[str], key: str = "cta", **overrides: Unpack[Overrides]
+    ) -> dict[str, str | None]:
+        """Do what `upload_personal_certificate` does, by the name that ctadata's documentation has for it."""
+        return self.upload_personal_certificate(path, key, **overrides)
+
+    def upload_shared_certificate(
+        self, certificate_file_path: str | os.PathLike[str], **overrides: Unpack[Overrides]
+    ) -> dict[str, str | bool]:
+        """Give a robot's proxy to the certificateservice, for users without one of their own; for administrators.
+
+        Returns:
+            `message` as the service tells it, and `certificateUploaded`, true.
+
+        Raises:
+            FileNotFoundError: When there is no such file.
+            CredentialError: When it cannot be given away, or the service does not take it.
+            PermissionDeniedError: When you may not do that.
+        """
+        from ctadata_providers.certificates import upload_shared
+
+        stored = upload_shared(_present(certificate_file_path), config=self._config(overrides))
+        return {"certificateUploaded": True, "message": stored.message}
+
     def webdav4_client(self, **overrides: Unpack[Overrides]) -> "Webdav4Client":
         """Return a `webdav4.client.Client` for the service's `/webdav`, or for a door.
 
@@ -190,6 +245,23 @@ class APIClient:
 def _fetch(client: CtaClient, source: str, target: str | os.PathLike[str] | None) -> int:
     info = client.stat(source)
     return client.download(source, info.name if target is None else os.fspath(target), info=info).size
+
+
+def _present(path: str | os.PathLike[str]) -> Path:
+    """Return the path of a file that is there.
+
+    Raises:
+        NotFoundError: When it is not: the checks of a proxy would tell that as a missing credential.
+    """
+    found = Path(path).expanduser()
+    if not found.exists():
+        raise NotFoundError(f"there is no certificate {found}", path=found, remedy="check the name")
+    return found
+
+
+def _key(text: str) -> "CertificateKey":
+    """Return the key of a certificate; what is none is refused by who uses it."""
+    return cast("CertificateKey", text)
 
 
 api_client = APIClient()

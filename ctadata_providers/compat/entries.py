@@ -9,7 +9,7 @@ from typing import Self, SupportsIndex
 from urllib.parse import quote, unquote
 
 from ctadata_providers import CtaClient, FileInfo, uri
-from ctadata_providers.compat.places import fetch_prefix, plain_path, speaks_to_services
+from ctadata_providers.compat.places import plain_path, speaks_to_services, url_prefixes
 
 
 class Entry(str):
@@ -83,9 +83,9 @@ def path_of(client: CtaClient, given: str) -> str:
     """Return the path or address of what is to be read: of an `Entry`, of its `url`, or of a path as it is written."""
     if isinstance(given, Entry):
         return given.path
-    prefix = fetch_prefix(client)
-    if given.startswith(prefix):
-        return "/" + unquote(given.removeprefix(prefix))
+    for prefix in url_prefixes(client):
+        if given.startswith(prefix):
+            return "/" + unquote(given.removeprefix(prefix))
     return given if uri.is_uri(given) else plain_path(given)
 
 
@@ -123,4 +123,4 @@ def _fields(info: FileInfo, client: CtaClient) -> dict[str, str]:
         fields["mtime"] = formatdate(info.mtime, usegmt=True)
     if not info.is_dir and info.size is not None:
         fields["size"] = str(info.size)
-    return fields | {"type": "directory" if info.is_dir else "file", "url": fetch_prefix(client) + quote(href)}
+    return fields | {"type": "directory" if info.is_dir else "file", "url": url_prefixes(client)[0] + quote(href)}

@@ -19,12 +19,12 @@ def speaks_to_services(client: CtaClient) -> bool:
     return client.config.backend not in ("webdav", "memory")
 
 
-def fetch_prefix(client: CtaClient) -> str:
-    """Return what stands before the quoted path in the URL of a file."""
+def url_prefixes(client: CtaClient) -> tuple[str, ...]:
+    """Return what stands before the quoted path in URLs of a file; the first is that of the `url` in a listing."""
     config = client.config
     if speaks_to_services(client):
-        return f"{config.service_url}fetch/"
-    return f"{config.door_url}{quote(config.base_path.rstrip('/'))}/"
+        return tuple(f"{config.service_url}{route}/" for route in ("list", "fetch", "webdav"))
+    return (f"{config.door_url}{quote(config.base_path.rstrip('/'))}/",)
 
 
 def target_of(client: CtaClient, text: str) -> str:
