@@ -66,5 +66,3 @@ def words_of(response: Response, secret: str | None = None) -> str:
     text = response.body[:EXCERPT_BYTES].decode("utf-8", "replace")
     plain = "" if _PAGE.match(text) else " ".join(re.sub(r"<[^>]*>", " ", text).split())
     return scrubbed(plain or response.reason, [secret] if secret else [])
-
-

@@ -2,7 +2,7 @@
 
 import json
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -91,9 +91,7 @@ def upload_personal(
     return _uploaded(answer, info, key=key, user=user)
 
 
-def upload_shared(
-    path: str | Path, *, config: Config | None = None, now: float | None = None
-) -> UploadedCertificate:
+def upload_shared(path: str | Path, *, config: Config | None = None, now: float | None = None) -> UploadedCertificate:
     """Give the certificateservice the proxy of a robot, which serves users without one of their own.
 
     Args:
@@ -189,7 +187,9 @@ class _Service:
                 remedy = self._token() if "scope" in refusal.words else f"{what} may be given by administrators only"
                 return PermissionDeniedError(message, path=info.path, status=403, remedy=remedy)
             case 404:
-                return StorageError(message, path=info.path, status=404, remedy="check certificate_service_url (CTACS_URL)")
+                return StorageError(
+                    message, path=info.path, status=404, remedy="check certificate_service_url (CTACS_URL)"
+                )
             case 500:
                 # Also for a key or user that it does not want; so it is not tried again.
                 remedy = f"it may not take {what}: try another key, or tell its operators"

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from ctadata_providers.config.folders import home_folder
-from ctadata_providers.credentials.x509.certificate import CLOCK_LEEWAY, Kind, ProxyInfo, inspect
+from ctadata_providers.credentials.x509.certificate import CLOCK_LEEWAY, ProxyInfo, inspect
 from ctadata_providers.errors import ConfigError, CredentialError
 
 if TYPE_CHECKING:

@@ -87,7 +87,19 @@ def _nowhere() -> TextIO:
 
 def _run(arguments: Sequence[str]) -> int:
     args = parse(arguments)
-    from ctadata_providers.cli import agent, commands, copies, copying, doctor, login, proxy, syncing, token, trials
+    from ctadata_providers.cli import (
+        agent,
+        certificate,
+        commands,
+        copies,
+        copying,
+        doctor,
+        login,
+        proxy,
+        syncing,
+        token,
+        trials,
+    )
 
     actions = {
         "list": commands.list_,
@@ -111,6 +123,8 @@ def _run(arguments: Sequence[str]) -> int:
         "agent stop": agent.stop,
         "proxy create": proxy.create,
         "proxy info": proxy.info,
+        "certificate upload": certificate.upload,
+        "certificate status": certificate.status,
         "doctor": doctor.doctor,
         "sandbox": trials.sandbox,
         "demo": trials.demo,

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from ctadata_providers import __version__
-from ctadata_providers.cli import agent, doctor, login, proxy, token
+from ctadata_providers.cli import agent, certificate, doctor, login, proxy, token
 from ctadata_providers.cli import arguments as given
 from ctadata_providers.cli import syncing_arguments as syncing
 from ctadata_providers.cli.options import (
@@ -65,6 +65,7 @@ COMMANDS = (
     _add_token,
     agent.add_agent,
     proxy.add_proxy,
+    certificate.add_certificate,
     doctor.add_doctor,
     given.add_sandbox,
     given.add_demo,

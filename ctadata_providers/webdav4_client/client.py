@@ -18,6 +18,7 @@ from ctadata_providers.client import CtaClient
 from ctadata_providers.errors import AlreadyExistsError, ConfigError, NotFoundError, UnsupportedError
 from ctadata_providers.session import Session
 from ctadata_providers.session.exchange import FIRST_BYTE_FACTOR
+from ctadata_providers.session.services import ServiceSession
 from ctadata_providers.webdav4_client.transport import SessionTransport
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Webdav4Client(Client):  # type: ignore[misc]  # webdav4 ships no types
         service = chosen.service_url if chosen.backend == "downloadservice" else None
         base_url = f"{service}webdav" if service else chosen.door_url + quote(chosen.base_path)
         self._transport = SessionTransport(
-            Session(chosen),
+            ServiceSession(chosen, service) if service else Session(chosen),
             first_byte=chosen.timeout * (1 if service else FIRST_BYTE_FACTOR),
             service_path=urlsplit(base_url).path if service else None,
         )

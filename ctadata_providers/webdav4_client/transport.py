@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import httpx
 
 from ctadata_providers.backends.servers import Server, identify
+from ctadata_providers.backends.services.urls import twice_quoted
 from ctadata_providers.errors import CredentialError, StorageError, TransientError, UnsupportedError
 from ctadata_providers.session import Request, Response, Session
+from ctadata_providers.session.services import JSON
 
 LONGEST_LISTING = 512 * 1024 * 1024
 """Bytes of an answer that webdav4 parses whole: some 500,000 entries."""
@@ -82,7 +84,7 @@ class SessionTransport(httpx.BaseTransport):
         headers = {name: value for name, value in request.headers.items() if name not in _OURS}
         self._check_names(request, headers)
         if self._service_path is not None and not body and method in ("PROPFIND", "GET", "OPTIONS", "HEAD"):
-            headers["content-type"] = "application/json"  # then it answers 401 to a bad token, else it redirects
+            headers["content-type"] = JSON  # then it answers 401 to a bad token, else it redirects
         if "destination" in headers and self.server.literal_hrefs:
             headers["destination"] = unquote(headers["destination"]).encode().decode("latin-1")
         return Request(
@@ -97,14 +99,10 @@ class SessionTransport(httpx.BaseTransport):
 
     def _url(self, url: httpx.URL) -> str:
         """Return the URL to send; the service decodes a path twice."""
-        text = str(url)
-        if self._service_path is None:
-            return text
-        raw = urlsplit(text).path
-        if not raw.startswith(self._service_path):
-            return text
-        twice = quote(raw[len(self._service_path) :])
-        return f"{url.scheme}://{url.netloc.decode('ascii')}{self._service_path}{_dotted(twice)}"
+        if self._service_path is None or not url.path.startswith(f"{self._service_path}/"):
+            return str(url)
+        below = twice_quoted(url.path[len(self._service_path) :])
+        return f"{url.scheme}://{url.netloc.decode('ascii')}{self._service_path}{below}"
 
     def _check_names(self, request: httpx.Request, headers: Mapping[str, str]) -> None:
         """Refuse what XRootD would cut, and so take for another file."""
@@ -170,8 +168,3 @@ def _whole(chunks: Iterator[bytes], path: str) -> bytes:
                 remedy="list a smaller folder, or use CtaClient.list_dir, which takes any",
             )
     return bytes(body)
-
-
-def _dotted(path: str) -> str:
-    """Return a path in which two dots within a name do not look like a way up."""
-    return "/".join(name.replace("..", "%252e%252e") for name in path.split("/"))
