@@ -131,6 +131,8 @@ def _run(arguments: Sequence[str]) -> int:
         "get-token": token.print_token,
         "print-token": token.print_token,
         "start-agent": agent.start_agent,
+        "upload-shared-certificate": certificate.upload,
+        "upload-personal-certificate": certificate.upload,
         "stop-agent": agent.stop_agent,
     }
     return act(actions[args.command], args)

@@ -36,12 +36,14 @@ def cta_data_direct(argv: Sequence[str] | None = None) -> int:
 
 def _run(program: str, arguments: Sequence[str]) -> int:
     args = parse(program, arguments)
-    from ctadata_providers.cli import agent, token
+    from ctadata_providers.cli import agent, certificate, token
 
     actions: dict[str, Action] = {
         "list": list_,
         "get": get,
         "put": put,
+        "upload-shared-certificate": certificate.upload,
+        "upload-personal-certificate": certificate.upload,
         "start-agent": partial(_at_door, agent.start_agent),
         "stop-agent": partial(_at_door, agent.stop_agent),
         "print-token": partial(_at_door, token.print_token),

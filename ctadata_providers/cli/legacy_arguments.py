@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from ctadata_providers import __version__
 from ctadata_providers.cli.agent import PROMPT
+from ctadata_providers.cli.certificate import KEYS
 from ctadata_providers.cli.options import (
     CommandParser,
     Commands,
@@ -114,6 +115,44 @@ def _copying(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return parser
 
 
+def add_upload_shared(commands: Commands, program: str, *, hidden: bool = False) -> argparse.ArgumentParser:
+    """Add `upload-shared-certificate`."""
+    parser = command(
+        commands,
+        "upload-shared-certificate",
+        "give a proxy to the CTA services that serves users without their own",
+        "PATH",
+        examples=f"  {program} upload-shared-certificate robot-proxy.pem",
+        hidden=hidden,
+    )
+    parser.add_argument("path", metavar="PATH", help="the proxy")
+    parser.set_defaults(shared=True, key=None, user=None)
+    return parser
+
+
+def add_upload_personal(commands: Commands, program: str, *, hidden: bool = False) -> argparse.ArgumentParser:
+    """Add `upload-personal-certificate`."""
+    parser = command(
+        commands,
+        "upload-personal-certificate",
+        "give your proxy to the CTA services",
+        "PATH KEY",
+        examples=f"  {program} upload-personal-certificate /tmp/x509up_u1000 cta",
+        hidden=hidden,
+    )
+    parser.add_argument("path", metavar="PATH", help="the proxy")
+    parser.add_argument("key", metavar="KEY", choices=KEYS, help="lst or cta for paths below these, arc for all others")
+    parser.add_argument("-u", "--user", metavar="USER", help="whose it is (default: yours)")
+    parser.set_defaults(shared=False)
+    return parser
+
+
+def add_aliases(commands: Commands) -> None:
+    """Add to `ctadata` what only ctadata has."""
+    add_upload_shared(commands, "ctadata", hidden=True)
+    add_upload_personal(commands, "ctadata", hidden=True)
+
+
 def _add_start_agent(commands: Commands, program: str) -> argparse.ArgumentParser:
     parser = command(
         commands,
@@ -156,6 +195,8 @@ ADD: dict[str, Callable[[Commands, str], argparse.ArgumentParser]] = {
     "list": _add_list,
     "get": _add_get,
     "put": _add_put,
+    "upload-shared-certificate": add_upload_shared,
+    "upload-personal-certificate": add_upload_personal,
     "start-agent": _add_start_agent,
     "stop-agent": _add_stop_agent,
     "print-token": _add_print_token,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from ctadata_providers import __version__
 from ctadata_providers.cli import agent, certificate, doctor, login, proxy, token
 from ctadata_providers.cli import arguments as given
+from ctadata_providers.cli import legacy_arguments as legacy
 from ctadata_providers.cli import syncing_arguments as syncing
 from ctadata_providers.cli.options import (
     CommandParser,
@@ -71,6 +72,7 @@ COMMANDS = (
     given.add_demo,
     token.add_aliases,
     agent.add_aliases,
+    legacy.add_aliases,
 )
 """What adds each command, in the order of the help."""
 

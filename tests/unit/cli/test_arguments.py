@@ -29,7 +29,10 @@ LISTED = [
     *("login", "logout", "whoami", "token", "agent", "proxy", "doctor", "sandbox", "demo"),
 ]
 GROUPED = ["token show", "token refresh", "agent start", "agent status", "agent stop", "proxy create", "proxy info"]
-ALIASES = ["get-token", "print-token", "start-agent", "stop-agent"]
+ALIASES = [
+    *("get-token", "print-token", "start-agent", "stop-agent"),
+    *("upload-shared-certificate", "upload-personal-certificate"),
+]
 
 
 @pytest.mark.parametrize("name", ["", *LISTED, *GROUPED, *ALIASES])

@@ -9,7 +9,7 @@ import pytest
 
 import ctadata_providers.compat as ctadata
 from ctadata_providers import Config, CredentialError, IsADirError, NotFoundError
-from ctadata_providers.cli import legacy
+from ctadata_providers.cli import legacy, main
 from ctadata_providers.compat.settings import config_of
 from ctadata_providers.testing import FakeCta
 from tests.unit.compat import examples
@@ -282,6 +282,12 @@ def test_the_example_of_an_upload(run_example: Callable[[str], str], services: F
     assert stored == {b"hello"}
 
 
+def test_the_example_of_webdav4(run_example: Callable[[str], str], services: FakeCta) -> None:
+    run_example(examples.WEBDAV)
+
+    assert [path for path in services.paths() if path.endswith("remote/example.txt")]
+
+
 def test_the_example_of_a_certificate(run_example: Callable[[str], str], services: FakeCta) -> None:
     services.set_certificate("alice", "cta", "none")
     run_example(examples.CERTIFICATE)
@@ -321,3 +327,26 @@ def test_cta_data_ends_with_1_where_ctadata_ended_with_0(run: Run, services: Fak
     assert run("put", "latest.txt", "lst/users/bob/x").code == 1
     assert run("list", "lst/no-such-folder").code == 1
     assert files() == ["latest.txt"]
+
+
+@pytest.mark.parametrize("program", [legacy.cta_data, main], ids=["cta-data", "ctadata"])
+def test_certificates_are_given_by_the_names_of_ctadata(
+    services: FakeCta,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    program: Callable[[list[str]], int],
+) -> None:
+    run = runner(capsys, program)
+    proxy = services.make_proxy("alice")
+    services.make_dir("/cta")
+    services.set_certificate("alice", "cta", "none")
+
+    assert run("upload-personal-certificate", proxy, "cta").code == 0
+    assert ctadata.list_dir("cta")
+    assert run("upload-personal-certificate", proxy, "lst", "-u", "bob").code == 0
+    assert run("upload-personal-certificate", proxy, "veritas").code == 2
+    assert run("upload-personal-certificate", "no-such-file", "cta").code == 1
+    assert run("upload-shared-certificate", proxy).code == 1
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", services.make_hub_token("admin", admin=True))
+    assert run("upload-shared-certificate", proxy).code == 0
+    assert proxy.read_text().splitlines()[1] not in run("upload-shared-certificate", proxy, "--json", "-vv").err
