@@ -185,6 +185,7 @@ class _Service:
                 )
             case 403:
                 remedy = self._token() if "scope" in refusal.words else f"{what} may be given by administrators only"
+                message = f"cannot upload {info.path}: {self.url} says {refusal.words}"
                 return PermissionDeniedError(message, path=info.path, status=403, remedy=remedy)
             case 404:
                 return StorageError(

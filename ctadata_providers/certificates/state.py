@@ -136,19 +136,24 @@ def _service(config: Config, name: ServiceName, url: str, needed: bool) -> Servi
 
 def _key(config: Config, service_url: str, key: CertificateKey) -> KeyStatus:
     from ctadata_providers.certificates.asking import Refusal, WordySession
+    from ctadata_providers.credentials.hub import hub_credential
 
     # The first element of a path chooses the certificate; what has another one, the root too, is of `arc`.
     url = f"{service_url}list" if key == "arc" else f"{service_url}list/{key}/users"
     made = partial(KeyStatus, key=key)
     try:
+        hub_credential(config, service_url)
+    except CredentialError as error:
+        return made(state="no token", said=error.message, remedy=error.remedy)
+    try:
         _asked(WordySession(config, service_url), url, f"the certificate for {key!r}", is_listing=True)
     except Refusal as refusal:
         state, remedy = _meaning(refusal, key)
         return made(state=state, said=f"{refusal.status} {refusal.words}", remedy=remedy)
-    except CredentialError as error:
-        return made(state="no token", said=error.message, remedy=error.remedy)
     except CtaError as error:
-        return made(state="unknown", said=error.message, remedy=error.remedy)
+        # Of a token that was just refused no more is asked.
+        state = "token refused" if isinstance(error, CredentialError) else "unknown"
+        return made(state=state, said=error.message, remedy=error.remedy)
     return made(state="works", said="the storage answered")
 
 

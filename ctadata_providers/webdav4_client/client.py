@@ -3,19 +3,20 @@
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
-from urllib.parse import quote, urlsplit
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Self
+from urllib.parse import quote, unquote, urlsplit
 
-from webdav4.client import Client, ResourceAlreadyExists, ResourceNotFound
+from webdav4.client import Client, IsACollectionError, ResourceAlreadyExists, ResourceNotFound
 from webdav4.http import Client as HttpClient
 from webdav4.urls import join_url_path, strip_trailing_slash
 
 from ctadata_providers import uri
 from ctadata_providers.client import CtaClient
-from ctadata_providers.errors import AlreadyExistsError, ConfigError, NotFoundError, UnsupportedError
+from ctadata_providers.errors import AlreadyExistsError, ConfigError, IsADirError, NotFoundError, UnsupportedError
 from ctadata_providers.session import Session
 from ctadata_providers.session.exchange import FIRST_BYTE_FACTOR
 from ctadata_providers.session.services import ServiceSession
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["Webdav4Client"]
 
 Callback = Callable[[int], Any]
+_PREFIX = "ctadata-webdav4-"
+_PIECE = 1024 * 1024
 
 
 class Webdav4Client(Client):  # type: ignore[misc]  # webdav4 ships no types
@@ -62,8 +65,9 @@ class Webdav4Client(Client):  # type: ignore[misc]  # webdav4 ships no types
         base_url = f"{service}webdav" if service else chosen.door_url + quote(chosen.base_path)
         self._transport = SessionTransport(
             ServiceSession(chosen, service) if service else Session(chosen),
+            base=unquote(urlsplit(base_url).path),
             first_byte=chosen.timeout * (1 if service else FIRST_BYTE_FACTOR),
-            service_path=urlsplit(base_url).path if service else None,
+            is_service=service is not None,
         )
         # What is tried again, and when, is decided below.
         super().__init__(
@@ -111,6 +115,30 @@ class Webdav4Client(Client):  # type: ignore[misc]  # webdav4 ships no types
         found.responses = {entry.path_norm: entry for entry in entries if _is_in(base, entry.path_norm)}
         return found
 
+    @contextmanager
+    def open(
+        self, path: str, mode: str = "r", encoding: str | None = None, chunk_size: int | None = None
+    ) -> Iterator[IO[Any]]:
+        """Give a file to read from: as it arrives, from the downloadservice when all of it has arrived.
+
+        That sends whole files wrong under some circumstances, which `CtaClient.download` knows.
+
+        Raises:
+            IsACollectionError: When it is a folder.
+            ResourceNotFound: When there is no such file.
+            CtaError: For all else.
+        """
+        if not self._transport.is_service:
+            with super().open(path, mode, encoding, chunk_size) as file:
+                yield file
+            return
+        if mode not in ("r", "rt", "rb"):
+            raise ConfigError(f"{path} cannot be opened as {mode!r}", remedy="open it as 'r' or 'rb'")
+        with _folder() as folder:
+            self.download_file(path, folder / "file")
+            with (folder / "file").open(mode, encoding=encoding) as local:
+                yield local
+
     def download_file(
         self,
         from_path: str,
@@ -134,6 +162,10 @@ class Webdav4Client(Client):  # type: ignore[misc]  # webdav4 ships no types
             self._cta.download(self._path(from_path), _local(to_path), progress=callback)
         except NotFoundError as error:
             raise ResourceNotFound(from_path) from error
+        except IsADirError as error:
+            if error.path == str(to_path):
+                raise
+            raise IsACollectionError(from_path, error.message) from error
 
     def download_fileobj(
         self, from_path: str, file_obj: BinaryIO, callback: Callback | None = None, chunk_size: int | None = None
@@ -150,11 +182,10 @@ class Webdav4Client(Client):  # type: ignore[misc]  # webdav4 ships no types
             ResourceNotFound: When there is no such file.
             CtaError: For all else, as `CtaClient.download`.
         """
-        with tempfile.TemporaryDirectory(prefix="ctadata-webdav4-") as folder:
-            local = Path(folder, "file")
-            self.download_file(from_path, local, callback=callback)
-            with local.open("rb") as file:
-                shutil.copyfileobj(file, file_obj, 1024 * 1024)
+        with _folder() as folder:
+            self.download_file(from_path, folder / "file", callback=callback)
+            with (folder / "file").open("rb") as file:
+                shutil.copyfileobj(file, file_obj, _PIECE)
 
     def upload_file(
         self,
@@ -213,8 +244,8 @@ class Webdav4Client(Client):  # type: ignore[misc]  # webdav4 ships no types
             ResourceAlreadyExists: When the target exists and may not be replaced.
             CtaError: For all else, as `CtaClient.upload`.
         """
-        with tempfile.NamedTemporaryFile(prefix="ctadata-webdav4-") as spool:
-            shutil.copyfileobj(file_obj, spool, 1024 * 1024)
+        with tempfile.NamedTemporaryFile(prefix=_PREFIX) as spool:
+            shutil.copyfileobj(file_obj, spool, _PIECE)
             spool.flush()
             self.upload_file(spool.name, to_path, overwrite, callback=callback, headers=headers)
 
@@ -244,6 +275,13 @@ class Webdav4Client(Client):  # type: ignore[misc]  # webdav4 ships no types
 def _is_in(base: str, path: str) -> bool:
     """Tell whether an entry belongs to us: webdav4 would cut any path at the length of the base."""
     return (path == base or path.startswith(f"{base}/")) and ".." not in path.split("/")
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """Give a folder that nobody else may enter, and remove it at the end."""
+    with tempfile.TemporaryDirectory(prefix=_PREFIX) as folder:
+        yield Path(folder)
 
 
 def _local(path: "PathLike[Any] | str") -> Path:

@@ -26,22 +26,28 @@ _OURS = frozenset(
 )
 """Headers that httpx adds, and those that are the session's affair."""
 _DOCTYPE = b"<!DOCTYPE"
+_NOT_AT_SERVICE = frozenset({"DELETE", "MOVE", "COPY", "LOCK", "UNLOCK", "POST"})
 _ACTS = {"PROPFIND": "look up", "GET": "download", "MKCOL": "make folder", "DELETE": "remove", "MOVE": "rename"}
 
 
 class SessionTransport(httpx.BaseTransport):
     """What httpx sends its requests with; it never sees a redirect, and holds no credential.
 
+    Attributes:
+        is_service: Whether it speaks to the downloadservice rather than to a door.
+
     Args:
         session: Sends them.
+        base: Path below which the storage lies.
         first_byte: Seconds that a download may take to begin.
-        service_path: Path of the downloadservice's WebDAV interface, None for a door.
+        is_service: Whether it is the downloadservice rather than a door.
     """
 
-    def __init__(self, session: Session, *, first_byte: float, service_path: str | None = None) -> None:
+    def __init__(self, session: Session, *, base: str, first_byte: float, is_service: bool = False) -> None:
         self._session = session
+        self._base = base.rstrip("/")
         self._first_byte = first_byte
-        self._service_path = service_path
+        self.is_service = is_service
 
     @property
     def server(self) -> Server:
@@ -80,34 +86,43 @@ class SessionTransport(httpx.BaseTransport):
         self._session.close()
 
     def _asked(self, request: httpx.Request, body: bytes) -> Request:
-        method = request.method
-        headers = {name: value for name, value in request.headers.items() if name not in _OURS}
-        self._check_names(request, headers)
-        if self._service_path is not None and not body and method in ("PROPFIND", "GET", "OPTIONS", "HEAD"):
-            headers["content-type"] = JSON  # then it answers 401 to a bad token, else it redirects
-        if "destination" in headers and self.server.literal_hrefs:
-            headers["destination"] = unquote(headers["destination"]).encode().decode("latin-1")
+        method, path = request.method, self._path(request.url)
+        headers = {name.title(): value for name, value in request.headers.items() if name not in _OURS}
+        if self.is_service and method in _NOT_AT_SERVICE:
+            raise UnsupportedError(
+                f"cannot {_act(method)} {path}: the downloadservice does not do this",
+                path=path,
+                remedy="use a direct door (--backend webdav, door_url)",
+            )
+        self._check_names(request, path, headers)
+        if self.is_service and not body and method in ("PROPFIND", "GET", "OPTIONS", "HEAD"):
+            headers["Content-Type"] = JSON  # then it answers 401 to a bad token, else it redirects
+        if "Destination" in headers and self.server.literal_hrefs:
+            headers["Destination"] = unquote(headers["Destination"]).encode().decode("latin-1")
         return Request(
             method=method,
             url=self._url(request.url),
-            path=request.url.path,
-            act=_ACTS.get(method, method.lower()),
+            path=path,
+            act=_act(method),
             headers=headers,
             body=body or None,
             timeout=self._first_byte if method == "GET" else None,
         )
 
+    def _path(self, url: httpx.URL) -> str:
+        """Return the path of a URL in the storage, for messages."""
+        return url.path.removeprefix(self._base) or "/"
+
     def _url(self, url: httpx.URL) -> str:
         """Return the URL to send; the service decodes a path twice."""
-        if self._service_path is None or not url.path.startswith(f"{self._service_path}/"):
+        if not self.is_service or not url.path.startswith(f"{self._base}/"):
             return str(url)
-        below = twice_quoted(url.path[len(self._service_path) :])
-        return f"{url.scheme}://{url.netloc.decode('ascii')}{self._service_path}{below}"
+        below = twice_quoted(url.path[len(self._base) :])
+        return f"{url.scheme}://{url.netloc.decode('ascii')}{self._base}{below}"
 
-    def _check_names(self, request: httpx.Request, headers: Mapping[str, str]) -> None:
+    def _check_names(self, request: httpx.Request, path: str, headers: Mapping[str, str]) -> None:
         """Refuse what XRootD would cut, and so take for another file."""
-        path = request.url.path
-        target = unquote(urlsplit(headers.get("destination", "")).path)
+        target = unquote(urlsplit(headers.get("Destination", "")).path)
         if "?" in path + target:
             if self._session.server_header is None:
                 self._meet(str(request.url.copy_with(raw_path=b"/")))
@@ -149,6 +164,10 @@ class _Body(httpx.SyncByteStream):
 
     def close(self) -> None:
         self._stack.close()
+
+
+def _act(method: str) -> str:
+    return _ACTS.get(method, method.lower())
 
 
 def _answer(head: Response, stream: httpx.SyncByteStream) -> httpx.Response:
