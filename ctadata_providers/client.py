@@ -18,6 +18,7 @@ from ctadata_providers.errors import (
     PermissionDeniedError,
 )
 from ctadata_providers.globbing import find
+from ctadata_providers.looking import Looking
 from ctadata_providers.mirroring import Mirroring, local_path
 from ctadata_providers.patterns import Selection
 from ctadata_providers.session.futures import Future
@@ -36,7 +37,7 @@ from ctadata_providers.transfer import (
 __all__ = ["CopyResult", "CtaClient", "Failure", "FileInfo", "TransferEvent", "TransferResult", "TreeResult"]
 
 
-class CtaClient(Mirroring, Copying):
+class CtaClient(Mirroring, Copying, Looking):
     """A CTA storage: listings, transfers, and what else one does with files.
 
     A path is a plain one (`lst/DL3`, `/lst/DL3`) or an address (`cta://lst/DL3`); what cannot be one is a

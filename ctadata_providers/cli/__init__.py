@@ -85,7 +85,20 @@ def _nowhere() -> TextIO:
 
 def _run(arguments: Sequence[str]) -> int:
     args = parse(arguments)
-    from ctadata_providers.cli import agent, commands, copies, copying, doctor, login, proxy, syncing, token, trials
+    from ctadata_providers.cli import (
+        agent,
+        commands,
+        copies,
+        copying,
+        doctor,
+        login,
+        looking,
+        proxy,
+        syncing,
+        token,
+        trees,
+        trials,
+    )
 
     actions = {
         "list": commands.list_,
@@ -96,6 +109,10 @@ def _run(arguments: Sequence[str]) -> int:
         "mv": commands.mv,
         "mkdir": commands.mkdir,
         "stat": commands.stat,
+        "cat": looking.cat,
+        "head": looking.head,
+        "tree": trees.tree,
+        "du": trees.du,
         "sync": syncing.sync,
         "verify": syncing.verify,
         "clean": syncing.clean,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from ctadata_providers import __version__
 from ctadata_providers.cli import agent, doctor, login, proxy, token
 from ctadata_providers.cli import arguments as given
+from ctadata_providers.cli import looking_arguments as looking
 from ctadata_providers.cli import syncing_arguments as syncing
 from ctadata_providers.cli.options import (
     CommandParser,
@@ -21,7 +22,7 @@ DESCRIPTION = """\
 Move files between this machine and the CTA data centre.
 
 PATH is lst/DL3/file.fits, /lst/DL3/file.fits or cta://lst/DL3/file.fits; cta://NAME@lst/… chooses
-the profile NAME. list, get, rm and stat take the patterns * ? [..] and ** (quote them for the shell)."""
+the profile NAME. What only reads, and rm, takes the patterns * ? [..] and ** (quote them for the shell)."""
 
 EPILOG = """\
 examples:
@@ -56,6 +57,10 @@ COMMANDS = (
     given.add_mv,
     given.add_mkdir,
     given.add_stat,
+    looking.add_cat,
+    looking.add_head,
+    looking.add_tree,
+    looking.add_du,
     syncing.add_sync,
     syncing.add_verify,
     syncing.add_clean,

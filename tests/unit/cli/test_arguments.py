@@ -25,7 +25,8 @@ ROOT = Path(__file__).parents[3]
 
 
 LISTED = [
-    *("list", "get", "put", "cp", "rm", "mv", "mkdir", "stat", "sync", "verify", "clean"),
+    *("list", "get", "put", "cp", "rm", "mv", "mkdir", "stat", "cat", "head", "tree", "du"),
+    *("sync", "verify", "clean"),
     *("login", "logout", "whoami", "token", "agent", "proxy", "doctor", "sandbox", "demo"),
 ]
 GROUPED = ["token show", "token refresh", "agent start", "agent status", "agent stop", "proxy create", "proxy info"]
@@ -157,7 +158,7 @@ def test_after_two_dashes_everything_is_a_path() -> None:
         (["list", "--profile", "nowhere"], "unknown profile 'nowhere'"),
         (["mv", "cta://dev@a", "cta://prod@b"], "one profile, not to dev and prod"),
         (["list", "--profile", "prod", "cta://dev@lst"], "one profile, not to dev and prod"),
-        (["get", "lst/a", "-"], "'-' for standard output is not supported yet"),
+        (["get", "lst/a", "-"], "'-' for standard output is not supported; use 'ctadata cat'"),
         (["put", "-", "lst/a"], "'-' for standard input is not supported yet"),
     ],
 )
