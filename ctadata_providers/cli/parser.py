@@ -22,7 +22,7 @@ DESCRIPTION = """\
 Move files between this machine and the CTA data centre.
 
 PATH is lst/DL3/file.fits, /lst/DL3/file.fits or cta://lst/DL3/file.fits; cta://NAME@lst/… chooses
-the profile NAME. What only reads, and rm, takes the patterns * ? [..] and ** (quote them for the shell)."""
+the profile NAME. What only reads, and rm, takes the patterns * ? [..] and ** (quoted for the shell)."""
 
 EPILOG = """\
 examples:
