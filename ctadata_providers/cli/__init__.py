@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TextIO
 
+from ctadata_providers.cli import completion
 from ctadata_providers.cli.output import Output, safe
 from ctadata_providers.cli.parser import parse
 from ctadata_providers.errors import ConfigError, CtaError
@@ -84,6 +85,8 @@ def _nowhere() -> TextIO:
 
 
 def _run(arguments: Sequence[str]) -> int:
+    if arguments[:1] == [completion.REQUEST]:
+        return completion.answer(arguments[1:])
     args = parse(arguments)
     from ctadata_providers.cli import (
         agent,
@@ -129,6 +132,7 @@ def _run(arguments: Sequence[str]) -> int:
         "doctor": doctor.doctor,
         "sandbox": trials.sandbox,
         "demo": trials.demo,
+        "completion": completion.completion,
         "get-token": token.print_token,
         "print-token": token.print_token,
         "start-agent": agent.start_agent,

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from ctadata_providers import __version__
-from ctadata_providers.cli import agent, doctor, login, proxy, token
+from ctadata_providers.cli import agent, completion, doctor, login, proxy, token
 from ctadata_providers.cli import arguments as given
 from ctadata_providers.cli import looking_arguments as looking
 from ctadata_providers.cli import syncing_arguments as syncing
@@ -73,6 +73,7 @@ COMMANDS = (
     doctor.add_doctor,
     given.add_sandbox,
     given.add_demo,
+    completion.add_completion,
     token.add_aliases,
     agent.add_aliases,
 )
@@ -90,12 +91,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         SystemExit: After `--help` or `--version`.
     """
     # Common options stand before or after the sub-command: none of the two parsers may set a default over the other's.
-    args = _build().parse_args(arguments, argparse.Namespace(json=False, debug=False, quiet=False, verbose=0))
+    args = command_line().parse_args(arguments, argparse.Namespace(json=False, debug=False, quiet=False, verbose=0))
     check_selection(args)
     return args
 
 
-def _build() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """Return the parser of `ctadata`, which has those of its commands."""
     parser = Parser(prog="ctadata", usage="ctadata [OPTION]... COMMAND ...", description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument("--version", action="version", version=f"ctadata {__version__}")
     commands = parser.add_subparsers(

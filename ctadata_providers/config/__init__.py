@@ -13,6 +13,7 @@ from ctadata_providers.config.levels import (
     ENVIRONMENT,
     Level,
     config_file,
+    profile_names,
 )
 from ctadata_providers.config.parsers import BackendName, ChecksumMode, GrantType, RefreshMode
 from ctadata_providers.config.settings import Config
@@ -29,4 +30,5 @@ __all__ = [
     "Level",
     "RefreshMode",
     "config_file",
+    "profile_names",
 ]

@@ -28,6 +28,7 @@ LISTED = [
     *("list", "get", "put", "cp", "rm", "mv", "mkdir", "stat", "cat", "head", "tree", "du"),
     *("sync", "verify", "clean"),
     *("login", "logout", "whoami", "token", "agent", "proxy", "doctor", "sandbox", "demo"),
+    "completion",
 ]
 GROUPED = ["token show", "token refresh", "agent start", "agent status", "agent stop", "proxy create", "proxy info"]
 ALIASES = ["get-token", "print-token", "start-agent", "stop-agent"]
