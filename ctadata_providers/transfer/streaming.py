@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ctadata_providers.backends import ChangedError, FileInfo, ReadResult
 from ctadata_providers.checksum import Hasher, new_hasher
-from ctadata_providers.errors import ConfigError, IntegrityError, StorageError, TransientError
+from ctadata_providers.errors import ConfigError, IntegrityError, StorageError, TransientError, UnsupportedError
 from ctadata_providers.session.request import Sink
 from ctadata_providers.session.tasks import wait
 from ctadata_providers.transfer import verify
@@ -55,8 +55,8 @@ async def stream(
     Raises:
         IsADirError: When it is a folder.
         ChangedError: When it is another file than `if_match` says, or changes under way.
-        IntegrityError: When size or, of a whole file, checksum are not what the server said; or a checksum is required
-            and only a part was asked for.
+        IntegrityError: When size or, of a whole file, checksum are not what the server said.
+        UnsupportedError: When a part would come over plain http.
         TransientError: When the retries are used up.
     """
     refuse_unreadable(info, "read")
@@ -114,7 +114,8 @@ class _Taken:
 
         Raises:
             ChangedError: When they are of another file than those before.
-            IntegrityError: When they are of a file of another size than the listing says, or cannot be verified.
+            IntegrityError: When they are of a file of another size than the listing says.
+            UnsupportedError: When nothing could prove that they are right.
         """
         path, size = self._info.path, self._info.size
         if self.etag and head.etag and self.etag.removeprefix("W/") != head.etag.removeprefix("W/"):
@@ -124,11 +125,11 @@ class _Taken:
                 f"{path}: the answer announces {head.size} bytes, but the listing says {size}", path=path
             )
         self.encrypted = self.encrypted and head.encrypted
-        if not self.whole and requires_checksum(self._context, encrypted=self.encrypted):
-            raise IntegrityError(
-                f"{path}: a checksum is required, and a part of a file has none",
+        if not self.whole and not head.encrypted and self._context.door.startswith("https:"):
+            raise UnsupportedError(
+                f"a part of {path} would come over plain http, where nothing proves that it is right",
                 path=path,
-                remedy="read all of it, or set checksum to auto and take no bytes over plain http",
+                remedy="read all of it, which is compared with its checksum",
             )
         self.doubtful = self.doubtful or (self.pos > self.start and not (self.etag and head.etag))
         self.etag = self.etag or head.etag

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ctadata_providers import CtaClient, IntegrityError, StorageError, TransientError
+from ctadata_providers import CtaClient, IntegrityError, StorageError, TransientError, UnsupportedError
 from tests.faults import acts
 from tests.faults.ranged import asked_bytes, ranged
 from tests.faults.scripted import Door
@@ -179,16 +179,17 @@ def test_what_the_sink_raises_ends_it_and_is_raised(open_door: Open, client_of: 
     assert len(door.requests("GET")) == 1
 
 
-def test_a_part_has_no_checksum_where_one_is_required(open_door: Open, client_of: Client, payload: bytes) -> None:
-    door = open_door(tls=False, files={PATH: payload}, checksums=True)
+def test_a_whole_file_needs_a_checksum_where_one_is_required(
+    open_door: Open, client_of: Client, payload: bytes
+) -> None:
+    door = open_door(tls=False, files={PATH: payload})
     client = client_of(door, checksum="require")
     given = bytearray()
+    client.stream(PATH, given.extend, start=5, end=10)
 
-    with pytest.raises(IntegrityError, match="a part of a file has none"):
-        client.stream(PATH, given.extend, end=10)
-    client.stream(PATH, given.extend)
-
-    assert given == payload
+    assert given == payload[5:10]
+    with pytest.raises(IntegrityError, match="a checksum is required"):
+        client.stream(PATH, given.extend)
 
 
 def test_a_part_over_plain_http_is_not_given(open_door: Open, client_of: Client, payload: bytes) -> None:
@@ -198,7 +199,7 @@ def test_a_part_over_plain_http_is_not_given(open_door: Open, client_of: Client,
     client = client_of(door, allow_http_pools=True)
     given = bytearray()
 
-    with pytest.raises(IntegrityError, match="a part of a file has none"):
+    with pytest.raises(UnsupportedError, match="plain http"):
         client.stream(PATH, given.extend, start=10, end=20)
     result = client.stream(PATH, given.extend)
 

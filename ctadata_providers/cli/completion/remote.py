@@ -82,7 +82,7 @@ def _ask(config: "Config", path: str) -> tuple[list[str], float]:
 
 
 def _kept_in(config: "Config", path: str) -> Path:
-    where = [config.backend, config.door_url, config.base_path, config.profile, path]
+    where = [config.backend, config.door_url, config.service_url, config.base_path, config.profile, path]
     return cache_folder() / "completion" / f"{hashlib.sha256(json.dumps(where).encode()).hexdigest()[:32]}.json"
 
 
