@@ -113,13 +113,10 @@ class _Taken:
         """Decide by the head of an answer whether its bytes are wanted.
 
         Raises:
-            ChangedError: When they are of another file than those before.
             IntegrityError: When they are of a file of another size than the listing says.
             UnsupportedError: When nothing could prove that they are right.
         """
         path, size = self._info.path, self._info.size
-        if self.etag and head.etag and self.etag.removeprefix("W/") != head.etag.removeprefix("W/"):
-            raise ChangedError(f"{path} has changed while it was read", path=path)
         if None not in (head.size, size) and head.size != size:
             raise IntegrityError(
                 f"{path}: the answer announces {head.size} bytes, but the listing says {size}", path=path

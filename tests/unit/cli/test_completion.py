@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from ctadata_providers import Config
 from ctadata_providers.cli import main
 from ctadata_providers.cli.completion import SHELLS, remote
 from ctadata_providers.cli.completion.line import split_line
 from ctadata_providers.cli.completion.words import candidates
 from ctadata_providers.cli.parser import command_line
+from ctadata_providers.credentials.oidc import renewal
+from ctadata_providers.credentials.oidc.sessions import log_in
 from ctadata_providers.testing import FakeCta
 
 Complete = Callable[..., list[str]]
@@ -240,14 +243,25 @@ def test_a_listing_that_breaks_off_completes_nothing(complete: Complete, night: 
     assert complete("list", "lst/DL1/") == []
 
 
-def test_an_expired_login_is_not_renewed(complete: Complete, night: FakeCta, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("BEARER_TOKEN", raising=False)
-    for name, value in night.oidc_environ().items():
+def test_a_login_is_used_and_an_expired_token_of_it_is_not_renewed(
+    complete: Complete, night: FakeCta, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(remote, "FRESH", -1.0)
+    monkeypatch.setattr(remote, "REFUSED", -1.0)
+    for name, value in {**night.oidc_environ(), "BEARER_TOKEN": "", "XDG_RUNTIME_DIR": str(tmp_path)}.items():
         monkeypatch.setenv(name, value)
+    night.issuer.configure(token_lifetime=600.0)
+    night.issuer.approve_next()
+    log_in(Config.from_env(), None, lambda grant: None, sleep=lambda seconds: None)
+    found = complete("list", "lst/DL1/a")
+    monkeypatch.setattr(renewal, "READER_PATIENCE", 0.0)
+    later = time.time() + 700
+    monkeypatch.setattr("time.time", lambda: later)
     night.clear_requests()
 
-    assert complete("list", "lst/DL1/") == []
-    assert [request.path for request in night.requests if request.server == "issuer"] == []
+    assert found == ["lst/DL1/a.fits"]
+    assert complete("list", "lst/DL1/a") == []
+    assert night.issuer.grants("refresh_token") == []
 
 
 @pytest.mark.parametrize(
