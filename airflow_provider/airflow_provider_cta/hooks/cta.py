@@ -13,6 +13,17 @@ from ctadata_providers import Config, ConfigError, CtaClient, uri
 
 _FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
+TEST_TIMEOUT = 15.0
+"""Seconds that the test of a connection waits for an answer at most."""
+_STEPS = {
+    "tls": "TLS",
+    "credential": "Credential",
+    "scopes": "Scopes",
+    "listing": "Listing",
+    "latency": "Latency",
+}
+_MARKS = {"good": "", "bad": " FAILED", "skipped": ""}
+
 
 class CtaHook(BaseHook):
     """Give clients for the data centre that a connection describes.
@@ -72,19 +83,27 @@ class CtaHook(BaseHook):
         return config.with_settings(profile=self.cta_conn_id)
 
     def test_connection(self) -> tuple[bool, str]:
-        """List the top folder, once and without retries; never raises.
+        """Look at TLS, credential, scopes, a listing and latency, one after the other and once; never raises.
 
         Returns:
-            Whether that worked, and what was reached or went wrong.
+            Whether all that is good; then what was reached, or what is wrong; then each step, a line each.
         """
         try:
-            config = self.config().with_settings(retries=0)
-            with CtaClient(config) as client:
-                first = next(iter(client.list_dir("/")), None)
+            config = self.config()
+            # Somebody sits before a form and waits.
+            patience = {name: min(getattr(config, name), TEST_TIMEOUT) for name in ("connect_timeout", "timeout")}
+            with CtaClient(config.with_settings(**patience)) as client:
+                steps = list(client.check())
         except Exception as error:  # noqa: BLE001 (Airflow shows the message to the user and expects no exception)
             return False, f"{type(error).__name__}: {error}"
-        found = f"its first entry is {first.uri}" if first else "it is empty"
-        return True, f"Listed {config.base_path} at {config.door_url} {_credential(config)}; {found}."
+        bad = next((step for step in steps if step.state == "bad"), None)
+        if bad is None:
+            where = config.service_url if config.backend == "downloadservice" else config.door_url
+            headline = f"Listed {config.base_path} at {where} {_credential(config)}."
+        else:
+            headline = f"{type(bad.error).__name__ if bad.error else bad.name}: {bad.told}"
+        lines = (f"{_STEPS[step.name]}{_MARKS[step.state]}: {step.told}." for step in steps)
+        return bad is None, "\n".join((headline, *lines))
 
 
 def _settings(connection: Connection) -> dict[str, Any]:
