@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ctadata_providers import transfer, uri
 from ctadata_providers.backends import ChecksumBackend, FileInfo
+from ctadata_providers.beginning import Beginning
 from ctadata_providers.checksum import canonical_algorithm
 from ctadata_providers.checkup import Checking
 from ctadata_providers.copies import Copying
@@ -38,7 +39,7 @@ from ctadata_providers.transfer import (
 __all__ = ["CopyResult", "CtaClient", "Failure", "FileInfo", "TransferEvent", "TransferResult", "TreeResult"]
 
 
-class CtaClient(Mirroring, Copying, Looking, Checking):
+class CtaClient(Mirroring, Copying, Looking, Checking, Beginning):
     """A CTA storage: listings, transfers, and what else one does with files.
 
     A path is a plain one (`lst/DL3`, `/lst/DL3`) or an address (`cta://lst/DL3`); what cannot be one is a

@@ -1,5 +1,6 @@
 """Whole files and trees: atomic, verified, retried, parallel."""
 
+from ctadata_providers.transfer.asking import asked
 from ctadata_providers.transfer.brief import begin_download, begin_upload
 from ctadata_providers.transfer.context import (
     Context,
@@ -48,6 +49,7 @@ __all__ = [
     "TreeResult",
     "Usage",
     "as_ended",
+    "asked",
     "begin_download",
     "begin_upload",
     "compute_checksum",
