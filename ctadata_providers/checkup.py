@@ -6,20 +6,22 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from ctadata_providers.backends import open_backend
 from ctadata_providers.config import Config
 from ctadata_providers.connection import Connection
 from ctadata_providers.credentials.resolve import DEFAULT_PORTS
-from ctadata_providers.credentials.survey import Report, report
 from ctadata_providers.errors import CtaError, StorageError, TransientError
 from ctadata_providers.transport.proxies import proxy_for
 from ctadata_providers.transport.trust import check_ca_path, ssl_context
 
 Name = Literal["tls", "credential", "scopes", "listing", "latency"]
 State = Literal["good", "bad", "skipped"]
+if TYPE_CHECKING:
+    from ctadata_providers.credentials.survey import Report
+
 ASKED = 3
 """How often the door is asked for its latency; the best counts."""
 
@@ -60,6 +62,8 @@ class Checking(Connection):
 
 def check(config: Config, path: str) -> Iterator[Step]:
     """Give the steps for some settings; see `Checking.check`."""
+    from ctadata_providers.credentials.survey import report  # seldom wanted: every client would load it
+
     if config.backend == "memory":
         yield Step("tls", "skipped", "there is no server: the files are in the memory of the process")
     else:
@@ -128,7 +132,7 @@ def _end_of(shown: object) -> str:
     return _date(ssl.cert_time_to_seconds(text)) if isinstance(text, str) else "at an unknown time"
 
 
-def _credential(config: Config, known: Report) -> Step:
+def _credential(config: Config, known: "Report") -> Step:
     if config.backend == "downloadservice":
         has_token = config.hub_token is not None
         return Step(
@@ -150,7 +154,7 @@ def _credential(config: Config, known: Report) -> Step:
     return Step("credential", "good", f"{chosen.name} {life}{renewed}")
 
 
-def _scopes(known: Report) -> Step:
+def _scopes(known: "Report") -> Step:
     if known.certificate is not None and known.fault is None:
         return Step("scopes", "skipped", f"a certificate has none: the door decides for {known.certificate.identity}")
     if known.token is None:

@@ -1,5 +1,6 @@
 """The bytes of a remote file, or of a part of it, in their order into a sink: nothing is kept on a disk."""
 
+import time
 from copy import copy
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from ctadata_providers.transfer.download import refuse_unreadable, requires_chec
 
 RENEWED_FROM = 1024 * 1024
 """Bytes that an attempt must bring for the count of attempts to begin anew; so it ends, whatever a server does."""
+HELD_UP = 5.0
+"""Seconds for which a sink must hold up a connection for its end to be our fault: a reader who turns pages."""
 NOT_SATISFIABLE = 416
 _ADVICE = "what has been given is not to be used: try again"
 
@@ -103,6 +106,8 @@ class _Taken:
         self.encrypted = True
         self.doubtful = False
         """Whether the bytes came with several answers of which nothing says that they are of one file."""
+        self.held_up = False
+        """Whether the sink has made the server wait so long that it may give up."""
         self.checksums: dict[str, str] = {}
         self._context = context
         self._info = info
@@ -155,7 +160,9 @@ class _Taken:
         self.pos += len(data)
         if self.hasher is not None:
             self.hasher.update(data)
+        begun = time.monotonic()
         self._sink(data)
+        self.held_up = self.held_up or time.monotonic() - begun > HELD_UP
 
 
 async def _fetch(context: Context, info: FileInfo, taken: _Taken) -> None:
@@ -173,6 +180,10 @@ async def _fetch(context: Context, info: FileInfo, taken: _Taken) -> None:
                 return
             if taken.pos and taken.stop is None:
                 raise  # where it would have to go on to is not known
+            if taken.held_up:
+                taken.held_up, best = False, taken.pos
+                attempts.renew()
+                continue
             if taken.pos - best >= RENEWED_FROM:
                 best = taken.pos
                 attempts.renew()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from ctadata_providers import CtaClient, IntegrityError, StorageError, TransientError, UnsupportedError
+from ctadata_providers.transfer import streaming
 from tests.faults import acts
 from tests.faults.ranged import asked_bytes, ranged
 from tests.faults.scripted import Door
@@ -88,6 +89,22 @@ def test_attempts_that_bring_nothing_end(open_door: Open, client_of: Client, pay
         client.stream(PATH, lambda data: None)
 
     assert len(door.requests("GET")) == 4
+
+
+def test_a_sink_that_holds_up_the_server_spends_no_retries(
+    open_door: Open, client_of: Client, payload: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = open_door(tls=False, files={PATH: payload})
+    door.fault("GET", ranged(stop=lambda sent: sent >= 500_000))
+    client = client_of(door, retries=0)
+    given = bytearray()
+
+    with pytest.raises(TransientError):
+        client.stream(PATH, bytes)
+    monkeypatch.setattr(streaming, "HELD_UP", 0.0)
+    client.stream(PATH, given.extend)
+
+    assert given == payload
 
 
 @pytest.mark.parametrize("fault", ["changed", 416, 412])
