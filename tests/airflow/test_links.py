@@ -50,3 +50,15 @@ def test_the_link_at_the_services_is_quoted_as_they_need_it() -> None:
 
     assert url_of(config, uri.parse("lst/a b")) == "https://host.example.org/services/downloadservice/fetch/lst/a%2520b"
     assert url_of(config, uri.parse("lst/")) == "https://host.example.org/services/downloadservice/list/lst"
+
+
+def test_airflow_writes_the_link_down_with_the_dag() -> None:
+    from airflow.sdk import DAG
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    with DAG("linked", schedule=None) as dag:
+        CtaDownloadOperator(task_id="get", remote_path="lst/a.fits", local_path="x")
+        CtaPathSensor.partial(task_id="wait").expand(path=["lst/b"])
+    tasks = DagSerialization.to_dict(dag)["dag"]["tasks"]
+
+    assert [task["__var"]["_operator_extra_links"] for task in tasks] == [{"At the door": "_link_CtaDoorLink"}] * 2
