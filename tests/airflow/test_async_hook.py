@@ -33,6 +33,13 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
         assert threading.get_ident() != ours, "a secret is masked in a way that waits"
         masking(secret, name)
 
+    reading = cta._settings
+
+    def read(connection: Any) -> dict[str, Any]:
+        assert threading.get_ident() != ours, "the settings are made, which may read files, in the thread of the loop"
+        return reading(connection)
+
+    monkeypatch.setattr(cta, "_settings", read)
     monkeypatch.setattr(BaseHook, "get_connection", refuse)
     monkeypatch.setattr(cta, "mask_secret", elsewhere)
 

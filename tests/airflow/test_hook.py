@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pickle
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -324,10 +325,12 @@ def test_connection_test_waits_no_longer_than_somebody_before_a_form(
 ) -> None:
     monkeypatch.setattr("airflow_provider_cta.hooks.cta.TEST_TIMEOUT", 0.3)
     cta_default.faults.add("stall", method="PROPFIND")
+    begin = time.monotonic()
     good, message = CtaHook().test_connection()
 
     assert not good
     assert message.startswith("TransientError")
+    assert time.monotonic() - begin < 20
 
 
 def test_connection_test_of_a_refused_token_tells_so(cta_default: Any, store_connection: Any) -> None:

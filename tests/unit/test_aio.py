@@ -114,7 +114,9 @@ def test_a_cancelled_task_stops_the_work_and_waits_until_it_has_cleaned_up() -> 
     assert acts == ["stopped", "cleaned up", "told"]
 
 
-def test_work_that_does_not_stop_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_that_does_not_stop_is_not_waited_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(aio, "INTERRUPT_PATIENCE", 0.05)
     asked: list[bool] = []
     stubborn: CancellableFuture[None] = CancellableFuture(lambda: asked.append(True))
@@ -127,6 +129,7 @@ def test_work_that_does_not_stop_is_not_waited_for_for_ever(monkeypatch: pytest.
     stubborn.set_result(None)  # the loop that waited for it is closed by now
 
     assert asked == [True]
+    assert caplog.records == []
 
 
 def test_a_second_cancellation_does_not_wait() -> None:

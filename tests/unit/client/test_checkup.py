@@ -83,6 +83,14 @@ def test_a_refused_token_is_told_by_the_listing(fake_cta: FakeCta) -> None:
     assert "opaque" not in str(found)
 
 
+def test_nothing_is_tried_again(fake_cta: FakeCta) -> None:
+    fault = fake_cta.faults.add("unavailable", method="PROPFIND")
+    found = steps(fake_cta, retries=3)
+
+    assert states(found) == ["good", "good", "good", "bad", "skipped"]
+    assert fault.hits == 1
+
+
 def test_a_missing_right_is_told_by_the_listing(fake_cta: FakeCta) -> None:
     fake_cta.faults.add("forbidden", method="PROPFIND")
 
