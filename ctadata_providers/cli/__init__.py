@@ -105,6 +105,7 @@ def _run(arguments: Sequence[str]) -> int:
 
     actions = {
         "list": commands.list_,
+        "ls": commands.list_,
         "get": copies.get,
         "put": copies.put,
         "cp": copying.cp,

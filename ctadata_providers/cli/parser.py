@@ -74,6 +74,7 @@ COMMANDS = (
     given.add_sandbox,
     given.add_demo,
     completion.add_completion,
+    given.add_ls,
     token.add_aliases,
     agent.add_aliases,
 )

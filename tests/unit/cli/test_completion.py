@@ -138,6 +138,7 @@ def test_remote_paths_are_completed(
 @pytest.mark.parametrize(
     ("words", "wanted"),
     [
+        (["ls", ""], {"lst/"}),
         (["get", ""], {"lst/"}),
         (["get", "lst/DL1/a.fits", ""], {"lst/", "here.txt", "own/"}),
         (["get", "lst/x", "own/"], {"own/mine"}),
