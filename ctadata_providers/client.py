@@ -18,6 +18,7 @@ from ctadata_providers.errors import (
     PermissionDeniedError,
 )
 from ctadata_providers.globbing import find
+from ctadata_providers.lookup import look_up
 from ctadata_providers.mirroring import Mirroring, local_path
 from ctadata_providers.patterns import Selection
 from ctadata_providers.session.futures import Future
@@ -104,6 +105,19 @@ class CtaClient(Mirroring, Copying):
         """
         path, selection = self._path(pattern), Selection.of(exclude=exclude)
         return find(self._backend, path + ("/" if uri.parse(pattern).is_folder else ""), selection=selection)
+
+    def glob_many(self, patterns: Iterable[str]) -> dict[str, list[FileInfo]]:
+        """Return what is there of many paths and patterns, by what was given; what is missing has an empty list.
+
+        A folder in which several are looked for is listed once. What a pattern means `glob` tells; a path or pattern
+        that ends in `/` means folders only.
+
+        Raises:
+            NotADirError: When the folder of a pattern is a file.
+        """
+        asked = {text: self._path(text) + ("/" if uri.parse(text).is_folder else "") for text in patterns}
+        found = look_up(self._backend, asked.values())
+        return {text: found[path] for text, path in asked.items()}
 
     def stat(self, path: str) -> FileInfo:
         """Tell about one file or folder.
