@@ -33,6 +33,10 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [_modules("airflow_provider_cta.hooks.cta")],
         "operators": [_modules("airflow_provider_cta.operators.cta")],
         "sensors": [_modules("airflow_provider_cta.sensors.cta")],
+        "triggers": [_modules("airflow_provider_cta.triggers.cta")],
+        "task-decorators": [
+            {"name": "cta_sensor", "class-name": "airflow_provider_cta.decorators.sensor.cta_sensor_task"}
+        ],
         "connection-types": [
             {
                 "connection-type": "cta",

@@ -62,7 +62,19 @@ class CtaHook(BaseHook):
             ConfigError: When the connection cannot be used.
             AirflowNotFoundException: When there is no such connection.
         """
-        settings = _settings(self.get_connection(self.cta_conn_id))
+        return self._config(self.get_connection(self.cta_conn_id))
+
+    async def aconfig(self) -> Config:
+        """Return the same in an event loop, as triggers need it.
+
+        Raises:
+            ConfigError: When the connection cannot be used.
+            AirflowNotFoundException: When there is no such connection.
+        """
+        return self._config(await self.aget_connection(self.cta_conn_id))
+
+    def _config(self, connection: Connection) -> Config:
+        settings = _settings(connection)
         ambient = _flag("ambient_credentials", settings.pop("ambient_credentials", False))
         settings["on_token"] = mask_secret
         config = Config.from_env(**settings) if ambient else Config.from_mapping(settings)
