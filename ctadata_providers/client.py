@@ -197,6 +197,22 @@ class CtaClient(Mirroring, Copying):
             )
         return run(transfer.upload(self._transfers, local_path(local), path, overwrite=overwrite, progress=progress))
 
+    @property
+    def owner(self) -> str:
+        """What tells the parts that downloads of this process leave from those of all others, on all machines."""
+        return transfer.this_owner()
+
+    def take_over(self, owner: str) -> None:
+        """Say that the process with that `owner` has ended, on whichever machine, so that its parts may be adopted.
+
+        Of a process of this machine that is seen without it. Of another machine, only bytes count that were made safe
+        there, or that a checksum will tell.
+
+        Raises:
+            ConfigError: When it is no owner.
+        """
+        transfer.declare_ended(owner)
+
     def download_many(
         self, files: Iterable[tuple[FileInfo, Path]], *, overwrite: bool = True, progress: Progress | None = None
     ) -> Generator[tuple[tuple[FileInfo, Path], Future[TransferResult]], None, None]:

@@ -19,6 +19,7 @@ from ctadata_providers.transfer.folders import make_dirs, require_folder, stat_o
 from ctadata_providers.transfer.listings import Listings
 from ctadata_providers.transfer.moving import move
 from ctadata_providers.transfer.names import is_part
+from ctadata_providers.transfer.owners import declare_ended, this_owner
 from ctadata_providers.transfer.parallel import as_ended
 from ctadata_providers.transfer.places import LocalRoot, made_folder
 from ctadata_providers.transfer.trees import download_tree, remove_tree, upload_tree
@@ -48,6 +49,7 @@ __all__ = [
     "compute_checksum",
     "copy",
     "copy_tree",
+    "declare_ended",
     "download",
     "download_tree",
     "ends_all",
@@ -59,6 +61,7 @@ __all__ = [
     "remove_tree",
     "require_folder",
     "stat_or_none",
+    "this_owner",
     "upload",
     "upload_tree",
     "walk",
