@@ -7,7 +7,9 @@ from pathlib import Path
 
 from ctadata_providers import transfer, uri
 from ctadata_providers.backends import ChecksumBackend, FileInfo
+from ctadata_providers.beginning import Beginning
 from ctadata_providers.checksum import canonical_algorithm
+from ctadata_providers.checkup import Checking
 from ctadata_providers.copies import Copying
 from ctadata_providers.errors import (
     AlreadyExistsError,
@@ -18,6 +20,7 @@ from ctadata_providers.errors import (
     PermissionDeniedError,
 )
 from ctadata_providers.globbing import find
+from ctadata_providers.looking import Looking
 from ctadata_providers.mirroring import Mirroring, local_path
 from ctadata_providers.patterns import Selection
 from ctadata_providers.session.futures import Future
@@ -36,7 +39,7 @@ from ctadata_providers.transfer import (
 __all__ = ["CopyResult", "CtaClient", "Failure", "FileInfo", "TransferEvent", "TransferResult", "TreeResult"]
 
 
-class CtaClient(Mirroring, Copying):
+class CtaClient(Mirroring, Copying, Looking, Checking, Beginning):
     """A CTA storage: listings, transfers, and what else one does with files.
 
     A path is a plain one (`lst/DL3`, `/lst/DL3`) or an address (`cta://lst/DL3`); what cannot be one is a

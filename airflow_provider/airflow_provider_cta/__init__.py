@@ -33,6 +33,7 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [_modules("airflow_provider_cta.hooks.cta")],
         "operators": [_modules("airflow_provider_cta.operators.cta")],
         "sensors": [_modules("airflow_provider_cta.sensors.cta")],
+        "extra-links": ["airflow_provider_cta.links.cta.CtaDoorLink"],
         "connection-types": [
             {
                 "connection-type": "cta",

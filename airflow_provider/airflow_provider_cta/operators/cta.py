@@ -9,6 +9,7 @@ from typing import Any
 from airflow.sdk import BaseOperator, Context
 
 from airflow_provider_cta.hooks.cta import CtaHook
+from airflow_provider_cta.links.cta import CtaDoorLink
 from ctadata_providers import CtaClient, uri
 
 
@@ -16,6 +17,7 @@ class _TransferOperator(BaseOperator):
     """What a download and an upload have in common; the arguments are those of `CtaDownloadOperator`."""
 
     template_fields: Sequence[str] = ("remote_path", "local_path", "cta_conn_id")
+    operator_extra_links = (CtaDoorLink(),)
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ from typing import Any
 from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
 
 from airflow_provider_cta.hooks.cta import CtaHook
+from airflow_provider_cta.links.cta import CtaDoorLink
 from ctadata_providers import CtaClient, NotFoundError, uri
 
 
@@ -22,6 +23,7 @@ class CtaPathSensor(BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("path", "cta_conn_id")
+    operator_extra_links = (CtaDoorLink(),)
 
     def __init__(self, *, path: str, cta_conn_id: str = CtaHook.default_conn_name, **kwargs: Any) -> None:
         super().__init__(**kwargs)
