@@ -15,7 +15,7 @@ from ctadata_providers.testing.services.users import may_write
 if TYPE_CHECKING:
     from ctadata_providers.testing.services.downloadservice import DownloadService
 
-METHODS = ("GET", "HEAD", "MKCOL", "OPTIONS", "PROPFIND", "PROPPATCH", "PUT", "TRACE")
+WEBDAV_METHODS = ("GET", "HEAD", "MKCOL", "OPTIONS", "PROPFIND", "PROPPATCH", "PUT", "TRACE")
 _READING = ("GET", "HEAD", "OPTIONS", "PROPFIND", "TRACE")
 _NOT_PASSED_ON = frozenset(
     {
