@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ctadata_providers import Config, CtaClient, CtaError, IntegrityError, TransientError
+from ctadata_providers.cli import main
 from ctadata_providers.testing import FakeCta
 from tests.faults.cells import assert_absent, assert_whole
 
@@ -99,3 +100,57 @@ def test_a_fault_that_passes_is_waited_out(cta: FakeCta, target: Path, payload: 
         client.download(PATH, target)
 
     assert_whole(target, payload)
+
+
+@pytest.fixture
+def environ(cta: FakeCta, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of a user who has set CTADS_URL and has a hub token."""
+    for name, value in cta.service_environ().items():
+        monkeypatch.setenv(name, value)
+
+
+def test_the_commands_work_by_the_environment_alone(
+    cta: FakeCta, environ: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sent").write_bytes(b"sent")
+
+    assert main(["put", str(tmp_path / "sent"), f"{HOME}/new/f"]) == 0
+    assert main(["list", f"{HOME}/new"]) == 0
+    assert main(["get", f"{HOME}/new/f", str(tmp_path / "received")]) == 0
+    assert main(["whoami"]) == 0
+    assert (tmp_path / "received").read_bytes() == b"sent"
+    assert capsys.readouterr().out.splitlines()[-1] == HOME
+    assert main(["rm", f"{HOME}/new/f"]) != 0
+    assert "--backend webdav" in capsys.readouterr().err
+
+
+def test_the_doctor_tells_whose_token_it_is_and_its_scopes(
+    cta: FakeCta, environ: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor"]) == 0
+    said = capsys.readouterr().out
+    assert "token of alice" in said
+    assert "access:services!service=downloadservice" in said
+    assert HOME in said
+    assert cta.hub_token not in said
+
+
+@pytest.mark.parametrize("scope", [True, False])
+def test_the_doctor_tells_what_is_wrong(
+    scope: bool, cta: FakeCta, environ: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = cta.make_hub_token(scope=scope)
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", token)
+    if scope:
+        cta.revoke_hub_token(token)
+
+    assert main(["doctor"]) == 1
+    assert f"{cta.hub_url}token" in capsys.readouterr().out
+
+
+def test_a_check_of_the_client_looks_at_the_hub_token(cta: FakeCta) -> None:
+    with client_of(cta) as client:
+        steps = {step.name: step for step in client.check("/lst")}
+
+    assert (steps["credential"].state, steps["scopes"].state, steps["listing"].state) == ("good", "good", "good")
+    assert "alice" in steps["credential"].told
