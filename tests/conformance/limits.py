@@ -193,7 +193,7 @@ SERVICES: tuple[Limit, ...] = (
             test=test,
             says=says,
             reason=IN_PLACE,
-            error=(IntegrityError, AssertionError),
+            error=(StorageError, AssertionError),
             certain=test != "test_an_interrupted_upload_leaves_nothing_and_the_old_file",  # not before the first byte
         )
         for test, says in _INTERRUPTED.items()
