@@ -121,6 +121,6 @@ def _fields(info: FileInfo, client: CtaClient) -> dict[str, str]:
     fields = {"href": href}
     if info.mtime is not None:
         fields["mtime"] = formatdate(info.mtime, usegmt=True)
-    if not info.is_dir and info.size is not None:
+    if info.size is not None:
         fields["size"] = str(info.size)
     return fields | {"type": "directory" if info.is_dir else "file", "url": url_prefixes(client)[0] + quote(href)}

@@ -47,7 +47,7 @@ def config_of(overrides: Overrides, *, direct: bool) -> Config:
         return config
     if config.backend == "downloadservice":
         return Config.from_env(**given, hub_token=token)
-    if direct or dev or _door_chosen(config):
+    if _door_chosen(config):
         return Config.from_env(**given, token=token)
     # A token alone is one for the service that ctadata knows.
     return Config.from_env(**{**given, "backend": "downloadservice"}, hub_token=token)

@@ -47,5 +47,5 @@ def test_who_has_not_logged_in_is_told_where_to(
     ctadata.start_agent_daemon()
     (token_file,) = (home / "run").iterdir()
 
-    assert fake_cta.issuer.verification_uri in capsys.readouterr().err
+    assert f"To log in, open {fake_cta.issuer.verification_uri} and enter " in capsys.readouterr().err
     assert ctadata.list_dir("/", token=token_file.read_text().strip()) == []

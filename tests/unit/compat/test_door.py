@@ -135,6 +135,15 @@ def test_a_folder_at_the_root_is_meant_before_ones_own(
     assert ctadata.upload_file("latest.txt", "cta/x")["path"] == "cta/x"
 
 
+def test_a_target_in_the_folders_of_the_data_centre_costs_no_question(
+    ctadata: ModuleType, door: FakeCta, here: Path
+) -> None:
+    (here / "latest.txt").write_text("hello")
+    ctadata.upload_file("latest.txt", "lst/some-data-dir/x")
+
+    assert not [request for request in door.requests if request.path.strip("/") in ("lst", "lst/users/alice")]
+
+
 def test_what_is_in_a_folder_keeps_its_place(ctadata: ModuleType, door: FakeCta, here: Path) -> None:
     (here / "src" / "deep" / "er").mkdir(parents=True)
     (here / "src" / "a").write_text("a")

@@ -225,6 +225,15 @@ def test_the_shared_certificate_is_for_administrators(services: FakeCta) -> None
     assert told == {"certificateUploaded": True, "message": "Shared certificate stored"}
 
 
+def test_the_certificateservice_is_taken_by_keyword(services: FakeCta, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CTACS_URL", "https://127.0.0.1:1/services/certificateservice/")
+    told = ctadata.upload_certificate(
+        str(services.make_proxy("alice")), certificateservice=services.certificate_service_url
+    )
+
+    assert told["message"] == "Certificate stored"
+
+
 def test_a_certificate_that_is_not_there_or_for_nothing_is_told(services: FakeCta) -> None:
     with pytest.raises(FileNotFoundError):
         ctadata.upload_certificate("no-such-file.crt")
@@ -320,6 +329,14 @@ def test_cta_data_gets_and_puts(run: Run, services: FakeCta, files: Files, here:
     assert {"some-data-file", "lst/some-data-dir/some-data-file", ODD} < set(files())
     assert services.get("/lst/users/alice/latest-file-list") == b"hello"
     assert services.get("/lst/users/alice/tgt/sub/a") == b"a"
+
+
+def test_the_token_that_is_printed_is_the_one_for_a_door(
+    run: Run, services: FakeCta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BEARER_TOKEN", services.token)
+
+    assert run("print-token").out == f"{services.token}\n"
 
 
 def test_cta_data_ends_with_1_where_ctadata_ended_with_0(run: Run, services: FakeCta, files: Files) -> None:
