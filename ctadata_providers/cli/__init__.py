@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TextIO
 
+from ctadata_providers.cli import completion
 from ctadata_providers.cli.output import Output, safe
 from ctadata_providers.cli.parser import parse
 from ctadata_providers.errors import ConfigError, CtaError
@@ -86,6 +87,8 @@ def _nowhere() -> TextIO:
 
 
 def _run(arguments: Sequence[str]) -> int:
+    if arguments[:1] == [completion.REQUEST]:
+        return completion.answer(arguments[1:])
     args = parse(arguments)
     from ctadata_providers.cli import (
         agent,
@@ -95,14 +98,17 @@ def _run(arguments: Sequence[str]) -> int:
         copying,
         doctor,
         login,
+        looking,
         proxy,
         syncing,
         token,
+        trees,
         trials,
     )
 
     actions = {
         "list": commands.list_,
+        "ls": commands.list_,
         "get": copies.get,
         "put": copies.put,
         "cp": copying.cp,
@@ -110,6 +116,10 @@ def _run(arguments: Sequence[str]) -> int:
         "mv": commands.mv,
         "mkdir": commands.mkdir,
         "stat": commands.stat,
+        "cat": looking.cat,
+        "head": looking.head,
+        "tree": trees.tree,
+        "du": trees.du,
         "sync": syncing.sync,
         "verify": syncing.verify,
         "clean": syncing.clean,
@@ -128,6 +138,7 @@ def _run(arguments: Sequence[str]) -> int:
         "doctor": doctor.doctor,
         "sandbox": trials.sandbox,
         "demo": trials.demo,
+        "completion": completion.completion,
         "get-token": token.print_token,
         "print-token": token.print_token,
         "start-agent": agent.start_agent,
