@@ -198,11 +198,16 @@ class _Upload:
         try:
             self._source.rewind()
             await self._store(self._path, overwrite=self._overwrite)
-        except (CtaError, CancelledError) as error:
+        except Exception as error:  # also what the caller's progress raises
             refused = isinstance(error, (PermissionDeniedError, CredentialError, AlreadyExistsError))
-            if refused and not self._stored:
-                raise  # nothing was stored
+            if refused and not self._stored:  # nothing was stored, at least by this attempt
+                if isinstance(error, AlreadyExistsError) and before is None:
+                    raise explanations.came_to_exist(self._path, error) from error
+                raise
             if not await wait(in_thread(partial(self._cleaned, before))):
+                if not isinstance(error, (CtaError, CancelledError)):
+                    error.add_note(f"a partial file may remain at {self._path}: remove it before anything reads it")
+                    raise
                 raise IntegrityError(
                     f"the upload to {self._path} failed and a partial file may remain there: {error}",
                     path=self._path,

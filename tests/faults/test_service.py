@@ -491,7 +491,7 @@ def test_a_file_that_is_stored_elsewhere_is_no_success(service: Service, client:
     service.fault("PUT", acts.status(405))
     service.fault("UPLOAD", lambda exchange: exchange.answer(200, body=b'{"path": "cta/users/alice/events.fits"}'))
 
-    with pytest.raises(IntegrityError, match="/cta/users/alice/events.fits"):
+    with pytest.raises(IntegrityError, match=r"/cta/users/alice/events.fits"):
         client.upload(source, OURS)
 
 
