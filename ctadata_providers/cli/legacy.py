@@ -4,10 +4,10 @@ They take and print what those of ctadata do, and are those of `ctadata` below t
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from ctadata_providers import uri
 from ctadata_providers.cli import act, main, paths
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from ctadata_providers import CtaClient
     from ctadata_providers.cli.copies import Files
     from ctadata_providers.transfer import Progress
-
-Action: TypeAlias = Callable[[argparse.Namespace, Output], int]
 
 
 def cta_data(argv: Sequence[str] | None = None) -> int:
@@ -38,16 +36,16 @@ def _run(program: str, arguments: Sequence[str]) -> int:
     args = parse(program, arguments)
     from ctadata_providers.cli import agent, certificate, token
 
-    actions: dict[str, Action] = {
+    actions = {
         "list": list_,
         "get": get,
         "put": put,
         "upload-shared-certificate": certificate.upload,
         "upload-personal-certificate": certificate.upload,
-        "start-agent": partial(_at_door, agent.start_agent),
-        "stop-agent": partial(_at_door, agent.stop_agent),
-        "print-token": partial(_at_door, token.print_token),
-        "get-token": partial(_at_door, token.print_token),
+        "start-agent": agent.start_agent,
+        "stop-agent": agent.stop_agent,
+        "print-token": token.print_token,
+        "get-token": token.print_token,
     }
     return act(actions[args.command], args)
 
@@ -119,9 +117,3 @@ def _plain(text: str) -> str:
     from ctadata_providers.compat.places import plain_path
 
     return text if uri.is_uri(text) else plain_path(text)
-
-
-def _at_door(action: "Action", args: argparse.Namespace, output: Output) -> int:
-    """Do what is about tokens for a door, wherever files come from."""
-    args.backend = "webdav"
-    return action(args, output)
