@@ -1,6 +1,5 @@
 """The front: what a user, a workflow engine or a notebook calls."""
 
-import os
 from collections.abc import Generator, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -22,6 +21,7 @@ from ctadata_providers.mirroring import Mirroring, local_path
 from ctadata_providers.patterns import Selection
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import run
+from ctadata_providers.starting import Starting, local_file
 from ctadata_providers.transfer import (
     CopyResult,
     Failure,
@@ -36,7 +36,7 @@ from ctadata_providers.transfer import (
 __all__ = ["CopyResult", "CtaClient", "Failure", "FileInfo", "TransferEvent", "TransferResult", "TreeResult"]
 
 
-class CtaClient(Mirroring, Copying):
+class CtaClient(Mirroring, Copying, Starting):
     """A CTA storage: listings, transfers, and what else one does with files.
 
     A path is a plain one (`lst/DL3`, `/lst/DL3`) or an address (`cta://lst/DL3`); what cannot be one is a
@@ -150,7 +150,7 @@ class CtaClient(Mirroring, Copying):
             IntegrityError: When size or checksum are not what the server said.
             QuotaError: When the local disk is full.
         """
-        target = _local_file(local)
+        target = local_file(local)
         info = self.stat(remote) if info is None or uri.parse(remote).is_folder else info
         if info.path != self._path(remote):
             raise ConfigError(f"info tells of {info.path}, not of {remote}", path=remote)
@@ -372,14 +372,6 @@ class CtaClient(Mirroring, Copying):
         if self.config.home is None:
             raise ConfigError("your own folder is not known", remedy="set home (CTA_HOME), e.g. /lst/users/alice")
         return self.config.home
-
-
-def _local_file(local: Path | str) -> Path:
-    if str(local).endswith(os.sep):
-        raise IsADirError(
-            f"cannot write {local}: it names a folder", path=local, remedy="give the name of a file in it"
-        )
-    return local_path(local)
 
 
 def _guarded(path: str) -> PermissionDeniedError:

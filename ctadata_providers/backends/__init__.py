@@ -14,6 +14,7 @@ from ctadata_providers.backends.base import (
     ReadResult,
     RenameBackend,
     ThirdPartyBackend,
+    UrlBackend,
     WriteResult,
 )
 from ctadata_providers.config import Config
@@ -32,6 +33,7 @@ __all__ = [
     "ReadResult",
     "RenameBackend",
     "ThirdPartyBackend",
+    "UrlBackend",
     "WriteResult",
     "open_backend",
 ]

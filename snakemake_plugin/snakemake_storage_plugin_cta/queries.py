@@ -34,6 +34,11 @@ def fault(query: str) -> str | None:
     return None
 
 
+def has_wildcards(query: str) -> bool:
+    """Tell whether a query stands for more than one address."""
+    return "{" in query and WILDCARD_REGEX.search(query) is not None
+
+
 @lru_cache(maxsize=100_000)
 def parse(query: str) -> "Address":
     """Parse a query without wildcards.

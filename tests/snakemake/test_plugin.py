@@ -207,7 +207,18 @@ class TestImport:
         )
         loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
 
-        assert set(loaded) == {"snakemake_storage_plugin_cta", "snakemake_storage_plugin_cta.queries"}
+        assert {name.partition(".")[0] for name in loaded} == {"snakemake_storage_plugin_cta"}
+
+    def test_costs_less_than_100_ms_beyond_snakemakes_own(self) -> None:
+        code = (
+            "import snakemake.cli, time; begun = time.process_time()\n"
+            "import snakemake_storage_plugin_cta\n"
+            "print(time.process_time() - begun)"
+        )
+        run = [sys.executable, "-c", code]
+        seconds = min(float(subprocess.run(run, capture_output=True, text=True, check=True).stdout) for _ in range(3))
+
+        assert seconds < 0.1
 
     def test_does_not_fail_without_the_core(self) -> None:
         code = "import sys; sys.modules['ctadata_providers'] = None; import snakemake_storage_plugin_cta"
