@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import cancel, checksums, growth, kept, large, line, plot, report, small, startup
+from benchmarks import cancel, checksums, growth, kept, large, line, plot, plugins, report, small, startup
 from benchmarks.programs import CannotRun
 from benchmarks.runner import Scenario
 from benchmarks.site import open_site
@@ -36,6 +36,7 @@ class Options:
         files: Small files.
         entries: Of the largest tree and folder.
         full: Whether what takes long is measured, too.
+        shapes: Workflows that storage plugins run, none for all.
     """
 
     only: tuple[str, ...]
@@ -46,6 +47,7 @@ class Options:
     files: int
     entries: int
     full: bool
+    shapes: tuple[str, ...]
 
 
 Part = Callable[[Options, Path], Iterator[Scenario]]
@@ -129,6 +131,10 @@ def _growth(options: Options, folder: Path) -> Iterator[Scenario]:
         yield growth.huge(site)
 
 
+def _plugins(options: Options, folder: Path) -> Iterator[Scenario]:
+    return plugins.scenarios(options.shapes)
+
+
 def _startup(options: Options, folder: Path) -> Iterator[Scenario]:
     yield startup.imports()
     yield startup.snakemake(folder)
@@ -143,8 +149,11 @@ PARTS: dict[str, Part] = {
     "cancel": _cancel,
     "growth": _growth,
     "startup": _startup,
+    "plugins": _plugins,
 }
 """What `--only` takes."""
+_BY_DEFAULT = tuple(name for name in PARTS if name != "plugins")
+"""`make bench-snakemake` measures the others' plugins, which take long."""
 
 
 def _options(given: argparse.Namespace) -> Options:
@@ -157,14 +166,16 @@ def _options(given: argparse.Namespace) -> Options:
         files=given.files,
         entries=given.entries,
         full=given.full,
+        shapes=tuple(given.shapes),
     )
 
 
 def _parse() -> argparse.Namespace:
     description = (__doc__ or "").partition("\n\n")
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=description[0], epilog=description[2])
+    parser.add_argument("--only", choices=PARTS, nargs="*", default=_BY_DEFAULT, help="parts to run; none: only report")
     parser.add_argument(
-        "--only", choices=PARTS, nargs="*", default=tuple(PARTS), help="parts to run; none: only report"
+        "--shapes", choices=plugins.SHAPES, nargs="*", default=(), help="workflows of the part plugins (all)"
     )
     parser.add_argument("--repeats", type=_count(50), default=5, help="runs of each, up to 50 (5)")
     parser.add_argument("--size", type=_size, default="1GiB", help="of the large file, up to 16GiB (1GiB)")
