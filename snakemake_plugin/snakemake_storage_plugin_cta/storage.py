@@ -16,6 +16,7 @@ from ctadata_providers import (
     FileInfo,
     NotFoundError,
     PermissionDeniedError,
+    TransferResult,
     UnsupportedError,
     uri,
 )
@@ -99,24 +100,23 @@ class Storage:
         if local.is_dir():
             self._store_folder(local, path)
         elif not self._is_stored(local, path):
-            self._note(local, path, self._client.upload(local, path).stored)
+            self._note(local, path, self._client.upload(local, path))
 
     async def put(self, local: Path, path: str) -> None:
         """Do as `store`; of all that are on their way `max_parallel` run at once."""
         if local.is_dir():
             await ended(self._stoppable(lambda progress: self._store_folder(local, path, progress)))
-        elif self._notes.stored(local, path) is None or not await self.run(lambda: self._is_stored(local, path)):
-            result = await ended(self._client.begin_upload(local, path))
-            self._note(local, path, result.stored)
+        elif not self._notes.exists(local) or not await self.run(lambda: self._is_stored(local, path)):
+            self._note(local, path, await ended(self._client.begin_upload(local, path)))
 
-    def _note(self, local: Path, path: str, stored: FileInfo | None) -> None:
+    def _note(self, local: Path, path: str, result: TransferResult) -> None:
         """Take note of a file that was just stored."""
         self.stored.add(path)
-        if stored is None:
+        if result.stored is None:
             self.listing.refresh(path)
             return
-        self.listing.remember(stored)
-        self._notes.write(local, stored)
+        self.listing.remember(result.stored)
+        self._notes.write(local, result.checksums, result.stored)
 
     def _is_stored(self, local: Path, path: str) -> bool:
         """Tell whether a process of this job has stored this very file, and nothing else stands there since."""
