@@ -37,6 +37,7 @@ class Options:
         entries: Of the largest tree and folder.
         full: Whether what takes long is measured, too.
         shapes: Workflows that storage plugins run, none for all.
+        own: Whether they are run without the plugins of others.
     """
 
     only: tuple[str, ...]
@@ -48,6 +49,7 @@ class Options:
     entries: int
     full: bool
     shapes: tuple[str, ...]
+    own: bool
 
 
 Part = Callable[[Options, Path], Iterator[Scenario]]
@@ -132,7 +134,7 @@ def _growth(options: Options, folder: Path) -> Iterator[Scenario]:
 
 
 def _plugins(options: Options, folder: Path) -> Iterator[Scenario]:
-    return plugins.scenarios(options.shapes)
+    return plugins.scenarios(options.shapes, own=options.own)
 
 
 def _startup(options: Options, folder: Path) -> Iterator[Scenario]:
@@ -167,6 +169,7 @@ def _options(given: argparse.Namespace) -> Options:
         entries=given.entries,
         full=given.full,
         shapes=tuple(given.shapes),
+        own=given.own,
     )
 
 
@@ -177,6 +180,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--shapes", choices=plugins.SHAPES, nargs="*", default=(), help="workflows of the part plugins (all)"
     )
+    parser.add_argument("--own", action="store_true", help="workflows without the plugins of others")
     parser.add_argument("--repeats", type=_count(50), default=5, help="runs of each, up to 50 (5)")
     parser.add_argument("--size", type=_size, default="1GiB", help="of the large file, up to 16GiB (1GiB)")
     parser.add_argument("--line-size", type=_size, help="of the file over the long line (half of --size)")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,11 +20,13 @@ _DRY = ("--dry-run",)
 _HEAD = "URL = config.get('url', '')\n"
 
 
-def scenarios(names: Sequence[str] = ()) -> Iterator[Scenario]:
-    """Give the scenarios of some names, of all without one; each runs while it is in hand."""
+def scenarios(names: Sequence[str] = (), *, own: bool = False) -> Iterator[Scenario]:
+    """Give the scenarios of some names, of all without one, with or without the others; each runs while in hand."""
     for name, make in SHAPES.items():
         if not names or name in names:
-            yield from make()
+            for scenario in make():
+                kept = [entry for entry in scenario.entries if not own or entry.name in (LOCAL.name, OURS.name)]
+                yield replace(scenario, entries=kept)
 
 
 def _one_rule(count: int, *, delay: float, dry: bool, wanted: float, most: int | None) -> Iterator[Scenario]:
