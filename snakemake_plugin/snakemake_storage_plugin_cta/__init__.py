@@ -45,6 +45,8 @@ class StorageProvider(StorageProviderBase):  # type: ignore[misc]  # the interfa
         self._declared: deque[StorageObject] = deque(maxlen=1000)
         self._wanted: deque[str] = deque()
         self._wanted_of: dict[str | None, list[str]] = {}
+        self.key_prefix = str(self.local_prefix / "x").removesuffix("x")
+        """What keys of Snakemake's cache begin with."""
         known = {spec.name for spec in fields(StorageProviderSettings)}
         unknown = vars(self.settings or StorageProviderSettings()).keys() - known - {"keep_local", "retrieve"}
         if unknown:

@@ -75,7 +75,7 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
         return self._storage.listing.find(address.path)
 
     async def _found(self, act: str) -> "FileInfo | None":
-        from ctadata_providers import CtaError
+        from ctadata_providers.errors import CtaError
 
         address = self._address
         try:
@@ -99,7 +99,9 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
         return self._address.path.rpartition("/")[0] or "/"
 
     def _cache_key(self, path: str) -> str:
-        return str(self.provider.local_prefix / queries.local_suffix(queries.of_path(path, self._address.name)))
+        suffix = queries.local_suffix(queries.of_path(path, self._address.name))
+        # As text: Snakemake asks for keys some ten times of each object.
+        return f"{self.provider.key_prefix}{suffix}" if suffix else str(self.provider.local_prefix)
 
     async def inventory(self, cache: IOCacheStorageInterface) -> None:
         """Tell the cache what is known of the folder that this object lies in; of a large or secret one, of this alone.
@@ -123,7 +125,7 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
             cache.exists_in_storage.has_inventory.add(parent)
         wanted = listing.wanted(self._folder)
         for name, entry in entries.items():
-            key = self._cache_key(entry.path)
+            key = f"{parent}/{name}" if self._folder != "/" else self._cache_key(entry.path)
             cache.exists_in_storage[key] = True
             if name in wanted:
                 cache.mtime[key] = Mtime(storage=_mtime(entry))
@@ -189,7 +191,7 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
             local: Path = self.local_path()
             return local.stat()
         except FileNotFoundError as error:
-            from ctadata_providers import NotFoundError
+            from ctadata_providers.errors import NotFoundError
 
             raise NotFoundError(f"{self._text} does not exist", path=self._address.path) from error
 
@@ -205,7 +207,7 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
 
     async def managed_retrieve(self) -> None:
         """Bring the file or folder to the local path, whole or not at all, together with others."""
-        from ctadata_providers import CtaError
+        from ctadata_providers.errors import CtaError
 
         await self.wait_for_free_space()
         try:
@@ -219,7 +221,7 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
 
     async def managed_store(self) -> None:
         """Send the file or folder at the local path; missing parents are made."""
-        from ctadata_providers import CtaError
+        from ctadata_providers.errors import CtaError
 
         try:
             await self._storage.put(self.local_path(), self._address.path)
@@ -234,7 +236,7 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
         """
         path = self._address.path
         if path not in self._storage.stored and not self.provider.writes(self._text):
-            from ctadata_providers import PermissionDeniedError
+            from ctadata_providers.errors import PermissionDeniedError
 
             raise PermissionDeniedError(
                 f"{self._text} is not removed: no rule of this workflow writes it",
@@ -260,7 +262,7 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
         await self._managed("touch storage object", self.touch)
 
     async def _managed(self, act: str, function: Callable[[], T]) -> T:
-        from ctadata_providers import CtaError
+        from ctadata_providers.errors import CtaError
 
         try:
             return await self._storage.run(function)
@@ -275,7 +277,7 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
         Raises:
             WorkflowError: When the server did not answer.
         """
-        from ctadata_providers import CtaError
+        from ctadata_providers.errors import CtaError
 
         folder, start = queries.constant_folder(self.query)
         provider: StorageProvider = self.provider
