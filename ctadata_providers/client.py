@@ -1,12 +1,15 @@
 """The front: what a user, a workflow engine or a notebook calls."""
 
+import os
 from collections.abc import Generator, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
 from ctadata_providers import transfer, uri
 from ctadata_providers.backends import ChecksumBackend, FileInfo
+from ctadata_providers.beginning import Beginning
 from ctadata_providers.checksum import canonical_algorithm
+from ctadata_providers.checkup import Checking
 from ctadata_providers.copies import Copying
 from ctadata_providers.errors import (
     AlreadyExistsError,
@@ -17,11 +20,12 @@ from ctadata_providers.errors import (
     PermissionDeniedError,
 )
 from ctadata_providers.globbing import find
+from ctadata_providers.looking import Looking
+from ctadata_providers.lookup import look_up
 from ctadata_providers.mirroring import Mirroring, local_path
 from ctadata_providers.patterns import Selection
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import run
-from ctadata_providers.starting import Starting, local_file
 from ctadata_providers.transfer import (
     CopyResult,
     Failure,
@@ -36,7 +40,7 @@ from ctadata_providers.transfer import (
 __all__ = ["CopyResult", "CtaClient", "Failure", "FileInfo", "TransferEvent", "TransferResult", "TreeResult"]
 
 
-class CtaClient(Mirroring, Copying, Starting):
+class CtaClient(Mirroring, Copying, Looking, Checking, Beginning):
     """A CTA storage: listings, transfers, and what else one does with files.
 
     A path is a plain one (`lst/DL3`, `/lst/DL3`) or an address (`cta://lst/DL3`); what cannot be one is a
@@ -105,6 +109,19 @@ class CtaClient(Mirroring, Copying, Starting):
         path, selection = self._path(pattern), Selection.of(exclude=exclude)
         return find(self._backend, path + ("/" if uri.parse(pattern).is_folder else ""), selection=selection)
 
+    def glob_many(self, patterns: Iterable[str]) -> dict[str, list[FileInfo]]:
+        """Return what is there of many paths and patterns, by what was given; what is missing has an empty list.
+
+        A folder in which several are looked for is listed once. What a pattern means `glob` tells; a path or pattern
+        that ends in `/` means folders only.
+
+        Raises:
+            NotADirError: When the folder of a pattern is a file.
+        """
+        asked = {text: self._path(text) + ("/" if uri.parse(text).is_folder else "") for text in patterns}
+        found = look_up(self._backend, asked.values())
+        return {text: found[path] for text, path in asked.items()}
+
     def stat(self, path: str) -> FileInfo:
         """Tell about one file or folder.
 
@@ -150,7 +167,7 @@ class CtaClient(Mirroring, Copying, Starting):
             IntegrityError: When size or checksum are not what the server said.
             QuotaError: When the local disk is full.
         """
-        target = local_file(local)
+        target = _local_file(local)
         info = self.stat(remote) if info is None or uri.parse(remote).is_folder else info
         if info.path != self._path(remote):
             raise ConfigError(f"info tells of {info.path}, not of {remote}", path=remote)
@@ -182,6 +199,22 @@ class CtaClient(Mirroring, Copying, Starting):
                 f"cannot upload to {remote}: it names a folder", path=path, remedy="give the name of a file in it"
             )
         return run(transfer.upload(self._transfers, local_path(local), path, overwrite=overwrite, progress=progress))
+
+    @property
+    def owner(self) -> str:
+        """What tells the parts that downloads of this process leave from those of all others, on all machines."""
+        return transfer.this_owner()
+
+    def take_over(self, owner: str) -> None:
+        """Say that the process with that `owner` has ended, on whichever machine, so that its parts may be adopted.
+
+        Of a process of this machine that is seen without it. Of another machine, only bytes count that were made safe
+        there, or that a checksum will tell.
+
+        Raises:
+            ConfigError: When it is no owner.
+        """
+        transfer.declare_ended(owner)
 
     def download_many(
         self, files: Iterable[tuple[FileInfo, Path]], *, overwrite: bool = True, progress: Progress | None = None
@@ -372,6 +405,14 @@ class CtaClient(Mirroring, Copying, Starting):
         if self.config.home is None:
             raise ConfigError("your own folder is not known", remedy="set home (CTA_HOME), e.g. /lst/users/alice")
         return self.config.home
+
+
+def _local_file(local: Path | str) -> Path:
+    if str(local).endswith(os.sep):
+        raise IsADirError(
+            f"cannot write {local}: it names a folder", path=local, remedy="give the name of a file in it"
+        )
+    return local_path(local)
 
 
 def _guarded(path: str) -> PermissionDeniedError:

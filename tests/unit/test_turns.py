@@ -1,4 +1,4 @@
-"""Transfers that are begun one by one: how many run, how they end, and the URLs of files."""
+"""Transfers that are begun one by one: how many run, what an upload tells, and the URLs of files."""
 
 import threading
 from collections.abc import Iterator
