@@ -26,11 +26,6 @@ class StorageProviderSettings(StorageProviderSettingsBase):  # type: ignore[misc
         "(else CTA_PROFILE). A name in the address, as in cta://dev@lst/file, chooses another one for that address."
     )
     door_url: Optional[str] = _setting("WebDAV door, https://host:port (else CTA_DOOR_URL).")
-    service_url: Optional[str] = _setting(
-        "The downloadservice, https://host/services/downloadservice/ (else CTADS_URL); its token stands in the "
-        "environment of each job as JUPYTERHUB_API_TOKEN."
-    )
-    hub_url: Optional[str] = _setting("The JupyterHub of the services, https://host/hub/ (else CTA_HUB_URL).")
     base_path: Optional[str] = _setting("Folder at the door below which all addresses lie (else CTA_BASE_PATH).")
     service_url: Optional[str] = _setting(
         "CTA downloadservice, https://host/services/downloadservice/, in place of a door (else CTADS_URL); its token "

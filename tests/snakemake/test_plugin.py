@@ -1,8 +1,10 @@
 """The plugin as Snakemake loads it: interface, queries, settings, import."""
 
+import json
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -196,6 +198,24 @@ class TestSettings:
         monkeypatch.setenv("CTA_PROFILE", "other")  # then it is the user's own instance
 
         assert not new_provider().object("cta://other@lst/x").exists()
+
+
+class TestCatalogue:
+    """What the plugin catalogue looks for."""
+
+    def test_examples_pages_and_a_lower_bound_of_the_interface(self) -> None:
+        root = Path(__file__).parents[2]
+        project = tomllib.loads((root / "snakemake_plugin" / "pyproject.toml").read_text())["project"]
+
+        assert project["name"] == "snakemake-storage-plugin-cta"
+        assert any(text.startswith("snakemake-interface-storage-plugins>=") for text in project["dependencies"])
+        assert all((root / "docs" / name).read_text().startswith("# ") for name in ("intro.md", "further.md"))
+        assert all(example.description for example in StorageProvider.example_queries())
+
+    def test_settings_can_be_written_as_json(self) -> None:
+        infos = StoragePluginRegistry().get_plugin("cta").get_settings_info()
+
+        assert json.loads(json.dumps([info["default"] for info in infos])) == [None] * len(infos)
 
 
 class TestImport:
