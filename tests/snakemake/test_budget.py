@@ -147,4 +147,4 @@ def test_max_requests_per_second_counts_real_requests(
 
     # 10 GET and a PROPFIND, one each 0.2 s; Snakemake itself asks some 60 times.
     assert counted(fake_cta) == {"PROPFIND 1": 1, "GET": 10}
-    assert 2 <= seconds < 10
+    assert seconds >= 2
