@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from ctadata_providers.backends import Backend, BriefBackend, BriefOperations, ClockBackend, open_backend
+from ctadata_providers.backends import Backend, BriefBackend, BriefOperations, ClockBackend, FileInfo, open_backend
 from ctadata_providers.config import ChecksumMode, Config
 from ctadata_providers.errors import CtaError, TransientError
 from ctadata_providers.retry import RetryPolicy, log_retry
@@ -165,6 +165,7 @@ class TransferResult:
         retries: Attempts after the first.
         streams: Most connections that carried it at once.
         resumed: Bytes that were there from a run before.
+        stored: What the server told of an uploaded file when it was verified; None where that was told more briefly.
     """
 
     path: str
@@ -175,6 +176,7 @@ class TransferResult:
     retries: int = 0
     streams: int = 1
     resumed: int = 0
+    stored: FileInfo | None = None
 
     @property
     def rate(self) -> float:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from concurrent.futures import CancelledError
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -119,6 +120,7 @@ class _Upload:
         self._attempts = Attempts(context)
         self._begun = False
         self._stored = False
+        self._seen_stored: FileInfo | None = None
         self._late: list[Remembered] = []
 
     async def run(self) -> TransferResult:
@@ -142,6 +144,7 @@ class _Upload:
             self._source.checksums,
             attempts.seconds,
             attempts.retries,
+            stored=self._seen_stored,
         )
 
     def _can_rename(self) -> bool:
@@ -260,6 +263,8 @@ class _Upload:
         verify.compare(
             self._path, computed=self._source.checksums, offered=offered, required=self._context.checksum == "require"
         )
+        # A rename keeps the time and the bytes; whether it keeps the entity tag is the server's affair.
+        self._seen_stored = info if path == self._path else replace(info, path=self._path, etag=None)
 
     async def _seen(self, path: str) -> FileInfo:
         """Look at what was just stored; dCache may say for a moment that there is nothing."""
