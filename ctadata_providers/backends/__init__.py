@@ -15,6 +15,7 @@ from ctadata_providers.backends.base import (
     ReadResult,
     RenameBackend,
     ThirdPartyBackend,
+    UrlBackend,
     WriteResult,
 )
 from ctadata_providers.config import Config
@@ -34,6 +35,7 @@ __all__ = [
     "ReadResult",
     "RenameBackend",
     "ThirdPartyBackend",
+    "UrlBackend",
     "WriteResult",
     "open_backend",
 ]

@@ -279,6 +279,14 @@ class ThirdPartyBackend(Protocol):
 
 
 @runtime_checkable
+class UrlBackend(Protocol):
+    """A backend whose files other programs can read under a URL."""
+
+    def url(self, path: str) -> str:
+        """Return the URL of a path, without a credential in it."""
+
+
+@runtime_checkable
 class ClockBackend(Protocol):
     """A backend whose server tells the time."""
 

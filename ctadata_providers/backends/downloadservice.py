@@ -99,8 +99,10 @@ class DownloadServiceBackend:
         """Refuse: the service does not remove.
 
         Raises:
-            UnsupportedError: Always.
+            NotFoundError: When there is nothing to remove.
+            UnsupportedError: Else.
         """
+        self.stat(path)
         raise UnsupportedError(
             f"cannot remove {path}: the downloadservice removes nothing",
             path=path,

@@ -202,6 +202,10 @@ class WebdavBackend(CopyingDoor):
         """Ask for a checksum, by HEAD with Want-Digest."""
         return self._checksums.ask(self._url(path), path, algorithm)
 
+    def url(self, path: str) -> str:
+        """Return the URL of a path at the door."""
+        return self._url(path)
+
     def clock_ahead(self) -> float | None:
         """Tell how far the server's clock is ahead of ours, None when it has not told."""
         return self._session.clock_ahead

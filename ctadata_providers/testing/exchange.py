@@ -180,6 +180,11 @@ class Exchange:
         except (ConnectionError, web.RequestPayloadError) as error:
             raise ClientGoneError from error
 
+    def leftover(self) -> bytes:
+        """Return what had arrived of a body before its client was lost, and was not read yet."""
+        # aiohttp keeps it, but does not give it any more.
+        return b"".join(getattr(self.request.content, "_buffer", ()))
+
     def _invite_body(self) -> None:
         """Send `100 Continue`, once, if the client waits for it and has not lost patience."""
         if not self._may_send:

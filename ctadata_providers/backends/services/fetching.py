@@ -21,8 +21,11 @@ from ctadata_providers.session.tasks import in_thread, wait
 
 HELD = 64 * 1024
 """First bytes of a file that are kept back until it is clear that they are no page; pages are shorter."""
-COMPARED = 64
-"""First bytes that are compared with what WebDAV gives, where there is no checksum."""
+SPOT = 12
+"""Bytes that are compared, in three places, with what WebDAV gives, where there is no checksum.
+
+They are fewer than those that the service replaces at once, so that they come as they are.
+"""
 _STATUS = re.compile(rb"\s*(?:<[^>]*>\s*)*Error: ([1-5][0-9]{2})\b")
 _PAGE = re.compile(rb"(?i)\s*(?:<!doctype|<html|<\?xml|error\b|[45][0-9]{2} |\{\"message)")
 
@@ -186,14 +189,17 @@ class Fetching:
         algorithm = common_algorithm(info.checksums)
         if algorithm is not None:
             return checksum_of(content.held, algorithm) == info.checksums[algorithm]
-        beginning = await self._beginning(info)
-        if beginning is None:
-            return not _PAGE.match(content.held)
-        return content.held.startswith(beginning)
+        size, doubtful = content.size, False
+        for at in sorted({0, max(0, size // 2 - SPOT), max(0, size - SPOT)}):
+            spot = await self._spot(info, at, min(size, at + SPOT))
+            if spot is None:
+                doubtful = True
+            elif content.held[at : at + SPOT] != spot:
+                return False
+        return not (doubtful and _PAGE.match(content.held))
 
-    async def _beginning(self, info: FileInfo) -> bytes | None:
-        """Return the first bytes of a file by WebDAV, None when it does not give them as they are."""
-        wanted = min(info.size or 0, COMPARED)
+    async def _spot(self, info: FileInfo, start: int, end: int) -> bytes | None:
+        """Return some bytes of a file by WebDAV, None when it does not give them."""
         pieces: list[bytes] = []
 
         def accept(response: Response) -> Sink:
@@ -206,7 +212,7 @@ class Fetching:
             url=self._urls.webdav(info.path),
             path=info.path,
             act="download",
-            headers={"Content-Type": JSON, "Range": f"bytes=0-{wanted - 1}"},
+            headers={"Content-Type": JSON, "Range": f"bytes={start}-{end - 1}"},
             accept=accept,
         )
         try:
@@ -214,7 +220,7 @@ class Fetching:
         except (RedirectedError, _Enough):
             return None
         found = b"".join(pieces)
-        return found if len(found) == wanted else None
+        return found if len(found) == end - start else None
 
     def _no_file(self, content: _Content) -> CtaError:
         """Return why there is something else than the file; blocks."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ctadata_providers.config import Config
-from ctadata_providers.credentials.hub import service_scope
-from ctadata_providers.errors import ConfigError, StorageError
+from ctadata_providers.credentials.hub import new_token, service_scope
+from ctadata_providers.errors import ConfigError, CredentialError, PermissionDeniedError, StorageError
 from ctadata_providers.session import Request
 from ctadata_providers.session.services import JSON, ServiceSession
 
@@ -44,6 +44,10 @@ def hub_user(config: Config) -> HubUser:
         answer = session.message(
             Request(method="GET", url=url, path="api/user", act="ask the hub for", headers={"Content-Type": JSON})
         )
+    except PermissionDeniedError as error:  # what JupyterHub says of a token that it does not know
+        raise CredentialError(
+            f"{error.message}: the hub does not know the token, or it has ended", path=url, remedy=new_token(config)
+        ) from error
     finally:
         session.close()
     try:

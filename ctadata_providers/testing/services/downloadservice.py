@@ -1,5 +1,6 @@
 """The downloadservice: the storage behind the hub, with all that it makes of it."""
 
+import io
 import json
 import math
 import re
@@ -10,14 +11,15 @@ from xml.etree import ElementTree as ET
 from aiohttp import web
 
 from ctadata_providers.testing.exchange import Exchange, Refusal
-from ctadata_providers.testing.services import uploading, webdav
 from ctadata_providers.testing.services.certificates import CertificateError, Certificates, Stored
 from ctadata_providers.testing.services.gate import Gate
 from ctadata_providers.testing.services.hub import HubUser, page
 from ctadata_providers.testing.services.peers import BrokenError, Peer
 from ctadata_providers.testing.services.process import Process, Thread
+from ctadata_providers.testing.services.uploading import upload
 from ctadata_providers.testing.services.upstream import BASE, Asked, Upstream
 from ctadata_providers.testing.services.users import certificate_key, decoded
+from ctadata_providers.testing.services.webdav import WEBDAV_METHODS, pass_on
 
 PREFIX = "/services/downloadservice"
 CHUNK_SIZE = 10 << 20
@@ -33,7 +35,7 @@ _METHODS = {
     "list": ("GET", "POST"),
     "fetch": ("GET", "POST"),
     "upload": ("POST",),
-    "webdav": webdav.METHODS,
+    "webdav": WEBDAV_METHODS,
 }
 _WITH_PATH = ("list", "fetch", "upload", "webdav")
 _KEYS = {"{DAV:}href": "href", "{DAV:}getcontentlength": "size", "{DAV:}getlastmodified": "mtime"}
@@ -241,11 +243,11 @@ class DownloadService:
     async def _upload(self, exchange: Exchange, path: str, thread: Thread) -> web.StreamResponse:
         exchange.is_upload = True
         user = await self._admit(exchange)
-        return await uploading.upload(self, self._upstream, exchange, user, path)
+        return await upload(self, self._upstream, exchange, user, path)
 
     async def _webdav(self, exchange: Exchange, path: str, thread: Thread) -> web.StreamResponse:
         user = await self._admit(exchange)
-        return await webdav.pass_on(self, self._upstream, exchange, user, path)
+        return await pass_on(self, self._upstream, exchange, user, path)
 
 
 # Who has no certificate of their own and may use the shared one.
@@ -290,7 +292,8 @@ def _listed(response: ET.Element, address: str) -> Mapping[str, str]:
 
 async def _in_chunks(blocks: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
     """Yield a body in chunks: nothing of one before all of it is there."""
-    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as held:
+    # A file would be left open where a client goes away: nobody closes this generator then.
+    with io.BytesIO() if size <= _IN_MEMORY else tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as held:
         count = 0
         async for block in blocks:
             rest = memoryview(block)
@@ -307,7 +310,7 @@ async def _in_chunks(blocks: AsyncIterator[bytes], size: int) -> AsyncIterator[b
             yield piece
 
 
-def _drained(held: "tempfile.SpooledTemporaryFile[bytes]") -> list[bytes]:
+def _drained(held: "io.BytesIO | tempfile.SpooledTemporaryFile[bytes]") -> list[bytes]:
     held.seek(0)
     pieces = list(iter(lambda: held.read(1 << 20), b""))
     held.seek(0)

@@ -9,11 +9,11 @@ from ctadata_providers.testing.exchange import Exchange, Refusal
 from ctadata_providers.testing.pool import Pool
 from ctadata_providers.testing.requestlog import ServerName
 from ctadata_providers.testing.server import Server, Site
-from ctadata_providers.testing.services import hub as hubs
 from ctadata_providers.testing.services.certificates import Certificates
 from ctadata_providers.testing.services.certificateservice import CertificateService
 from ctadata_providers.testing.services.downloadservice import DownloadService
 from ctadata_providers.testing.services.gate import Answered, Gate
+from ctadata_providers.testing.services.hub import SERVICES, Hub, failure, page
 from ctadata_providers.testing.services.peers import Peer
 from ctadata_providers.testing.services.process import Process
 from ctadata_providers.testing.services.upstream import StorageKind, Upstream
@@ -51,12 +51,12 @@ class ServicesServer(Server):
     ) -> None:
         super().__init__("hub", site)
         clock = site.clock
-        self.hub = hubs.Hub(site.wall_clock)
+        self.hub = Hub(site.wall_clock)
         self.certificates = Certificates(ca_pem, site.wall_clock)
         self._is_temporary = is_temporary
         peer = Peer("hub", site.faults, clock)
-        self._gates = {name: Gate(name, self.hub, peer, clock) for name in hubs.SERVICES}
-        self._processes: dict[str, Process] = {name: Process(clock) for name in hubs.SERVICES}
+        self._gates = {name: Gate(name, self.hub, peer, clock) for name in SERVICES}
+        self._processes: dict[str, Process] = {name: Process(clock) for name in SERVICES}
         upstream = Upstream(site, pools, door_url=door_url, manners=manners, kind=storage_kind)
         self._certificateservice = CertificateService(self._gates["certificateservice"], self.certificates)
         self._downloadservice = DownloadService(
@@ -122,12 +122,12 @@ class ServicesServer(Server):
     def refuse(self, exchange: Exchange, refusal: Refusal) -> web.Response:
         """Answer with a page, or as the hub's API does."""
         if exchange.server == "hub" and exchange.path.startswith("/hub/api"):
-            response = hubs.failure(refusal.status, refusal.text)
+            response = failure(refusal.status, refusal.text)
         elif refusal.status == 401 and exchange.server != "hub":
             tells = exchange.server == "downloadservice"
             response = self._gates[exchange.server].turn_away(exchange, tells=tells)
         else:
-            response = hubs.page(refusal.status, _titles.get(refusal.status, "Error"), refusal.text)
+            response = page(refusal.status, _titles.get(refusal.status, "Error"), refusal.text)
         response.headers.update(refusal.headers)
         return response
 

@@ -18,11 +18,11 @@ from ctadata_providers.testing.pool import Pool
 from ctadata_providers.testing.questions import BadQuestionError, parse_propfind, parse_proppatch
 from ctadata_providers.testing.ranges import parse_ranges
 from ctadata_providers.testing.server import Site
-from ctadata_providers.testing.services import xrootd
 from ctadata_providers.testing.services.peers import BrokenError, Peer
 from ctadata_providers.testing.services.replies import Reply, error_reply, pausing
 from ctadata_providers.testing.services.rewriting import Span
 from ctadata_providers.testing.services.users import stored_path
+from ctadata_providers.testing.services.xrootd import NO_UPLOAD, SERVER, xrootd_listing
 from ctadata_providers.testing.storage import Entry, Storage
 
 BASE = "/pnfs/cta.cscs.ch/"
@@ -85,7 +85,7 @@ class Upstream:
         self._version = manners.major
         self._kind = kind
         self._patience = manners.patience
-        self._server = xrootd.SERVER if kind == "xrootd" else f"dCache/{manners.version} (fake)"
+        self._server = SERVER if kind == "xrootd" else f"dCache/{manners.version} (fake)"
         self._handlers: dict[str, Callable[[Asked, str, list[Fault]], Awaitable[Reply]]] = {
             "GET": self._get,
             "HEAD": self._head,
@@ -218,7 +218,7 @@ class Upstream:
         def text() -> str:
             entries = self._tree(entry, depth)
             if self._kind == "xrootd":
-                return xrootd.listing(map(facts.entry, entries), BASE)
+                return xrootd_listing(map(facts.entry, entries), BASE)
             listed = "".join(propfind.responses(question, entries, facts))
             return propfind.HEAD + _based(listed) + propfind.TAIL
 
@@ -260,7 +260,7 @@ class Upstream:
     async def _put(self, asked: Asked, path: str, found: list[Fault]) -> Reply:
         old = self._storage.stat(path)
         if self._kind == "xrootd":
-            raise Refusal(400, xrootd.NO_UPLOAD)
+            raise Refusal(400, NO_UPLOAD)
         if old is not None and old.is_dir:
             raise Refusal(405, "Method not allowed on a collection")
         _require_tags(asked.headers, old)

@@ -15,7 +15,7 @@ from ctadata_providers.testing.services.users import may_write
 if TYPE_CHECKING:
     from ctadata_providers.testing.services.downloadservice import DownloadService
 
-METHODS = ("GET", "HEAD", "MKCOL", "OPTIONS", "PROPFIND", "PROPPATCH", "PUT", "TRACE")
+WEBDAV_METHODS = ("GET", "HEAD", "MKCOL", "OPTIONS", "PROPFIND", "PROPPATCH", "PUT", "TRACE")
 _READING = ("GET", "HEAD", "OPTIONS", "PROPFIND", "TRACE")
 _NOT_PASSED_ON = frozenset(
     {
@@ -66,7 +66,7 @@ async def pass_on(
 
 
 async def received(exchange: Exchange) -> AsyncIterator[bytes]:
-    """Yield the body of an upload.
+    """Yield the body of an upload, all that has arrived of it.
 
     Raises:
         ClientGoneError: When the client is lost, by a fault or not.
@@ -74,5 +74,9 @@ async def received(exchange: Exchange) -> AsyncIterator[bytes]:
     try:
         async for chunk in exchange.chunks():
             yield chunk
+    except ClientGoneError:
+        if rest := exchange.leftover():
+            yield rest
+        raise
     except ConnectionError as error:
         raise ClientGoneError from error

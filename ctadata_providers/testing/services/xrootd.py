@@ -15,7 +15,7 @@ _HEAD = '<?xml version="1.0" encoding="utf-8"?>\n<D:multistatus xmlns:D="DAV:" x
 _TAIL = "</D:multistatus>\n"
 
 
-def listing(entries: Iterable[Entry], base: str) -> str:
+def xrootd_listing(entries: Iterable[Entry], base: str) -> str:
     """Return the answer to a PROPFIND.
 
     Args:
