@@ -8,7 +8,7 @@ import httpx
 
 from ctadata_providers.backends.servers import Server, identify
 from ctadata_providers.backends.services.urls import twice_quoted
-from ctadata_providers.errors import CredentialError, StorageError, TransientError, UnsupportedError
+from ctadata_providers.errors import CredentialError, StorageError, UnsupportedError
 from ctadata_providers.session import Request, Response, Session
 from ctadata_providers.session.services import JSON
 
@@ -68,9 +68,7 @@ class SessionTransport(httpx.BaseTransport):
                 head, chunks = stack.enter_context(self._session.stream(asked))
                 if request.method == "PROPFIND":
                     return _answer(head, httpx.ByteStream(_whole(chunks, asked.path)))
-                size = head.headers.get("content-length", "") if request.method == "GET" else ""
-                stream = _Body(chunks, asked.path, int(size) if size.isdecimal() else None, stack.pop_all())
-                return _answer(head, stream)
+                return _answer(head, _Body(chunks, stack.pop_all()))
 
         try:
             return self._session.policy.call(once) if request.method in _REPEATED else once()
@@ -144,23 +142,12 @@ class SessionTransport(httpx.BaseTransport):
 class _Body(httpx.SyncByteStream):
     """A body as it arrives; it ends with the session's exchange."""
 
-    def __init__(self, chunks: Iterator[bytes], path: str, size: int | None, stack: ExitStack) -> None:
+    def __init__(self, chunks: Iterator[bytes], stack: ExitStack) -> None:
         self._chunks = chunks
-        self._path = path
-        self._missing = size
         self._stack = stack
 
     def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._chunks:
-            if self._missing is not None:
-                self._missing -= len(chunk)
-            yield chunk
-        if self._missing:
-            raise TransientError(
-                f"the download of {self._path} broke off: {self._missing} bytes are missing",
-                path=self._path,
-                remedy="try again",
-            )
+        return self._chunks
 
     def close(self) -> None:
         self._stack.close()

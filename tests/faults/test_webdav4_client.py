@@ -136,7 +136,10 @@ def test_headers_and_cookies_of_httpx_do_not_reach_the_door(open_door: Open, web
     client.exists("/night")
     client.http.get(f"{door.url}{PATH}", headers={"Authorization": "Bearer mine"}, cookies=None)
 
+    webdav4(door, token=None).http.get(f"{door.url}{PATH}", headers={"Authorization": "Bearer mine"})
+
     assert not [asked for asked in door.asked if "cookie" in asked.headers or "gzip" in asked.head]
+    assert "authorization" not in door.asked.pop().headers  # it would go along with a redirect
     assert {asked.headers["authorization"] for asked in door.asked} == {f"Bearer {TOKEN}"}
 
 
