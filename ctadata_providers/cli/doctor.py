@@ -38,10 +38,15 @@ def add_whoami(commands: Commands) -> None:
 
 
 def doctor(args: argparse.Namespace, output: Output) -> int:
-    """Print which credential is used and all there is to know of it; 1 when there is none that can be used."""
+    """Print which credential is used and all there is to know of it; 1 when there is none that can be used.
+
+    With the services their hub is asked, and the service for its root: a hub token tells nothing by itself.
+    """
     from ctadata_providers.credentials import survey
 
     config = config_of(args)
+    if config.backend == "downloadservice":
+        return _services(config, output)
     report = survey.report(config)
     door = _ask(config) if args.online else None
     told = _told(config, report, door)
@@ -60,11 +65,36 @@ def whoami(args: argparse.Namespace, output: Output) -> int:
         home = Home(config.home, "the setting home")
     else:
         with CtaClient(config) as client:
-            home = find_home(resolve(config).token(), lambda path: client.stat(path).is_dir)
+            if config.backend == "downloadservice":
+                home = Home(client.home(), "the hub of the services")
+            else:
+                home = find_home(resolve(config).token(), lambda path: client.stat(path).is_dir)
     output.record({"home": home.path, "how": home.how}, home.path)
     if output.verbose:
         output.say(f"as told by {home.how}")
     return 0
+
+
+def _services(config: "Config", output: Output) -> int:
+    """Ask the hub whose token it is, whether it is good and what for, and the service for its root."""
+    from ctadata_providers import CtaClient
+
+    with CtaClient(config) as client:
+        steps = list(client.check())
+    bad = [step for step in steps if step.state == "bad"]
+    remedies = [remedy for step in bad if step.error and (remedy := step.error.remedy)]
+    advice = next(iter(remedies), "read what is bad above" if bad else "nothing: it works")
+    told = {
+        "profile": config.profile,
+        "service_url": config.service_url,
+        "hub_url": config.hub,
+        "steps": [{"name": step.name, "state": step.state, "told": step.told} for step in steps],
+        "next": advice,
+    }
+    head = f"profile {config.profile}, downloadservice {config.service_url}, hub {config.hub}"
+    looked_at = [f"  {step.state:9} {step.name:12} {step.told}" for step in steps]
+    output.record(told, head, *looked_at, f"next: {advice}")
+    return 1 if bad else 0
 
 
 def _ask(config: "Config") -> dict[str, Any]:
