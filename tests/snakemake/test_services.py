@@ -49,3 +49,43 @@ def test_the_example_runs_with_the_address_of_the_service_and_a_hub_token_alone(
 
 def asked_of(cta: FakeCta) -> set[str]:
     return {request.server for request in cta.requests}
+
+
+WORKFLOW = f"""
+rule all:
+    input:
+        storage.cta("cta:/{HOME}/b")
+
+rule a:
+    output:
+        storage.cta(directory("cta:/{HOME}/a"))
+    shell:
+        "mkdir {{output}}; date +%N > {{output}}/x"
+
+rule b:
+    input:
+        storage.cta("cta:/{HOME}/a")
+    output:
+        storage.cta("cta:/{HOME}/b")
+    shell:
+        "cat {{input}}/x > {{output}}; test -e {{workflow.basedir}}/ok"
+"""
+
+
+def test_jobs_replace_what_nothing_can_remove_and_a_failed_one_stores_nothing(
+    fake_cta_services: FakeCta, tmp_path: Path
+) -> None:
+    cta = fake_cta_services
+    workdir = services(cta, tmp_path)
+    workdir.write(WORKFLOW)
+    workdir.fail()
+    after_failure = cta.paths()
+    (workdir.path / "ok").touch()
+    workdir.succeed()
+    first = cta.get(f"{HOME}/b")
+    said = workdir.succeed("--forceall")
+
+    assert after_failure == [f"{HOME}/a/x"]
+    assert cta.paths() == [f"{HOME}/a/x", f"{HOME}/b"]
+    assert cta.get(f"{HOME}/b") == cta.get(f"{HOME}/a/x") != first
+    assert f"cta:/{HOME}/b stays as it is until it is stored anew" in said
