@@ -15,8 +15,8 @@ from ctadata_providers.testing.services.gate import Gate
 from ctadata_providers.testing.services.hub import HubUser, page
 from ctadata_providers.testing.services.peers import BrokenError, Peer
 from ctadata_providers.testing.services.process import Process, Thread
-from ctadata_providers.testing.services.upstream import BASE, Asked, Upstream
 from ctadata_providers.testing.services.uploading import upload
+from ctadata_providers.testing.services.upstream import BASE, Asked, Upstream
 from ctadata_providers.testing.services.users import certificate_key, decoded
 from ctadata_providers.testing.services.webdav import WEBDAV_METHODS, pass_on
 
