@@ -30,6 +30,12 @@ ORDER = (
     "huge",
     "imports",
     "snakemake",
+    "plugins-run",
+    "plugins-dry-run",
+    "plugins-rules",
+    "plugins-in-and-out",
+    "plugins-folders",
+    "plugins-killed",
 )
 """Keys of the scenarios, as they stand in a report."""
 

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from ctadata_providers.backends import open_backend
+from ctadata_providers.backends.services.hub import hub_user, missing_scope
 from ctadata_providers.config import Config
 from ctadata_providers.connection import Connection
+from ctadata_providers.credentials.hub import new_token
 from ctadata_providers.credentials.resolve import DEFAULT_PORTS
-from ctadata_providers.errors import CtaError, StorageError, TransientError
+from ctadata_providers.errors import CredentialError, CtaError, StorageError, TransientError
 from ctadata_providers.transport.proxies import proxy_for
 from ctadata_providers.transport.trust import check_ca_path, ssl_context
 
@@ -68,9 +70,12 @@ def check(config: Config, path: str) -> Iterator[Step]:
         yield Step("tls", "skipped", "there is no server: the files are in the memory of the process")
     else:
         yield _tried("tls", lambda: _tls(config))
-    known = report(config)
-    yield _credential(config, known)
-    yield _scopes(known)
+    if config.backend == "downloadservice":
+        yield from _of_hub(config)
+    else:
+        known = report(config)
+        yield _credential(known)
+        yield _scopes(known)
     backend = open_backend(config)
     try:
         listing = _tried("listing", lambda: _list(config, backend.list_dir, path))
@@ -132,14 +137,26 @@ def _end_of(shown: object) -> str:
     return _date(ssl.cert_time_to_seconds(text)) if isinstance(text, str) else "at an unknown time"
 
 
-def _credential(config: Config, known: "Report") -> Step:
-    if config.backend == "downloadservice":
-        has_token = config.hub_token is not None
-        return Step(
-            "credential",
-            "good" if has_token else "bad",
-            "the hub token, which does not tell when it ends" if has_token else "none; set hub_token",
-        )
+def _of_hub(config: Config) -> Iterator[Step]:
+    """Give what the hub says of the hub token."""
+    try:
+        user = hub_user(config)
+    except CtaError as error:
+        yield Step("credential", "bad", str(error), error)
+        yield Step("scopes", "skipped", "not known")
+        return
+    yield Step("credential", "good", f"the hub token of {user.name}, which does not tell when it ends")
+    scope = missing_scope(config, user)
+    if scope is not None:
+        lacking = CredentialError(f"the hub token lacks the scope {scope}", remedy=new_token(config))
+        yield Step("scopes", "bad", str(lacking), lacking)
+    elif user.scopes is None:
+        yield Step("scopes", "skipped", "the hub does not tell them")
+    else:
+        yield Step("scopes", "good", ", ".join(sorted(user.scopes)))
+
+
+def _credential(known: "Report") -> Step:
     if known.fault is not None:
         return Step("credential", "bad", str(known.fault), known.fault)
     chosen = known.chosen

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
-from ctadata_providers.backends import FileInfo
+from ctadata_providers.backends import FileInfo, UrlBackend
 from ctadata_providers.connection import Connection
-from ctadata_providers.errors import ConfigError
+from ctadata_providers.errors import ConfigError, UnsupportedError
 from ctadata_providers.patterns import Selection
 from ctadata_providers.session.request import Sink
 from ctadata_providers.session.tasks import run
@@ -95,3 +95,14 @@ class Looking(Connection):
         """
         selection = Selection.of(exclude=exclude)
         return usage(self._backend, self._backend.stat(self._path(path)), selection=selection, on_error=on_error)
+
+    def url(self, path: str) -> str:
+        """Return the URL at which the server has a file or folder, for programs that read it there with a credential.
+
+        Raises:
+            UnsupportedError: When the backend has no such URLs.
+        """
+        backend = self._backend
+        if not isinstance(backend, UrlBackend):
+            raise UnsupportedError(f"{path} has no URL at this backend", path=path, remedy="download it")
+        return backend.url(self._path(path))

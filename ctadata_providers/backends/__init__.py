@@ -10,10 +10,12 @@ from ctadata_providers.backends.base import (
     ClockBackend,
     CopyBackend,
     FileInfo,
+    HomeBackend,
     OtherSide,
     ReadResult,
     RenameBackend,
     ThirdPartyBackend,
+    UrlBackend,
     WriteResult,
 )
 from ctadata_providers.config import Config
@@ -28,10 +30,12 @@ __all__ = [
     "ClockBackend",
     "CopyBackend",
     "FileInfo",
+    "HomeBackend",
     "OtherSide",
     "ReadResult",
     "RenameBackend",
     "ThirdPartyBackend",
+    "UrlBackend",
     "WriteResult",
     "open_backend",
 ]
@@ -43,6 +47,10 @@ def open_backend(config: Config) -> Backend:
         from ctadata_providers.backends.memory import MemoryBackend
 
         return MemoryBackend()
+    if config.backend == "downloadservice":
+        from ctadata_providers.backends.downloadservice import DownloadServiceBackend
+
+        return DownloadServiceBackend(config)
     from ctadata_providers.backends.webdav import WebdavBackend
 
     return WebdavBackend(config)

@@ -279,8 +279,28 @@ class ThirdPartyBackend(Protocol):
 
 
 @runtime_checkable
+class UrlBackend(Protocol):
+    """A backend whose files other programs can read under a URL."""
+
+    def url(self, path: str) -> str:
+        """Return the URL of a path, without a credential in it."""
+
+
+@runtime_checkable
 class ClockBackend(Protocol):
     """A backend whose server tells the time."""
 
     def clock_ahead(self) -> float | None:
         """Tell how many seconds the server's clock was ahead of ours at its last answer; None when it never told."""
+
+
+@runtime_checkable
+class HomeBackend(Protocol):
+    """A backend whose server knows who the user is."""
+
+    def home(self) -> str:
+        """Return the path of the user's own folder; may ask the network.
+
+        Raises:
+            CredentialError: When there is nothing that tells who the user is, or it is refused.
+        """

@@ -4,8 +4,9 @@ import argparse
 from collections.abc import Sequence
 
 from ctadata_providers import __version__
-from ctadata_providers.cli import agent, completion, doctor, login, proxy, token
+from ctadata_providers.cli import agent, certificate, completion, doctor, login, proxy, token
 from ctadata_providers.cli import arguments as given
+from ctadata_providers.cli import legacy_arguments as legacy
 from ctadata_providers.cli import looking_arguments as looking
 from ctadata_providers.cli import syncing_arguments as syncing
 from ctadata_providers.cli.options import (
@@ -70,6 +71,7 @@ COMMANDS = (
     _add_token,
     agent.add_agent,
     proxy.add_proxy,
+    certificate.add_certificate,
     doctor.add_doctor,
     given.add_sandbox,
     given.add_demo,
@@ -77,6 +79,7 @@ COMMANDS = (
     given.add_ls,
     token.add_aliases,
     agent.add_aliases,
+    legacy.add_aliases,
 )
 """What adds each command, in the order of the help."""
 

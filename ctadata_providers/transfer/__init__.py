@@ -21,6 +21,7 @@ from ctadata_providers.transfer.listings import Listings
 from ctadata_providers.transfer.moving import move
 from ctadata_providers.transfer.names import is_part
 from ctadata_providers.transfer.nested import Nested, Usage, nested, usage
+from ctadata_providers.transfer.owners import declare_ended, this_owner
 from ctadata_providers.transfer.parallel import as_ended
 from ctadata_providers.transfer.places import LocalRoot, made_folder
 from ctadata_providers.transfer.streaming import Streamed, stream
@@ -55,6 +56,7 @@ __all__ = [
     "compute_checksum",
     "copy",
     "copy_tree",
+    "declare_ended",
     "download",
     "download_tree",
     "ends_all",
@@ -68,6 +70,7 @@ __all__ = [
     "require_folder",
     "stat_or_none",
     "stream",
+    "this_owner",
     "upload",
     "upload_tree",
     "usage",

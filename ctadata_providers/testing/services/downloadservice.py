@@ -1,5 +1,6 @@
 """The downloadservice: the storage behind the hub, with all that it makes of it."""
 
+import io
 import json
 import math
 import re
@@ -291,7 +292,8 @@ def _listed(response: ET.Element, address: str) -> Mapping[str, str]:
 
 async def _in_chunks(blocks: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
     """Yield a body in chunks: nothing of one before all of it is there."""
-    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as held:
+    # A file would be left open where a client goes away: nobody closes this generator then.
+    with io.BytesIO() if size <= _IN_MEMORY else tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as held:
         count = 0
         async for block in blocks:
             rest = memoryview(block)
@@ -308,7 +310,7 @@ async def _in_chunks(blocks: AsyncIterator[bytes], size: int) -> AsyncIterator[b
             yield piece
 
 
-def _drained(held: "tempfile.SpooledTemporaryFile[bytes]") -> list[bytes]:
+def _drained(held: "io.BytesIO | tempfile.SpooledTemporaryFile[bytes]") -> list[bytes]:
     held.seek(0)
     pieces = list(iter(lambda: held.read(1 << 20), b""))
     held.seek(0)

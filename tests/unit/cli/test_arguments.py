@@ -27,11 +27,25 @@ ROOT = Path(__file__).parents[3]
 LISTED = [
     *("list", "get", "put", "cp", "rm", "mv", "mkdir", "stat", "cat", "head", "tree", "du"),
     *("sync", "verify", "clean"),
-    *("login", "logout", "whoami", "token", "agent", "proxy", "doctor", "sandbox", "demo"),
+    *("login", "logout", "whoami", "token", "agent", "proxy", "certificate"),
+    *("doctor", "sandbox", "demo"),
     "completion",
 ]
-GROUPED = ["token show", "token refresh", "agent start", "agent status", "agent stop", "proxy create", "proxy info"]
-ALIASES = ["ls", "get-token", "print-token", "start-agent", "stop-agent"]
+GROUPED = [
+    "token show",
+    "token refresh",
+    "agent start",
+    "agent status",
+    "agent stop",
+    "proxy create",
+    "proxy info",
+    "certificate upload",
+    "certificate status",
+]
+ALIASES = [
+    *("ls", "get-token", "print-token", "start-agent", "stop-agent"),
+    *("upload-shared-certificate", "upload-personal-certificate"),
+]
 
 
 @pytest.mark.parametrize("name", ["", *LISTED, *GROUPED, *ALIASES])
