@@ -88,7 +88,12 @@ def test_a_shared_certificate_is_uploaded_when_the_service_says_so(
 
 @pytest.mark.parametrize(
     ("validity", "expires_at"),
-    [("Mon, 30 Nov 2099 05:52:51 GMT", 4099701171.0), ("2099-11-30T05:52:51+00:00", 4099701171.0), ("soon", None)],
+    [
+        ("Mon, 30 Nov 2099 05:52:51 GMT", 4099701171.0),
+        ("2099-11-30T06:52:51+01:00", 4099701171.0),
+        ("2099-11-30T05:52:51", 4099701171.0),
+        ("soon", None),
+    ],
 )
 def test_an_end_is_understood_or_taken_from_the_proxy(
     validity: str, expires_at: float | None, door: Door, settings: Settings, proxy: Path
