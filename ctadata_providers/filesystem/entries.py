@@ -5,6 +5,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from ctadata_providers.backends import FileInfo
+from ctadata_providers.errors import UnsupportedError
+
+
+class NotOfferedError(UnsupportedError, NotImplementedError):
+    """fsspec asks for something that this storage has not; who asks it expects a `NotImplementedError`."""
+
 
 Info = dict[str, Any]
 """fsspec's record of an entry: `name`, `size` and `type`, and what else is known of it."""

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from fsspec.utils import glob_translate, stringify_path
 
 from ctadata_providers.backends import FileInfo
-from ctadata_providers.errors import CtaError, NotADirError, NotFoundError, UnsupportedError
+from ctadata_providers.errors import CtaError, NotADirError, NotFoundError
 from ctadata_providers.filesystem.connected import Connected
-from ctadata_providers.filesystem.entries import Info, entries, entry
+from ctadata_providers.filesystem.entries import Info, NotOfferedError, entries, entry
 
 T = TypeVar("T")
 OnError = str | Callable[[OSError], object]
@@ -188,21 +188,21 @@ class Looking(Connected):
         """Return when a file or folder was changed last.
 
         Raises:
-            UnsupportedError: When the server does not tell.
+            NotOfferedError: When the server does not tell.
         """
         seconds = self.info(path)["mtime"]
         if seconds is None:
-            raise UnsupportedError(f"the server does not tell when {path} was changed", path=self._path(path))
+            raise NotOfferedError(f"the server does not tell when {path} was changed", path=self._path(path))
         return dt.datetime.fromtimestamp(seconds, dt.UTC)
 
     def created(self, path: Any) -> dt.datetime:
         """Raise that it is not known when a file was created.
 
         Raises:
-            UnsupportedError: Always: what servers tell is the time of the last upload, if anything.
+            NotOfferedError: Always: what servers tell is the time of the last upload, if anything.
         """
         self.info(path)
-        raise UnsupportedError(
+        raise NotOfferedError(
             f"the storage does not tell when {path} was created",
             path=self._path(path),
             remedy="ask when it was modified",

@@ -5,6 +5,7 @@ from typing import Any
 from ctadata_providers import uri
 from ctadata_providers.errors import AlreadyExistsError, NotADirError, UnsupportedError
 from ctadata_providers.filesystem.bulk import Bulk
+from ctadata_providers.filesystem.entries import NotOfferedError
 from ctadata_providers.filesystem.files import CompressedFile, CtaFile, TextFile
 
 
@@ -71,10 +72,10 @@ class CtaFileSystem(Bulk):
         """Store an empty file.
 
         Raises:
-            UnsupportedError: When it exists and is not to be emptied: its time cannot be set.
+            NotOfferedError: When it exists and is not to be emptied: its time cannot be set.
         """
         if not truncate and self.exists(path):
-            raise UnsupportedError(
+            raise NotOfferedError(
                 f"the time of {path} cannot be set", path=self._path(path), remedy="store the file again"
             )
         self.pipe_file(path, b"")
