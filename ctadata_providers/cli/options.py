@@ -15,13 +15,16 @@ if TYPE_CHECKING:
 _WIDTH = 100
 SETTINGS: tuple[tuple[str, str, str], ...] = (
     ("profile", "NAME", "profile of the data centre: prod, dev, or one of your config.toml; also cta://NAME@…"),
-    ("backend", "NAME", "how to speak to it (default: webdav)"),
+    ("backend", "NAME", "how to speak to it: webdav or downloadservice (default: what the URLs below lead to)"),
     ("door_url", "URL", "WebDAV door, https://host:port"),
     ("base_path", "PATH", "prefix of all paths at the door"),
+    ("service_url", "URL", "the CTA downloadservice, https://host/services/downloadservice/"),
+    ("certificate_service_url", "URL", "the CTA certificateservice (default: beside the downloadservice)"),
+    ("hub_url", "URL", "their JupyterHub (default: https://host/hub/); its token: JUPYTERHUB_API_TOKEN"),
     ("ca_path", "PATH", "trusted CAs beside the system's: a hashed folder or a PEM file"),
     ("trusted_hosts", "HOSTS", "hosts to which a redirect may carry the token, separated by commas"),
     ("copy_hosts", "HOSTS", "hosts to and from which a door may copy by itself, with your token for the other side"),
-    ("max_parallel", "N", "transfers at once (default: 16)"),
+    ("max_parallel", "N", "transfers at once (default: 16, with the downloadservice 4)"),
     ("streams", "N", "connections for one large download (default: as many as help, up to 8)"),
     ("limit_rate", "RATE", "most bytes a second over all transfers, such as 500k or 10M (k is 1024)"),
     ("retries", "N", "how often a passing fault is tried again (default: 5)"),

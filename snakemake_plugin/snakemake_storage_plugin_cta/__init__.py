@@ -55,6 +55,14 @@ class StorageProviderSettings(StorageProviderSettingsBase):  # type: ignore[misc
     )
     door_url: Optional[str] = _setting("WebDAV door, https://host:port (else CTA_DOOR_URL).")
     base_path: Optional[str] = _setting("Folder at the door below which all addresses lie (else CTA_BASE_PATH).")
+    service_url: Optional[str] = _setting(
+        "CTA downloadservice, https://host/services/downloadservice/, in place of a door (else CTADS_URL); its token "
+        "comes from JUPYTERHUB_API_TOKEN, in each job."
+    )
+    certificate_service_url: Optional[str] = _setting(
+        "CTA certificateservice (else CTACS_URL, else beside the downloadservice)."
+    )
+    hub_url: Optional[str] = _setting("JupyterHub of the services (else CTA_HUB_URL, else https://host/hub/).")
     token_file: Optional[str] = _setting("File that holds a bearer token (else BEARER_TOKEN_FILE or BEARER_TOKEN).")
     token_command: Optional[str] = _setting(
         "Program with its arguments, run without a shell, that prints a bearer token (else CTA_TOKEN_COMMAND)."
@@ -92,7 +100,7 @@ class StorageProviderSettings(StorageProviderSettingsBase):  # type: ignore[misc
     allow_http_pools: Optional[str] = _setting(
         "'true' follows redirects to plain-http pools, without credential (else CTA_ALLOW_HTTP_POOLS, else false)."
     )
-    max_parallel: Optional[int] = _setting("Transfers at once (else CTA_MAX_PARALLEL, else 16).")
+    max_parallel: Optional[int] = _setting("Transfers at once (else CTA_MAX_PARALLEL, else 16, with the services 4).")
     streams: Optional[int] = _setting(
         "Connections for one large download (else CTA_STREAMS, else as many as help, up to 8)."
     )

@@ -67,7 +67,7 @@ class CtaHook(BaseHook):
         settings["on_token"] = mask_secret
         config = Config.from_env(**settings) if ambient else Config.from_mapping(settings)
         # Airflow masks the fields as they were typed, Config has stripped them.
-        mask_secret([secret for secret in (config.token, config.client_secret) if secret])
+        mask_secret([secret for secret in (config.token, config.client_secret, config.hub_token) if secret])
         # The name before "@" in an address is the connection, which the client checks against `profile`.
         return config.with_settings(profile=self.cta_conn_id)
 
