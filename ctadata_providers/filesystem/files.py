@@ -13,6 +13,7 @@ from fsspec.spec import AbstractBufferedFile
 
 from ctadata_providers.backends import FileInfo
 from ctadata_providers.errors import AlreadyExistsError, IntegrityError, UnsupportedError
+from ctadata_providers.filesystem.blocks import GrowingBlockCache
 from ctadata_providers.filesystem.entries import file_info
 from ctadata_providers.transfer.download import refuse_unreadable
 
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-BLOCK_SIZE = 1024 * 1024
-"""Bytes that a look into a file brings: what it costs to wait a round trip on a good line."""
-CACHE_TYPE = "readahead"
+BLOCK_SIZE = 128 * 1024
+"""Bytes that a look into a file brings: about what a good line carries in the time of a round trip."""
+CACHE_TYPE = GrowingBlockCache.name
 LARGE_BYTES = 16 * 1024 * 1024
 """Bytes from which what is read at once comes by several connections."""
+_COPIED = 1024 * 1024
 _PIECE = 8 * 1024 * 1024
 _IN_MEMORY = 8 * 1024 * 1024
 """Bytes up to which what is written is held in memory."""
@@ -66,7 +68,7 @@ class CtaFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no type
             fs,
             path,
             mode,
-            block_size,
+            block_size if mode == "rb" else _COPIED,
             autocommit,
             cache_type=cache_type,
             cache_options=cache_options,
@@ -179,7 +181,7 @@ class CtaFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no type
             self._stored_before = self.fs.client.stat(self.path)
             self.fs.client.download(self.path, local)
             with local.open("rb") as stored:
-                while block := stored.read(BLOCK_SIZE):
+                while block := stored.read(_COPIED):
                     self.loc += self._spool_file().write(block)
         self.offset = self.loc
 
