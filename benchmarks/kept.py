@@ -28,6 +28,9 @@ ORDER = (
     "tree-down",
     "tree-up",
     "huge",
+    "fsspec-ranges",
+    "fsspec-keys",
+    "fsspec-ls",
     "imports",
     "snakemake",
 )
