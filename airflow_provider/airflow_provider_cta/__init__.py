@@ -32,7 +32,20 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": [_modules("airflow_provider_cta.hooks.cta")],
         "operators": [_modules("airflow_provider_cta.operators.cta")],
+        "asset-uris": [
+            {
+                "schemes": ["cta"],
+                "handler": "airflow_provider_cta.assets.sanitize_uri",
+                "factory": "airflow_provider_cta.assets.create_asset",
+                "to_openlineage_converter": "airflow_provider_cta.assets.convert_asset_to_openlineage",
+            }
+        ],
         "sensors": [_modules("airflow_provider_cta.sensors.cta")],
+        "extra-links": ["airflow_provider_cta.links.cta.CtaDoorLink"],
+        "triggers": [_modules("airflow_provider_cta.triggers.cta")],
+        "task-decorators": [
+            {"name": "cta_sensor", "class-name": "airflow_provider_cta.decorators.sensor.cta_sensor_task"}
+        ],
         "connection-types": [
             {
                 "connection-type": "cta",

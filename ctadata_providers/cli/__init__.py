@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TextIO
 
+from ctadata_providers.cli import completion
 from ctadata_providers.cli.output import Output, safe
 from ctadata_providers.cli.parser import parse
 from ctadata_providers.errors import ConfigError, CtaError
@@ -84,11 +85,27 @@ def _nowhere() -> TextIO:
 
 
 def _run(arguments: Sequence[str]) -> int:
+    if arguments[:1] == [completion.REQUEST]:
+        return completion.answer(arguments[1:])
     args = parse(arguments)
-    from ctadata_providers.cli import agent, commands, copies, copying, doctor, login, proxy, syncing, token, trials
+    from ctadata_providers.cli import (
+        agent,
+        commands,
+        copies,
+        copying,
+        doctor,
+        login,
+        looking,
+        proxy,
+        syncing,
+        token,
+        trees,
+        trials,
+    )
 
     actions = {
         "list": commands.list_,
+        "ls": commands.list_,
         "get": copies.get,
         "put": copies.put,
         "cp": copying.cp,
@@ -96,6 +113,10 @@ def _run(arguments: Sequence[str]) -> int:
         "mv": commands.mv,
         "mkdir": commands.mkdir,
         "stat": commands.stat,
+        "cat": looking.cat,
+        "head": looking.head,
+        "tree": trees.tree,
+        "du": trees.du,
         "sync": syncing.sync,
         "verify": syncing.verify,
         "clean": syncing.clean,
@@ -112,6 +133,7 @@ def _run(arguments: Sequence[str]) -> int:
         "doctor": doctor.doctor,
         "sandbox": trials.sandbox,
         "demo": trials.demo,
+        "completion": completion.completion,
         "get-token": token.print_token,
         "print-token": token.print_token,
         "start-agent": agent.start_agent,

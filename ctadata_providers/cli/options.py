@@ -231,6 +231,7 @@ def command(
     examples: str,
     settings: bool = True,
     hidden: bool = False,
+    own_h: bool = False,
 ) -> argparse.ArgumentParser:
     """Add a command and return its parser, which has the general options.
 
@@ -242,8 +243,11 @@ def command(
         examples: Lines of them, for its help.
         settings: Whether it also takes the settings of the core.
         hidden: Whether it is left out of the list of commands: another name for what is in it.
+        own_h: Whether `-h` is an option of its own, so that help is `--help` only.
     """
     listed: dict[str, Any] = {} if hidden else {"help": text}
+    if own_h:
+        listed["conflict_handler"] = "resolve"
     parser = commands.add_parser(name, description=_sentence(text), epilog=f"examples:\n{examples}", **listed)
     parser.usage = f"{parser.prog} [OPTION]... {takes}".rstrip()
     parser.set_defaults(command=parser.prog.removeprefix("ctadata "))

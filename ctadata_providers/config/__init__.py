@@ -13,6 +13,7 @@ from ctadata_providers.config.levels import (
     ENVIRONMENT,
     Level,
     config_file,
+    profile_names,
 )
 from ctadata_providers.config.parsers import BackendName, ChecksumMode, GrantType, RefreshMode
 from ctadata_providers.config.services import is_of_ambient_hub
@@ -32,4 +33,5 @@ __all__ = [
     "RefreshMode",
     "config_file",
     "is_of_ambient_hub",
+    "profile_names",
 ]

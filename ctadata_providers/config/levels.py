@@ -149,6 +149,15 @@ def config_file(environ: Mapping[str, str]) -> Path:
     return config_folder(environ) / "config.toml"
 
 
+def profile_names(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names of all profiles, the built-in ones and those of the user's config.toml, if it can be read."""
+    try:
+        own = tomllib.loads(config_file(environ).read_text(encoding="utf-8")).get("profiles", {})
+    except (OSError, ValueError):
+        own = {}
+    return tuple(dict.fromkeys((*BUILT_IN_PROFILES, *(own if isinstance(own, dict) else ()))))
+
+
 def own_profile(name: str, environ: Mapping[str, str], names: Iterable[str]) -> dict[str, Any]:
     """Return what the user's config.toml says of a profile; nothing of a built-in one that it does not mention.
 

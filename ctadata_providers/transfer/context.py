@@ -14,6 +14,7 @@ from ctadata_providers.retry import RetryPolicy, log_retry
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.tasks import wait
 from ctadata_providers.transfer.leftovers import Leftovers
+from ctadata_providers.transfer.turns import Turns
 
 Progress = Callable[[int], Any]
 """Called with the bytes that have just passed; negative when a retry starts again."""
@@ -65,6 +66,7 @@ class Context:
         streams: Connections for one large file, None for as many as help.
         places: Counts the connections that carry downloads.
         leftovers: What was cut off before.
+        turns: Who of those that are begun one by one runs now.
     """
 
     backend: Backend
@@ -80,6 +82,7 @@ class Context:
     streams: int | None = None
     places: Places = field(default_factory=Places, compare=False)
     leftovers: Leftovers = field(default_factory=Leftovers, compare=False)
+    turns: Turns = field(default_factory=Turns, compare=False)
 
     @classmethod
     def of(cls, backend: Backend, config: Config) -> "Context":
