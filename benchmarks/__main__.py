@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import cancel, checksums, growth, kept, large, line, plot, plugins, report, small, startup
+from benchmarks import cancel, checksums, data, growth, kept, large, line, plot, plugins, report, small, startup
 from benchmarks.programs import CannotRun
 from benchmarks.runner import Scenario
 from benchmarks.site import open_site
@@ -137,6 +137,11 @@ def _plugins(options: Options, folder: Path) -> Iterator[Scenario]:
     return plugins.scenarios(options.shapes, own=options.own)
 
 
+def _fsspec(options: Options, folder: Path) -> Iterator[Scenario]:
+    with data.open_data() as site:
+        yield from data.scenarios(site)
+
+
 def _startup(options: Options, folder: Path) -> Iterator[Scenario]:
     yield startup.imports()
     yield startup.snakemake(folder)
@@ -150,6 +155,7 @@ PARTS: dict[str, Part] = {
     "checksums": _checksums,
     "cancel": _cancel,
     "growth": _growth,
+    "fsspec": _fsspec,
     "startup": _startup,
     "plugins": _plugins,
 }

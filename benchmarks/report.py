@@ -106,14 +106,15 @@ def _peak(row: Measured) -> str:
 
 
 def _connections(row: Measured) -> str:
-    return _span([run.connections for run in row.runs if run.connections is not None])
+    return _counts([run.connections for run in row.runs])
 
 
 def _requests(row: Measured) -> str:
-    return _span([run.requests for run in row.runs if run.requests is not None])
+    return _counts([run.requests for run in row.runs])
 
 
-def _span(counts: Sequence[int]) -> str:
+def _counts(given: Sequence[int | None]) -> str:
+    counts = [count for count in given if count is not None]
     if not counts:
         return ""
     return f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} - {max(counts):,}"

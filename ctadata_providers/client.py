@@ -10,6 +10,7 @@ from ctadata_providers.backends import ChecksumBackend, FileInfo, HomeBackend
 from ctadata_providers.beginning import Beginning
 from ctadata_providers.checksum import canonical_algorithm
 from ctadata_providers.checkup import Checking
+from ctadata_providers.contents import Contents
 from ctadata_providers.copies import Copying
 from ctadata_providers.errors import (
     AlreadyExistsError,
@@ -40,7 +41,7 @@ from ctadata_providers.transfer import (
 __all__ = ["CopyResult", "CtaClient", "Failure", "FileInfo", "TransferEvent", "TransferResult", "TreeResult"]
 
 
-class CtaClient(Mirroring, Copying, Looking, Checking, Beginning):
+class CtaClient(Mirroring, Copying, Looking, Checking, Beginning, Contents):
     """A CTA storage: listings, transfers, and what else one does with files.
 
     A path is a plain one (`lst/DL3`, `/lst/DL3`) or an address (`cta://lst/DL3`); what cannot be one is a
@@ -92,22 +93,24 @@ class CtaClient(Mirroring, Copying, Looking, Checking, Beginning):
         selection = Selection.of(include, exclude)
         return transfer.walk(self._backend, self._path(path), selection=selection, on_error=on_error)
 
-    def glob(self, pattern: str, *, exclude: Iterable[str] = ()) -> Iterator[FileInfo]:
+    def glob(self, pattern: str, *, exclude: Iterable[str] = (), hidden: bool = False) -> Iterator[FileInfo]:
         """Give what matches a pattern: `*`, `?` and `[..]` within a name, `**` for any number of folders.
 
-        Names that begin with a dot match only a pattern that does. In a folder matches come in the order of their
-        names. A path that exists as it is written is no pattern; to be sure, write a literal `*`, `?` or `[` as `[*]`,
-        `[?]`, `[[]`.
+        Names that begin with a dot match only a pattern that does, but with `hidden`. In a folder matches come in the
+        order of their names. A path that exists as it is written is no pattern; to be sure, write a literal `*`, `?` or
+        `[` as `[*]`, `[?]`, `[[]`.
 
         Args:
             pattern: The pattern; one that ends in `/` matches folders only.
             exclude: Patterns, as for `walk`, of what is left out below the last folder before the first magic element.
+            hidden: Whether `*`, `?`, `[..]` and `**` also stand for a dot at the beginning of a name.
 
         Raises:
             NotFoundError: When a folder before the first magic element does not exist.
         """
         path, selection = self._path(pattern), Selection.of(exclude=exclude)
-        return find(self._backend, path + ("/" if uri.parse(pattern).is_folder else ""), selection=selection)
+        path += "/" if uri.parse(pattern).is_folder else ""
+        return find(self._backend, path, selection=selection, hidden=hidden)
 
     def glob_many(self, patterns: Iterable[str]) -> dict[str, list[FileInfo]]:
         """Return what is there of many paths and patterns, by what was given; what is missing has an empty list.

@@ -1,12 +1,12 @@
 """What a backend is: six operations, small; what is rich is built above it, once."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, runtime_checkable
 
-from ctadata_providers.errors import IntegrityError
+from ctadata_providers.errors import IntegrityError, TransientError
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.request import Sink, Source
 from ctadata_providers.uri import format_uri, split
@@ -153,6 +153,20 @@ class AnsweredSink(Protocol):
 
 class ChangedError(IntegrityError):
     """The file is not the one that was begun with."""
+
+
+class EndedError(TransientError):
+    """The file ends before the end of the range that was asked for.
+
+    Args:
+        message: What came back.
+        path: The file.
+        size: Its size.
+    """
+
+    def __init__(self, message: str = "", *, path: str | None = None, size: int = 0) -> None:
+        super().__init__(message, path=path, remedy="ask for what is there")
+        self.size = size
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,3 +318,30 @@ class HomeBackend(Protocol):
         Raises:
             CredentialError: When there is nothing that tells who the user is, or it is refused.
         """
+
+
+class SpanOperations(Protocol):
+    """Several ranges of a file with one answer; a range is the first byte, and the one behind the last."""
+
+    @property
+    def offered(self) -> bool:
+        """Whether the server does that, as far as its answers have told."""
+
+    def read(
+        self, path: str, spans: Sequence[tuple[int, int]], *, if_match: str | None = None
+    ) -> "Future[list[bytes]]":
+        """Read ranges that are in order, not empty, and apart from each other.
+
+        Raises:
+            UnsupportedError: By the future, when the server does not send several at once.
+            ChangedError: By the future, when the entity tag is another than `if_match`.
+        """
+
+
+@runtime_checkable
+class SpansBackend(Protocol):
+    """A backend whose server may send several ranges of a file at once."""
+
+    @property
+    def spans(self) -> SpanOperations:
+        """The operations on them."""

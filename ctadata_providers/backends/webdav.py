@@ -15,6 +15,7 @@ from ctadata_providers.backends.copying import CopyingDoor
 from ctadata_providers.backends.entries import Place, entry_name, file_info
 from ctadata_providers.backends.reading import Span, changed, check_all, check_match, check_range, digests, total_size
 from ctadata_providers.backends.servers import Server, identify, is_plain
+from ctadata_providers.backends.spans import SpanReader
 from ctadata_providers.config import Config
 from ctadata_providers.credentials.resolve import origin
 from ctadata_providers.errors import (
@@ -54,6 +55,7 @@ class WebdavBackend(CopyingDoor):
         self._session = session or Session(config)
         self._checksums = AskedChecksums(self._session)
         self.brief = BriefWay(self._session, self._url, lambda: self.server, self.can_rename)
+        self.spans = SpanReader(self._session, self._url, lambda: self.server)
         self._no_rename_in: set[str] = set()  # folders to which a rename was refused; the root stands for all
 
     @property

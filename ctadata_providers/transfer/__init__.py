@@ -17,6 +17,7 @@ from ctadata_providers.transfer.download import download
 from ctadata_providers.transfer.events import TransferEvent
 from ctadata_providers.transfer.failures import Failures, ends_all
 from ctadata_providers.transfer.folders import make_dirs, require_folder, stat_or_none
+from ctadata_providers.transfer.held import upload_held
 from ctadata_providers.transfer.listings import Listings
 from ctadata_providers.transfer.moving import move
 from ctadata_providers.transfer.names import is_part
@@ -24,6 +25,7 @@ from ctadata_providers.transfer.nested import Nested, Usage, nested, usage
 from ctadata_providers.transfer.owners import declare_ended, this_owner
 from ctadata_providers.transfer.parallel import as_ended
 from ctadata_providers.transfer.places import LocalRoot, made_folder
+from ctadata_providers.transfer.ranges import MAX_GAP, Part, read_part, read_parts
 from ctadata_providers.transfer.streaming import Streamed, stream
 from ctadata_providers.transfer.trees import download_tree, remove_tree, upload_tree
 from ctadata_providers.transfer.upload import upload
@@ -31,6 +33,7 @@ from ctadata_providers.transfer.verify import compute_checksum
 from ctadata_providers.transfer.walking import LocalEntry, LocalFolder, OnUnlisted, local_entries, walk
 
 __all__ = [
+    "MAX_GAP",
     "Context",
     "CopyResult",
     "Failure",
@@ -42,6 +45,7 @@ __all__ = [
     "Nested",
     "OnError",
     "OnUnlisted",
+    "Part",
     "Progress",
     "Route",
     "Streamed",
@@ -66,12 +70,15 @@ __all__ = [
     "make_dirs",
     "move",
     "nested",
+    "read_part",
+    "read_parts",
     "remove_tree",
     "require_folder",
     "stat_or_none",
     "stream",
     "this_owner",
     "upload",
+    "upload_held",
     "upload_tree",
     "usage",
     "walk",

@@ -1,5 +1,6 @@
 """One remote storage as a workflow uses it: a client, and what is known of its folders."""
 
+import logging
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -24,6 +25,8 @@ from snakemake_storage_plugin_cta.asking import Threads
 from snakemake_storage_plugin_cta.listing import Listing
 from snakemake_storage_plugin_cta.notes import Notes
 from snakemake_storage_plugin_cta.waiting import ended
+
+logger = logging.getLogger(__name__)
 
 TOUCH_LIMIT = 1 << 20
 """Largest file, in bytes, that is rewritten to give it a new time."""
@@ -136,6 +139,12 @@ class Storage:
         (local / DIRECTORY_TIMESTAMP).unlink(missing_ok=True)
         parent, name = uri.split(path)
         part = uri.join(parent, _part_name(name))
+        if not self._removes:  # what cannot be renamed, nor removed, is better not made
+            self._client.upload_tree(local, path, progress=progress)
+            self.stored.add(path)
+            self.listing.forget(path)
+            self.listing.refresh(path)
+            return
         named = False
         try:
             self._client.upload_tree(local, part, progress=progress)
@@ -153,12 +162,27 @@ class Storage:
         self.listing.forget(path)
         self.listing.refresh(path)
 
+    @property
+    def _removes(self) -> bool:
+        """Whether there is a way to remove and rename."""
+        return self._client.config.backend != "downloadservice"
+
     def remove(self, path: str) -> None:
-        """Remove a file, or a folder with all in it; what is already gone is no error."""
+        """Remove a file, or a folder with all in it; what is already gone is no error.
+
+        The downloadservice removes nothing: there it is told that it stays, for a job may well replace it.
+        """
         info = self.listing.find(path)
         if info is not None:
-            with suppress(NotFoundError):  # somebody else was faster: it is gone, as wanted
+            try:
                 self._client.remove(path, recursive=info.is_dir)
+            except NotFoundError:
+                pass  # somebody else was faster: it is gone, as wanted
+            except UnsupportedError as error:
+                if self._removes:
+                    raise
+                logger.warning("%s stays as it is until it is stored anew: %s", info.uri, error)
+                return
             self.listing.forget(path)
 
     def touch(self, path: str) -> None:

@@ -119,7 +119,11 @@ class _Content:
     def _pass_on(self, data: bytes, first: int) -> None:
         window = self.window
         if self.count > self.size:
-            raise IntegrityError(f"the service sends more of {self.info.path} than the listing says", path=window.path)
+            raise IntegrityError(
+                f"the service sends more of {self.info.path} than the listing says",
+                path=window.path,
+                remedy="it may be changing, or its storage errs: try again later",
+            )
         wanted = data[max(0, window.at - first) : max(0, window.end - first)]
         if wanted:
             window.take(wanted)

@@ -5,7 +5,8 @@ import json
 import math
 import re
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from xml.etree import ElementTree as ET
 
 from aiohttp import web
@@ -214,14 +215,14 @@ class DownloadService:
             # The thread spins: it sends nothing, and never ends.
             thread.lose()
             await exchange.pause(math.inf)
-        chunks = self._chunks(exchange, path, size, thread, has_key=has_key)
-        # Nothing is sent before the first chunk, not even the status.
-        first = await anext(chunks, b"")
-        return await exchange.send(200, headers, _joined(first, chunks), length=None)
+        async with aclosing(self._chunks(exchange, path, size, thread, has_key=has_key)) as chunks:
+            # Nothing is sent before the first chunk, not even the status.
+            first = await anext(chunks, b"")
+            return await exchange.send(200, headers, _joined(first, chunks), length=None)
 
     async def _chunks(
         self, exchange: Exchange, path: str, size: int, thread: Thread, *, has_key: bool
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """Yield a file in the steps in which it is sent; after a break nothing more comes, not even the end."""
         try:
             if not has_key:
@@ -229,10 +230,11 @@ class DownloadService:
             asked = Asked(exchange=exchange, method="GET", path=path.strip("/"), headers={}, follows=True)
             reply = await self._upstream.ask(asked)
             try:
-                async for block in _in_chunks(reply.blocks(), size):
-                    yield block
-                    if thread.is_dead:
-                        raise BrokenError("the service has died")
+                async with aclosing(_in_chunks(reply.blocks(), size)) as blocks:
+                    async for block in blocks:
+                        yield block
+                        if thread.is_dead:
+                            raise BrokenError("the service has died")
             finally:
                 reply.close()
         except BrokenError:
@@ -290,7 +292,7 @@ def _listed(response: ET.Element, address: str) -> Mapping[str, str]:
     return entry
 
 
-async def _in_chunks(blocks: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
+async def _in_chunks(blocks: AsyncIterator[bytes], size: int) -> AsyncGenerator[bytes, None]:
     """Yield a body in chunks: nothing of one before all of it is there."""
     # A file would be left open where a client goes away: nobody closes this generator then.
     with io.BytesIO() if size <= _IN_MEMORY else tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as held:
