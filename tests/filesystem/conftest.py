@@ -9,7 +9,7 @@ from tests.servers.server import Server
 from tests.servers.wsgidav import wsgidav
 
 
-@pytest.fixture(scope="session", params=["fakecta", "wsgidav"])
+@pytest.fixture(scope="session", params=["fakecta", pytest.param("wsgidav", marks=pytest.mark.real)])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """One running server after the other."""
     with {"fakecta": fake_cta_server, "wsgidav": wsgidav}[request.param]() as running:

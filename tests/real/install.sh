@@ -37,6 +37,8 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get -qq update
 # shellcheck disable=SC2086 # a list of names
 apt-get -qq install --yes --no-install-recommends $missing
-case $missing in
-*" nginx"*) update-rc.d nginx disable ;;
-esac
+for service in nginx munge slurmctld slurmd; do
+    case "$missing " in
+    *" $service "*) update-rc.d "$service" disable ;;
+    esac
+done

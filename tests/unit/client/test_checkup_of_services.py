@@ -21,7 +21,6 @@ def test_name_and_scopes_come_from_the_hub(fake_cta_services: FakeCta) -> None:
     assert set(states(found).values()) == {"good"}
     assert found["credential"].told == "the hub token of alice, which does not tell when it ends"
     assert "access:services!service=downloadservice" in found["scopes"].told
-    assert fake_cta_services.service_url in found["listing"].told
 
 
 def test_a_token_that_the_hub_does_not_know_is_told(fake_cta_services: FakeCta) -> None:
