@@ -30,7 +30,10 @@ def fake_services(name: str) -> Iterator[Storage]:
         yield ServerStorage(server, home="/lst/users/alice", settings=settings)
 
 
-@pytest.fixture(scope="session", params=["memory", "fakecta", "wsgidav", "services", "services-dcache"])
+@pytest.fixture(
+    scope="session",
+    params=["memory", "fakecta", "wsgidav", "services", pytest.param("services-dcache", marks=pytest.mark.soak)],
+)
 def storage(request: pytest.FixtureRequest) -> Iterator[Storage]:
     """One storage after the other."""
     if request.param == "memory":
