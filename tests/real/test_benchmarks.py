@@ -11,7 +11,7 @@ from benchmarks.kept import ORDER, kept
 pytestmark = pytest.mark.real
 
 _TINY = "--size 2MiB --line-size 4MiB --huge-size 1MiB --files 5 --entries 20 --repeats 1 --full"
-_PARTS = "large xrootd small line checksums cancel growth"
+_PARTS = "large xrootd small line checksums cancel growth fsspec"
 _ELSEWHERE = {"imports", "snakemake"} | {key for key in ORDER if key.startswith("plugins-")}
 
 
