@@ -146,6 +146,7 @@ class _Watch:
             for waiting in self._waiting:
                 waiting.tell(self._place, error)
             self._waiting.clear()
+            self._task = None  # who leaves later must not end the watch that has come in its place
             self._ended()
 
     @property
