@@ -143,6 +143,8 @@ _QUESTION_ACTS = (
 )
 _QUESTION_MARKS = (
     "test_a_name_is_literal",
+    "test_a_name_is_removed_literally",
+    "test_a_tree_with_a_special_name_is_removed",
     "test_a_special_name_leaves_its_neighbour_alone",
     "test_removing_a_special_name_leaves_its_neighbour_alone",
     "test_a_new_folder_with_a_special_name_is_there_at_once",
