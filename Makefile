@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 READY := $(VENV)/.ready
 
 
-.PHONY: help demo test test-real fuzz soak servers-table faults-table lint format bench docs lock clean
+.PHONY: help demo test test-real fuzz soak servers-table faults-table lint format bench bench-snakemake docs lock clean
 help: ## Tell what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -53,6 +53,10 @@ BENCH ?=
 bench: $(READY) ## Measure against curl, davix and others; prints tables (BENCH="--only small --write", BENCH=--help)
 	-sh tests/real/install.sh benchmarks/packages.txt
 	$(BIN)/python -m benchmarks $(BENCH)
+
+bench-snakemake: $(READY) ## Measure whole workflows against the storage plugins of others (BENCH="--shapes run --repeats 1")
+	-sh tests/real/install.sh benchmarks/packages.txt
+	$(BIN)/python -m benchmarks --only plugins --repeats 1 $(BENCH)
 
 docs: $(READY) ## Build the documentation into docs/_build
 	$(BIN)/sphinx-build -E -W --keep-going -q -b html docs docs/_build

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import cancel, checksums, growth, kept, large, line, plot, report, small, startup
+from benchmarks import cancel, checksums, data, growth, kept, large, line, plot, plugins, report, small, startup
 from benchmarks.programs import CannotRun
 from benchmarks.runner import Scenario
 from benchmarks.site import open_site
@@ -36,6 +36,8 @@ class Options:
         files: Small files.
         entries: Of the largest tree and folder.
         full: Whether what takes long is measured, too.
+        shapes: Workflows that storage plugins run, none for all.
+        own: Whether they are run without the plugins of others.
     """
 
     only: tuple[str, ...]
@@ -46,6 +48,8 @@ class Options:
     files: int
     entries: int
     full: bool
+    shapes: tuple[str, ...]
+    own: bool
 
 
 Part = Callable[[Options, Path], Iterator[Scenario]]
@@ -129,6 +133,15 @@ def _growth(options: Options, folder: Path) -> Iterator[Scenario]:
         yield growth.huge(site)
 
 
+def _plugins(options: Options, folder: Path) -> Iterator[Scenario]:
+    return plugins.scenarios(options.shapes, own=options.own)
+
+
+def _fsspec(options: Options, folder: Path) -> Iterator[Scenario]:
+    with data.open_data() as site:
+        yield from data.scenarios(site)
+
+
 def _startup(options: Options, folder: Path) -> Iterator[Scenario]:
     yield startup.imports()
     yield startup.snakemake(folder)
@@ -142,9 +155,13 @@ PARTS: dict[str, Part] = {
     "checksums": _checksums,
     "cancel": _cancel,
     "growth": _growth,
+    "fsspec": _fsspec,
     "startup": _startup,
+    "plugins": _plugins,
 }
 """What `--only` takes."""
+_BY_DEFAULT = tuple(name for name in PARTS if name != "plugins")
+"""`make bench-snakemake` measures the others' plugins, which take long."""
 
 
 def _options(given: argparse.Namespace) -> Options:
@@ -157,15 +174,19 @@ def _options(given: argparse.Namespace) -> Options:
         files=given.files,
         entries=given.entries,
         full=given.full,
+        shapes=tuple(given.shapes),
+        own=given.own,
     )
 
 
 def _parse() -> argparse.Namespace:
     description = (__doc__ or "").partition("\n\n")
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=description[0], epilog=description[2])
+    parser.add_argument("--only", choices=PARTS, nargs="*", default=_BY_DEFAULT, help="parts to run; none: only report")
     parser.add_argument(
-        "--only", choices=PARTS, nargs="*", default=tuple(PARTS), help="parts to run; none: only report"
+        "--shapes", choices=plugins.SHAPES, nargs="*", default=(), help="workflows of the part plugins (all)"
     )
+    parser.add_argument("--own", action="store_true", help="workflows without the plugins of others")
     parser.add_argument("--repeats", type=_count(50), default=5, help="runs of each, up to 50 (5)")
     parser.add_argument("--size", type=_size, default="1GiB", help="of the large file, up to 16GiB (1GiB)")
     parser.add_argument("--line-size", type=_size, help="of the file over the long line (half of --size)")

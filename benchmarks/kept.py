@@ -28,8 +28,17 @@ ORDER = (
     "tree-down",
     "tree-up",
     "huge",
+    "fsspec-ranges",
+    "fsspec-keys",
+    "fsspec-ls",
     "imports",
     "snakemake",
+    "plugins-run",
+    "plugins-dry-run",
+    "plugins-rules",
+    "plugins-in-and-out",
+    "plugins-folders",
+    "plugins-killed",
 )
 """Keys of the scenarios, as they stand in a report."""
 

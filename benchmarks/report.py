@@ -66,6 +66,8 @@ def table(section: Section) -> str:
         columns.append(("memory, MB", _peak))
     if any(run.connections for row in section.rows for run in row.runs):
         columns.append(("connections", _connections))
+    if any(run.requests for row in section.rows for run in row.runs):
+        columns.append(("requests", _requests))
     rows = [_row(row, [cell for _, cell in columns]) for row in section.rows]
     return "\n".join([*lines, *_table(["", *(title for title, _ in columns)], rows), ""])
 
@@ -104,10 +106,18 @@ def _peak(row: Measured) -> str:
 
 
 def _connections(row: Measured) -> str:
-    counts = [run.connections for run in row.runs if run.connections is not None]
+    return _counts([run.connections for run in row.runs])
+
+
+def _requests(row: Measured) -> str:
+    return _counts([run.requests for run in row.runs])
+
+
+def _counts(given: Sequence[int | None]) -> str:
+    counts = [count for count in given if count is not None]
     if not counts:
         return ""
-    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} - {max(counts)}"
+    return f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} - {max(counts):,}"
 
 
 def _figure(value: float) -> str:

@@ -23,6 +23,7 @@ class Entry:
         check: Raises `CannotRun` if the work was not done; not timed.
         amount: How much work one run does, where that is not the scenario's amount.
         connections: Returns how many connections the run has opened, where somebody counts.
+        requests: Returns how many requests the run has made, where somebody counts.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Entry:
     check: Callable[[], object] = lambda: None
     amount: float | None = None
     connections: Callable[[], int] | None = None
+    requests: Callable[[], int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +44,14 @@ class Run:
         cpu: Seconds of processor time.
         peak: Peak of memory in bytes.
         connections: How many it opened, if somebody counted.
+        requests: How many it made, if somebody counted.
     """
 
     seconds: float
     cpu: float = 0.0
     peak: int = 0
     connections: int | None = None
+    requests: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,9 +182,11 @@ def measure(scenario: Scenario, *, repeats: int) -> list[Measured]:
 
 def _run_once(entry: Entry) -> Run:
     entry.prepare()
-    if entry.connections:
-        entry.connections()  # what came before is not this run's
+    for count in (entry.connections, entry.requests):
+        if count:
+            count()  # what came before is not this run's
     usage = entry.run()
     connections = entry.connections() if entry.connections else None
+    requests = entry.requests() if entry.requests else None
     entry.check()
-    return Run(seconds=usage.seconds, cpu=usage.cpu, peak=usage.peak, connections=connections)
+    return Run(seconds=usage.seconds, cpu=usage.cpu, peak=usage.peak, connections=connections, requests=requests)

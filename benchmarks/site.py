@@ -143,13 +143,15 @@ class Site:
 
 
 @contextmanager
-def open_site(kind: Kind = "nginx", *, size: int, files: int, room: int = 0) -> Iterator[Site]:
+def open_site(
+    kind: Kind = "nginx", *, size: int, files: int, room: int = 0, access_log: bool = False
+) -> Iterator[Site]:
     """Start a server and make the files, on tmpfs if it has room for four copies of everything and `room` bytes."""
     parent = memory_folder(4 * (size + files * 16_384) + room)
     with work_folder("bench", parent=parent) as folder:
         pki = make_pki(folder / "pki")
         running = (
-            nginx(pki=pki, parent=parent, access_log=False, extra="autoindex on;")
+            nginx(pki=pki, parent=parent, access_log=access_log, extra="autoindex on;")
             if kind == "nginx"
             else xrootd("x509", pki=pki, parent=parent, extra="http.trace none")
         )

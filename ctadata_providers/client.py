@@ -6,8 +6,11 @@ from functools import partial
 from pathlib import Path
 
 from ctadata_providers import transfer, uri
-from ctadata_providers.backends import ChecksumBackend, FileInfo
+from ctadata_providers.backends import ChecksumBackend, FileInfo, HomeBackend
+from ctadata_providers.beginning import Beginning
 from ctadata_providers.checksum import canonical_algorithm
+from ctadata_providers.checkup import Checking
+from ctadata_providers.contents import Contents
 from ctadata_providers.copies import Copying
 from ctadata_providers.errors import (
     AlreadyExistsError,
@@ -18,6 +21,8 @@ from ctadata_providers.errors import (
     PermissionDeniedError,
 )
 from ctadata_providers.globbing import find
+from ctadata_providers.looking import Looking
+from ctadata_providers.lookup import look_up
 from ctadata_providers.mirroring import Mirroring, local_path
 from ctadata_providers.patterns import Selection
 from ctadata_providers.session.futures import Future
@@ -36,7 +41,7 @@ from ctadata_providers.transfer import (
 __all__ = ["CopyResult", "CtaClient", "Failure", "FileInfo", "TransferEvent", "TransferResult", "TreeResult"]
 
 
-class CtaClient(Mirroring, Copying):
+class CtaClient(Mirroring, Copying, Looking, Checking, Beginning, Contents):
     """A CTA storage: listings, transfers, and what else one does with files.
 
     A path is a plain one (`lst/DL3`, `/lst/DL3`) or an address (`cta://lst/DL3`); what cannot be one is a
@@ -88,22 +93,37 @@ class CtaClient(Mirroring, Copying):
         selection = Selection.of(include, exclude)
         return transfer.walk(self._backend, self._path(path), selection=selection, on_error=on_error)
 
-    def glob(self, pattern: str, *, exclude: Iterable[str] = ()) -> Iterator[FileInfo]:
+    def glob(self, pattern: str, *, exclude: Iterable[str] = (), hidden: bool = False) -> Iterator[FileInfo]:
         """Give what matches a pattern: `*`, `?` and `[..]` within a name, `**` for any number of folders.
 
-        Names that begin with a dot match only a pattern that does. In a folder matches come in the order of their
-        names. A path that exists as it is written is no pattern; to be sure, write a literal `*`, `?` or `[` as `[*]`,
-        `[?]`, `[[]`.
+        Names that begin with a dot match only a pattern that does, but with `hidden`. In a folder matches come in the
+        order of their names. A path that exists as it is written is no pattern; to be sure, write a literal `*`, `?` or
+        `[` as `[*]`, `[?]`, `[[]`.
 
         Args:
             pattern: The pattern; one that ends in `/` matches folders only.
             exclude: Patterns, as for `walk`, of what is left out below the last folder before the first magic element.
+            hidden: Whether `*`, `?`, `[..]` and `**` also stand for a dot at the beginning of a name.
 
         Raises:
             NotFoundError: When a folder before the first magic element does not exist.
         """
         path, selection = self._path(pattern), Selection.of(exclude=exclude)
-        return find(self._backend, path + ("/" if uri.parse(pattern).is_folder else ""), selection=selection)
+        path += "/" if uri.parse(pattern).is_folder else ""
+        return find(self._backend, path, selection=selection, hidden=hidden)
+
+    def glob_many(self, patterns: Iterable[str]) -> dict[str, list[FileInfo]]:
+        """Return what is there of many paths and patterns, by what was given; what is missing has an empty list.
+
+        A folder in which several are looked for is listed once. What a pattern means `glob` tells; a path or pattern
+        that ends in `/` means folders only.
+
+        Raises:
+            NotADirError: When the folder of a pattern is a file.
+        """
+        asked = {text: self._path(text) + ("/" if uri.parse(text).is_folder else "") for text in patterns}
+        found = look_up(self._backend, asked.values())
+        return {text: found[path] for text, path in asked.items()}
 
     def stat(self, path: str) -> FileInfo:
         """Tell about one file or folder.
@@ -182,6 +202,22 @@ class CtaClient(Mirroring, Copying):
                 f"cannot upload to {remote}: it names a folder", path=path, remedy="give the name of a file in it"
             )
         return run(transfer.upload(self._transfers, local_path(local), path, overwrite=overwrite, progress=progress))
+
+    @property
+    def owner(self) -> str:
+        """What tells the parts that downloads of this process leave from those of all others, on all machines."""
+        return transfer.this_owner()
+
+    def take_over(self, owner: str) -> None:
+        """Say that the process with that `owner` has ended, on whichever machine, so that its parts may be adopted.
+
+        Of a process of this machine that is seen without it. Of another machine, only bytes count that were made safe
+        there, or that a checksum will tell.
+
+        Raises:
+            ConfigError: When it is no owner.
+        """
+        transfer.declare_ended(owner)
 
     def download_many(
         self, files: Iterable[tuple[FileInfo, Path]], *, overwrite: bool = True, progress: Progress | None = None
@@ -364,14 +400,17 @@ class CtaClient(Mirroring, Copying):
         return transfer.compute_checksum(self._transfers, info.path, wanted)
 
     def home(self) -> str:
-        """Return the path of the user's own folder.
+        """Return the path of the user's own folder: the setting `home`, or with the services what their hub tells.
 
         Raises:
-            ConfigError: When the setting `home` is not given.
+            ConfigError: When the setting `home` is not given, and it is a door.
+            CredentialError: When the hub refuses the hub token, or there is none.
         """
-        if self.config.home is None:
-            raise ConfigError("your own folder is not known", remedy="set home (CTA_HOME), e.g. /lst/users/alice")
-        return self.config.home
+        if self.config.home is not None:
+            return self.config.home
+        if isinstance(self._backend, HomeBackend):
+            return self._backend.home()
+        raise ConfigError("your own folder is not known", remedy="set home (CTA_HOME), e.g. /lst/users/alice")
 
 
 def _local_file(local: Path | str) -> Path:

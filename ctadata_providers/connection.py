@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from ctadata_providers import uri
 from ctadata_providers.backends import Backend, open_backend
-from ctadata_providers.config import Config
+from ctadata_providers.config import UNPICKLED, Config
 from ctadata_providers.errors import ConfigError
 from ctadata_providers.transfer import Context
 
@@ -15,7 +15,6 @@ SHARED_SETTINGS = (
     *("max_parallel", "streams", "retries", "connect_timeout", "timeout", "max_requests_per_second"),
 )
 """Settings that, explicitly given, also hold for the other side of a copy; no place and no credential is among them."""
-_UNPICKLED = frozenset({"token", "client_secret", "on_token", "on_event"})
 
 
 class Connection:
@@ -62,7 +61,7 @@ class Connection:
 
     def __getstate__(self) -> dict[str, Any]:
         # Connections and secrets stay here: the other process resolves its own.
-        return {"given": self._given, "settings": {k: v for k, v in self._settings.items() if k not in _UNPICKLED}}
+        return {"given": self._given, "settings": {k: v for k, v in self._settings.items() if k not in UNPICKLED}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         Connection.__init__(self, state["given"], **state["settings"])

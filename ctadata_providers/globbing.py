@@ -11,19 +11,23 @@ from ctadata_providers.patterns import EVERYTHING, PathPattern, Places, Selectio
 from ctadata_providers.transfer import Listings, is_part
 
 
-def find(backend: Backend, pattern: str, *, selection: Selection = EVERYTHING) -> Iterator[FileInfo]:
+def find(
+    backend: Backend, pattern: str, *, selection: Selection = EVERYTHING, hidden: bool = False
+) -> Iterator[FileInfo]:
     """Give what matches as `expand` does, but a path that exists as it is written is no pattern."""
     literal = None
     if has_magic(pattern):
         with suppress(NotFoundError, NotADirError, UnsupportedError):  # XRootD looks for no name with '?'
             literal = backend.stat(pattern.rstrip("/"))
     if literal is None:
-        yield from expand(backend, pattern, selection=selection)
+        yield from expand(backend, pattern, selection=selection, hidden=hidden)
     elif literal.is_dir or not pattern.endswith("/"):
         yield literal
 
 
-def expand(backend: Backend, pattern: str, *, selection: Selection = EVERYTHING) -> Iterator[FileInfo]:
+def expand(
+    backend: Backend, pattern: str, *, selection: Selection = EVERYTHING, hidden: bool = False
+) -> Iterator[FileInfo]:
     """Give what matches an absolute pattern, each once; a last `/` means folders only.
 
     In a folder matches come by their names, then those below each of its folders. Several folders are looked into at
@@ -31,8 +35,9 @@ def expand(backend: Backend, pattern: str, *, selection: Selection = EVERYTHING)
 
     Args:
         backend: Where.
-        pattern: Names that begin with a dot match only an element that does.
+        pattern: Names that begin with a dot match only an element that does, unless `hidden`.
         selection: What is taken, by the path from the last folder before the first magic element.
+        hidden: Whether magic also stands for a dot at the beginning of a name.
 
     Raises:
         NotFoundError: When a folder before the first magic element does not exist.
@@ -44,7 +49,7 @@ def expand(backend: Backend, pattern: str, *, selection: Selection = EVERYTHING)
     if len(literal) == len(elements):
         yield from (info for info in _looked_up(backend, [start]) if info.is_dir or not only_folders)
         return
-    rest = PathPattern(elements[len(literal) :], hidden=False)
+    rest = PathPattern(elements[len(literal) :], hidden=hidden)
     top = start.rstrip("/") + "/"
     with closing(Listings()) as listings:
         todo = [(rest.start, listing) for listing in listings.announce([partial(backend.list_dir, start)])]

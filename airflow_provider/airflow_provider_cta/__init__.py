@@ -32,7 +32,20 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": [_modules("airflow_provider_cta.hooks.cta")],
         "operators": [_modules("airflow_provider_cta.operators.cta")],
+        "asset-uris": [
+            {
+                "schemes": ["cta"],
+                "handler": "airflow_provider_cta.assets.sanitize_uri",
+                "factory": "airflow_provider_cta.assets.create_asset",
+                "to_openlineage_converter": "airflow_provider_cta.assets.convert_asset_to_openlineage",
+            }
+        ],
         "sensors": [_modules("airflow_provider_cta.sensors.cta")],
+        "extra-links": ["airflow_provider_cta.links.cta.CtaDoorLink"],
+        "triggers": [_modules("airflow_provider_cta.triggers.cta")],
+        "task-decorators": [
+            {"name": "cta_sensor", "class-name": "airflow_provider_cta.decorators.sensor.cta_sensor_task"}
+        ],
         "connection-types": [
             {
                 "connection-type": "cta",
@@ -76,6 +89,12 @@ _EXTRA_FIELDS = {
     "profile": _field("Profile", "prod (default), dev, or a profile of the worker's config.toml."),
     "door_url": _field("Door URL", "https://host:port in place of host and port."),
     "base_path": _field("Base path", "Prefix of all paths at the door."),
+    "service_url": _field(
+        "Downloadservice URL", "https://host/services/downloadservice/, in place of a door; needs a hub token."
+    ),
+    "certificate_service_url": _field("Certificateservice URL", "Default: beside the downloadservice."),
+    "hub_url": _field("Hub URL", "JupyterHub of the services; default https://host/hub/."),
+    "hub_token": _field("Hub token", "JupyterHub API token, for the services only.", format="password"),
     "token_file": _field("Token file", "File on the worker with a bearer token; read again when it changes."),
     "token_command": _field(
         "Token command", "Program with its arguments, run on the worker without a shell, that prints a bearer token."
@@ -124,7 +143,9 @@ _EXTRA_FIELDS = {
         "Follow redirects to plain http, without credential; a checksum is then required.",
         type="boolean",
     ),
-    "max_parallel": _field("Transfers at once", "Default 16.", type="integer", minimum=1, maximum=256),
+    "max_parallel": _field(
+        "Transfers at once", "Default 16, with the downloadservice 4.", type="integer", minimum=1, maximum=256
+    ),
     "streams": _field(
         "Streams", "Connections for one large download; as many as help.", type="integer", minimum=1, maximum=64
     ),

@@ -9,11 +9,16 @@ from ctadata_providers.backends.base import (
     ChecksumBackend,
     ClockBackend,
     CopyBackend,
+    EndedError,
     FileInfo,
+    HomeBackend,
     OtherSide,
     ReadResult,
     RenameBackend,
+    SpanOperations,
+    SpansBackend,
     ThirdPartyBackend,
+    UrlBackend,
     WriteResult,
 )
 from ctadata_providers.config import Config
@@ -27,11 +32,16 @@ __all__ = [
     "ChecksumBackend",
     "ClockBackend",
     "CopyBackend",
+    "EndedError",
     "FileInfo",
+    "HomeBackend",
     "OtherSide",
     "ReadResult",
     "RenameBackend",
+    "SpanOperations",
+    "SpansBackend",
     "ThirdPartyBackend",
+    "UrlBackend",
     "WriteResult",
     "open_backend",
 ]
@@ -43,6 +53,10 @@ def open_backend(config: Config) -> Backend:
         from ctadata_providers.backends.memory import MemoryBackend
 
         return MemoryBackend()
+    if config.backend == "downloadservice":
+        from ctadata_providers.backends.downloadservice import DownloadServiceBackend
+
+        return DownloadServiceBackend(config)
     from ctadata_providers.backends.webdav import WebdavBackend
 
     return WebdavBackend(config)

@@ -1,12 +1,12 @@
 """What a backend is: six operations, small; what is rich is built above it, once."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, runtime_checkable
 
-from ctadata_providers.errors import IntegrityError
+from ctadata_providers.errors import IntegrityError, TransientError
 from ctadata_providers.session.brief import Step
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.request import Sink, Source
@@ -156,6 +156,20 @@ class ChangedError(IntegrityError):
     """The file is not the one that was begun with."""
 
 
+class EndedError(TransientError):
+    """The file ends before the end of the range that was asked for.
+
+    Args:
+        message: What came back.
+        path: The file.
+        size: Its size.
+    """
+
+    def __init__(self, message: str = "", *, path: str | None = None, size: int = 0) -> None:
+        super().__init__(message, path=path, remedy="ask for what is there")
+        self.size = size
+
+
 @dataclass(frozen=True, slots=True)
 class WriteResult:
     """How a write ended.
@@ -280,8 +294,55 @@ class ThirdPartyBackend(Protocol):
 
 
 @runtime_checkable
+class UrlBackend(Protocol):
+    """A backend whose files other programs can read under a URL."""
+
+    def url(self, path: str) -> str:
+        """Return the URL of a path, without a credential in it."""
+
+
+@runtime_checkable
 class ClockBackend(Protocol):
     """A backend whose server tells the time."""
 
     def clock_ahead(self) -> float | None:
         """Tell how many seconds the server's clock was ahead of ours at its last answer; None when it never told."""
+
+
+@runtime_checkable
+class HomeBackend(Protocol):
+    """A backend whose server knows who the user is."""
+
+    def home(self) -> str:
+        """Return the path of the user's own folder; may ask the network.
+
+        Raises:
+            CredentialError: When there is nothing that tells who the user is, or it is refused.
+        """
+
+
+class SpanOperations(Protocol):
+    """Several ranges of a file with one answer; a range is the first byte, and the one behind the last."""
+
+    @property
+    def offered(self) -> bool:
+        """Whether the server does that, as far as its answers have told."""
+
+    def read(
+        self, path: str, spans: Sequence[tuple[int, int]], *, if_match: str | None = None
+    ) -> "Future[list[bytes]]":
+        """Read ranges that are in order, not empty, and apart from each other.
+
+        Raises:
+            UnsupportedError: By the future, when the server does not send several at once.
+            ChangedError: By the future, when the entity tag is another than `if_match`.
+        """
+
+
+@runtime_checkable
+class SpansBackend(Protocol):
+    """A backend whose server may send several ranges of a file at once."""
+
+    @property
+    def spans(self) -> SpanOperations:
+        """The operations on them."""

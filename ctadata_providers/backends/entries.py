@@ -1,6 +1,7 @@
 """What an entry of a listing means: its name within the folder, and what is told of it."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from ctadata_providers.backends.base import FileInfo
@@ -10,6 +11,9 @@ from ctadata_providers.credentials.resolve import origin
 from ctadata_providers.errors import StorageError
 from ctadata_providers.uri import segment_fault
 
+_ENCODED = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|\[|\]|%[0-9A-Fa-f]{2})*")
+"""What can stand in an encoded path, and the brackets that some leave in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -18,12 +22,12 @@ class Place:
     Attributes:
         door_url: The door that was asked.
         base_path: Prefix of all paths there.
-        literal_hrefs: hrefs are not percent-encoded.
+        literal_hrefs: hrefs are not percent-encoded; None where that is not known, and each must show it.
     """
 
     door_url: str
     base_path: str
-    literal_hrefs: bool
+    literal_hrefs: bool | None
 
 
 def entry_name(href: str, folder: str, place: Place) -> str | None:
@@ -41,6 +45,8 @@ def entry_name(href: str, folder: str, place: Place) -> str | None:
         if foreign:
             raise _hostile(href, folder)
         raw = "/" + href.split("/", 3)[-1]  # as it stands: urlsplit would drop line ends
+    if place.literal_hrefs is None:
+        place = replace(place, literal_hrefs=not _ENCODED.fullmatch(raw))
     inside = (place.base_path.rstrip("/") + folder).rstrip("/")
     if _decoded(raw.rstrip("/"), place) == inside:
         return None

@@ -2,7 +2,7 @@
 
 import re
 
-from ctadata_providers.backends.base import ChangedError
+from ctadata_providers.backends.base import ChangedError, EndedError
 from ctadata_providers.backends.entries import number
 from ctadata_providers.checksum import parse_digests
 from ctadata_providers.errors import IntegrityError, TransientError, UnsupportedError
@@ -52,6 +52,7 @@ def check_range(response: Response, path: str, start: int, end: int | None) -> N
 
     Raises:
         UnsupportedError: When the server sends the whole file instead.
+        EndedError: When the file ends before the end of the range.
         TransientError: When it sends other bytes.
     """
     if response.status != 206:
@@ -59,6 +60,9 @@ def check_range(response: Response, path: str, start: int, end: int | None) -> N
     told = response.headers.get("content-range", "")
     span = _SPAN.fullmatch(told)
     first, last, total = span.groups() if span else ("", "", "")
+    size = number(total)
+    if number(first) == start and size is not None and end is not None and start < size < end:
+        raise EndedError(f"{path} ends after {size} bytes, {start}-{end} were asked for", path=path, size=size)
     right = number(first) == start and (end is None or number(last) == end - 1)
     if not right or (total != "*" and (number(total) or 0) <= (number(last) or 0)):
         raise TransientError(f"the server sent other bytes of {path} than {start}-{end}: {told[:40]!r}", path=path)
@@ -86,8 +90,13 @@ def check_match(response: Response, path: str, if_match: str | None) -> None:
         ChangedError: When it is of another.
     """
     etag = response.headers.get("etag")
-    if if_match is not None and etag is not None and etag.removeprefix("W/") != if_match.removeprefix("W/"):
+    if if_match is not None and etag is not None and _opaque(etag) != _opaque(if_match):
         raise changed(path)
+
+
+def _opaque(etag: str) -> str:
+    """Return what two tags of one file have in common: WsgiDAV writes them without quotes into a listing."""
+    return etag.removeprefix("W/").strip('"')
 
 
 def changed(path: str) -> ChangedError:

@@ -15,6 +15,7 @@ from ctadata_providers.backends.copying import CopyingDoor
 from ctadata_providers.backends.entries import Place, entry_name, file_info
 from ctadata_providers.backends.reading import Span, changed, check_all, check_match, check_range, digests, total_size
 from ctadata_providers.backends.servers import Server, identify, is_plain
+from ctadata_providers.backends.spans import SpanReader
 from ctadata_providers.config import Config
 from ctadata_providers.credentials.resolve import origin
 from ctadata_providers.errors import (
@@ -42,13 +43,19 @@ DRAINED = 16
 
 
 class WebdavBackend(CopyingDoor):
-    """The six operations on a WebDAV door, rename, checksums and copies."""
+    """The six operations on a WebDAV door, rename, checksums and copies.
 
-    def __init__(self, config: Config) -> None:
+    Args:
+        config: The settings.
+        session: What speaks to the door; without it one of its own.
+    """
+
+    def __init__(self, config: Config, session: Session | None = None) -> None:
         self._config = config
-        self._session = Session(config)
+        self._session = session or Session(config)
         self._checksums = AskedChecksums(self._session)
         self.brief = BriefWay(self._session, self._url, lambda: self.server, self.can_rename)
+        self.spans = SpanReader(self._session, self._url, lambda: self.server)
         self._no_rename_in: set[str] = set()  # folders to which a rename was refused; the root stands for all
 
     @property
@@ -197,6 +204,10 @@ class WebdavBackend(CopyingDoor):
         """Ask for a checksum, by HEAD with Want-Digest."""
         return self._checksums.ask(self._url(path), path, algorithm)
 
+    def url(self, path: str) -> str:
+        """Return the URL of a path at the door."""
+        return self._url(path)
+
     def clock_ahead(self) -> float | None:
         """Tell how far the server's clock is ahead of ours, None when it has not told."""
         return self._session.clock_ahead
@@ -279,14 +290,16 @@ class WebdavBackend(CopyingDoor):
             url += "/"  # Apache redirects a folder without it; XRootD answers 500 for a file with it
         request = self._propfind(path, url, depth="1", act="list")
         with self._session.stream(request) as (_, chunks):
-            # Now the server is known; at the first question it was not.
-            place = Place(self._config.door_url, self._config.base_path, literal_hrefs=self.server.literal_hrefs)
+            place = self._place()  # now the server is known; at the first question it was not
             for entry in propfind.parse(chunks, path=path):
                 name = entry_name(entry.href, path, place)
                 if name is not None:
                     yield file_info(entry, f"{path.rstrip('/')}/{name}")
                 elif not entry.is_dir:
                     raise _no_folder(path)
+
+    def _place(self) -> Place:
+        return Place(self._config.door_url, self._config.base_path, literal_hrefs=self.server.literal_hrefs)
 
     def _is_dir_to_remove(self, path: str) -> bool:
         """Tell whether a path is a folder, and make sure that it is then empty."""

@@ -1,21 +1,23 @@
 """The command line `ctadata`."""
 
+import argparse
 import io
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import TextIO
 
+from ctadata_providers.cli import completion
 from ctadata_providers.cli.output import Output, safe
 from ctadata_providers.cli.parser import parse
 from ctadata_providers.errors import ConfigError, CtaError
 
-__all__ = ["main"]
+__all__ = ["act", "main"]
 
 _SILENCE = logging.NullHandler()
 """Stays: what threads that nobody waits for still log after the end of a command would else go to stderr."""
@@ -37,11 +39,12 @@ class _Interrupted(KeyboardInterrupt):
     """
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, *, run: Callable[[Sequence[str]], int] | None = None) -> int:
     """Run a command.
 
     Args:
         argv: The arguments; default those of the process.
+        run: Runs what they say; default as `ctadata` does.
 
     Returns:
         The exit code: 0 done, 1 an error, 2 wrong usage or setting, 130 interrupted, 141 nobody reads the output, 143
@@ -53,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     output = Output(as_json="--json" in arguments, debug="--debug" in arguments)
     try:
         with _end_cleanly_on_signals():
-            code = _run(arguments)
+            code = (run or _run)(arguments)
             sys.stdout.flush()
             return code
     except SystemExit as end:  # --help, --version
@@ -84,11 +87,28 @@ def _nowhere() -> TextIO:
 
 
 def _run(arguments: Sequence[str]) -> int:
+    if arguments[:1] == [completion.REQUEST]:
+        return completion.answer(arguments[1:])
     args = parse(arguments)
-    from ctadata_providers.cli import agent, commands, copies, copying, doctor, login, proxy, syncing, token, trials
+    from ctadata_providers.cli import (
+        agent,
+        certificate,
+        commands,
+        copies,
+        copying,
+        doctor,
+        login,
+        looking,
+        proxy,
+        syncing,
+        token,
+        trees,
+        trials,
+    )
 
     actions = {
         "list": commands.list_,
+        "ls": commands.list_,
         "get": copies.get,
         "put": copies.put,
         "cp": copying.cp,
@@ -96,6 +116,10 @@ def _run(arguments: Sequence[str]) -> int:
         "mv": commands.mv,
         "mkdir": commands.mkdir,
         "stat": commands.stat,
+        "cat": looking.cat,
+        "head": looking.head,
+        "tree": trees.tree,
+        "du": trees.du,
         "sync": syncing.sync,
         "verify": syncing.verify,
         "clean": syncing.clean,
@@ -109,17 +133,27 @@ def _run(arguments: Sequence[str]) -> int:
         "agent stop": agent.stop,
         "proxy create": proxy.create,
         "proxy info": proxy.info,
+        "certificate upload": certificate.upload,
+        "certificate status": certificate.status,
         "doctor": doctor.doctor,
         "sandbox": trials.sandbox,
         "demo": trials.demo,
+        "completion": completion.completion,
         "get-token": token.print_token,
         "print-token": token.print_token,
         "start-agent": agent.start_agent,
+        "upload-shared-certificate": certificate.upload,
+        "upload-personal-certificate": certificate.upload,
         "stop-agent": agent.stop_agent,
     }
+    return act(actions[args.command], args)
+
+
+def act(action: Callable[[argparse.Namespace, Output], int], args: argparse.Namespace) -> int:
+    """Do what was asked for, printing and logging as the arguments say; return the exit code."""
     output = Output(as_json=args.json, quiet=args.quiet, verbose=args.verbose, debug=args.debug)
     with _log(output):
-        return actions[args.command](args, output)
+        return action(args, output)
 
 
 @contextmanager

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from ctadata_providers.cli.options import Commands, command, group
 from ctadata_providers.cli.output import Output, utc
-from ctadata_providers.errors import ConfigError, CtaError
+from ctadata_providers.errors import ConfigError
 
 if TYPE_CHECKING:
     from ctadata_providers import Config
     from ctadata_providers.credentials.agent.control import AgentStatus
 
-_PROMPT, _STANDARD_INPUT = "", "-"
+PROMPT, _STANDARD_INPUT = "", "-"
 
 
 def add_agent(commands: Commands) -> None:
@@ -55,7 +55,7 @@ def add_aliases(commands: Commands) -> None:
         "--reset-secret",
         metavar="-",
         nargs="?",
-        const=_PROMPT,
+        const=PROMPT,
         help="log in anew with a client secret: asked for, or with '-' read from standard input",
     )
     stopping = command(commands, "stop-agent", "end the agent", "", examples="  ctadata stop-agent --dev", hidden=True)
@@ -109,7 +109,7 @@ def stop(args: argparse.Namespace, output: Output) -> int:
 
 def start_agent(args: argparse.Namespace, output: Output) -> int:
     """Start the agent as ctadata does: for ctadata's token file, after a login with a secret if one is given."""
-    if args.reset_secret not in (None, _PROMPT, _STANDARD_INPUT):
+    if args.reset_secret not in (None, PROMPT, _STANDARD_INPUT):
         raise ConfigError(
             "usage: every user of this machine can read a secret that stands in a command line",
             remedy="use '-s' to be asked for it, or '-s -' to give it on standard input; and get a new secret, this "
@@ -163,17 +163,10 @@ def _target(args: argparse.Namespace) -> Path | None:
 
 
 def _ctadata_target(config: "Config") -> Path:
-    from ctadata_providers.credentials.agent.control import ctadata_target
+    from ctadata_providers.credentials.agent import control
 
-    target = ctadata_target(config)
-    try:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise CtaError(
-            f"cannot make the folder {target.parent}: {error.strerror}",
-            path=target.parent,
-            remedy="name a file elsewhere with --token-file",
-        ) from error
+    target = control.ctadata_target(config)
+    control.make_folder(target)
     return target
 
 

@@ -7,14 +7,24 @@ from ctadata_providers.cli.options import Commands, add_on_error, add_recursive,
 
 def add_list(commands: Commands) -> None:
     """Add `list`."""
+    _add_list(commands, "list")
+
+
+def add_ls(commands: Commands) -> None:
+    """Add `ls`, which is what fingers type."""
+    _add_list(commands, "ls", hidden=True)
+
+
+def _add_list(commands: Commands, name: str, *, hidden: bool = False) -> None:
     parser = command(
         commands,
-        "list",
+        name,
         "list folders, files or what matches a pattern",
         "[PATH]...",
-        examples="  ctadata list lst/DL3\n  ctadata list -l 'lst/DL3/**/*.fits.gz'\n"
-        "  ctadata list -r --json lst/DL3 | jq .size\n"
-        "  ctadata list -r --include '*.fits.gz' --exclude tmp/ lst/DL3",
+        examples=f"  ctadata {name} lst/DL3\n  ctadata {name} -l 'lst/DL3/**/*.fits.gz'\n"
+        f"  ctadata {name} -r --json lst/DL3 | jq .size\n"
+        f"  ctadata {name} -r --include '*.fits.gz' --exclude tmp/ lst/DL3",
+        hidden=hidden,
     )
     parser.add_argument("paths", nargs="*", default=["/"], metavar="PATH", help="default: the root")
     parser.add_argument("-l", "--long", action="store_true", help="type, size and time (UTC) before the name")

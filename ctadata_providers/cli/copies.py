@@ -121,7 +121,7 @@ def put(args: argparse.Namespace, output: Output) -> int:
 def _split_paths(given: Sequence[str]) -> tuple[Sequence[str], str]:
     """Tell remote paths from the local one: the last of several, unless it is a `cta://` address."""
     if given[-1] == "-":
-        raise ConfigError("'-' for standard output is not supported yet", remedy="name a file, then read that")
+        raise ConfigError("'-' for standard output is not supported", remedy="use 'ctadata cat'")
     if len(given) == 1 or uri.is_uri(given[-1]):
         return given, "."
     return given[:-1], given[-1]

@@ -42,6 +42,10 @@ def doctor(args: argparse.Namespace, output: Output) -> int:
     from ctadata_providers.credentials import survey
 
     config = config_of(args)
+    if config.backend == "downloadservice":
+        from ctadata_providers.cli.services import doctor_of_services
+
+        return doctor_of_services(config, output)
     report = survey.report(config)
     door = _ask(config) if args.online else None
     told = _told(config, report, door)
@@ -58,6 +62,9 @@ def whoami(args: argparse.Namespace, output: Output) -> int:
     config = config_of(args)
     if config.home is not None:
         home = Home(config.home, "the setting home")
+    elif config.backend == "downloadservice":
+        with CtaClient(config) as client:
+            home = Home(client.home(), "the hub, by the hub token")
     else:
         with CtaClient(config) as client:
             home = find_home(resolve(config).token(), lambda path: client.stat(path).is_dir)

@@ -15,13 +15,16 @@ if TYPE_CHECKING:
 _WIDTH = 100
 SETTINGS: tuple[tuple[str, str, str], ...] = (
     ("profile", "NAME", "profile of the data centre: prod, dev, or one of your config.toml; also cta://NAME@…"),
-    ("backend", "NAME", "how to speak to it (default: webdav)"),
+    ("backend", "NAME", "how to speak to it: webdav or downloadservice (default: what the URLs below lead to)"),
     ("door_url", "URL", "WebDAV door, https://host:port"),
     ("base_path", "PATH", "prefix of all paths at the door"),
+    ("service_url", "URL", "the CTA downloadservice, https://host/services/downloadservice/"),
+    ("certificate_service_url", "URL", "the CTA certificateservice (default: beside the downloadservice)"),
+    ("hub_url", "URL", "their JupyterHub (default: https://host/hub/); its token: JUPYTERHUB_API_TOKEN"),
     ("ca_path", "PATH", "trusted CAs beside the system's: a hashed folder or a PEM file"),
     ("trusted_hosts", "HOSTS", "hosts to which a redirect may carry the token, separated by commas"),
     ("copy_hosts", "HOSTS", "hosts to and from which a door may copy by itself, with your token for the other side"),
-    ("max_parallel", "N", "transfers at once (default: 16)"),
+    ("max_parallel", "N", "transfers at once (default: 16, with the downloadservice 4)"),
     ("streams", "N", "connections for one large download (default: as many as help, up to 8)"),
     ("limit_rate", "RATE", "most bytes a second over all transfers, such as 500k or 10M (k is 1024)"),
     ("retries", "N", "how often a passing fault is tried again (default: 5)"),
@@ -228,6 +231,7 @@ def command(
     examples: str,
     settings: bool = True,
     hidden: bool = False,
+    own_h: bool = False,
 ) -> argparse.ArgumentParser:
     """Add a command and return its parser, which has the general options.
 
@@ -239,8 +243,11 @@ def command(
         examples: Lines of them, for its help.
         settings: Whether it also takes the settings of the core.
         hidden: Whether it is left out of the list of commands: another name for what is in it.
+        own_h: Whether `-h` is an option of its own, so that help is `--help` only.
     """
     listed: dict[str, Any] = {} if hidden else {"help": text}
+    if own_h:
+        listed["conflict_handler"] = "resolve"
     parser = commands.add_parser(name, description=_sentence(text), epilog=f"examples:\n{examples}", **listed)
     parser.usage = f"{parser.prog} [OPTION]... {takes}".rstrip()
     parser.set_defaults(command=parser.prog.removeprefix("ctadata "))

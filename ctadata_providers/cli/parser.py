@@ -4,8 +4,10 @@ import argparse
 from collections.abc import Sequence
 
 from ctadata_providers import __version__
-from ctadata_providers.cli import agent, doctor, login, proxy, token
+from ctadata_providers.cli import agent, certificate, completion, doctor, login, proxy, token
 from ctadata_providers.cli import arguments as given
+from ctadata_providers.cli import legacy_arguments as legacy
+from ctadata_providers.cli import looking_arguments as looking
 from ctadata_providers.cli import syncing_arguments as syncing
 from ctadata_providers.cli.options import (
     CommandParser,
@@ -21,7 +23,7 @@ DESCRIPTION = """\
 Move files between this machine and the CTA data centre.
 
 PATH is lst/DL3/file.fits, /lst/DL3/file.fits or cta://lst/DL3/file.fits; cta://NAME@lst/… chooses
-the profile NAME. list, get, rm and stat take the patterns * ? [..] and ** (quote them for the shell)."""
+the profile NAME. What only reads, and rm, takes the patterns * ? [..] and ** (quoted for the shell)."""
 
 EPILOG = """\
 examples:
@@ -56,6 +58,10 @@ COMMANDS = (
     given.add_mv,
     given.add_mkdir,
     given.add_stat,
+    looking.add_cat,
+    looking.add_head,
+    looking.add_tree,
+    looking.add_du,
     syncing.add_sync,
     syncing.add_verify,
     syncing.add_clean,
@@ -65,11 +71,15 @@ COMMANDS = (
     _add_token,
     agent.add_agent,
     proxy.add_proxy,
+    certificate.add_certificate,
     doctor.add_doctor,
     given.add_sandbox,
     given.add_demo,
+    completion.add_completion,
+    given.add_ls,
     token.add_aliases,
     agent.add_aliases,
+    legacy.add_aliases,
 )
 """What adds each command, in the order of the help."""
 
@@ -85,12 +95,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         SystemExit: After `--help` or `--version`.
     """
     # Common options stand before or after the sub-command: none of the two parsers may set a default over the other's.
-    args = _build().parse_args(arguments, argparse.Namespace(json=False, debug=False, quiet=False, verbose=0))
+    args = command_line().parse_args(arguments, argparse.Namespace(json=False, debug=False, quiet=False, verbose=0))
     check_selection(args)
     return args
 
 
-def _build() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """Return the parser of `ctadata`, which has those of its commands."""
     parser = Parser(prog="ctadata", usage="ctadata [OPTION]... COMMAND ...", description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument("--version", action="version", version=f"ctadata {__version__}")
     commands = parser.add_subparsers(

@@ -13,15 +13,18 @@ from ctadata_providers.config.levels import (
     ENVIRONMENT,
     Level,
     config_file,
+    profile_names,
 )
 from ctadata_providers.config.parsers import BackendName, ChecksumMode, GrantType, RefreshMode
-from ctadata_providers.config.settings import Config
+from ctadata_providers.config.services import is_of_ambient_hub
+from ctadata_providers.config.settings import UNPICKLED, Config
 
 __all__ = [
     "BUILT_IN_PROFILES",
     "CREDENTIAL_SETTINGS",
     "DEFAULT_PROFILE",
     "ENVIRONMENT",
+    "UNPICKLED",
     "BackendName",
     "ChecksumMode",
     "Config",
@@ -29,4 +32,6 @@ __all__ = [
     "Level",
     "RefreshMode",
     "config_file",
+    "is_of_ambient_hub",
+    "profile_names",
 ]

@@ -25,3 +25,9 @@ def state_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """
     told = Path(environ.get("XDG_STATE_HOME") or "")
     return (told if told.is_absolute() else home_folder(environ) / ".local" / "state") / PACKAGE
+
+
+def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return what may be lost at any time: `$XDG_CACHE_HOME/ctadata-providers`, if that is no relative folder."""
+    told = Path(environ.get("XDG_CACHE_HOME") or "")
+    return (told if told.is_absolute() else home_folder(environ) / ".cache") / PACKAGE

@@ -15,6 +15,7 @@ DEFAULT_PROFILE = "prod"
 BUILT_IN_PROFILES: Mapping[str, Mapping[str, str]] = {
     "prod": {
         "door_url": "https://dcache.cta.cscs.ch:2880",
+        "service_url": "https://platform.cta.cscs.ch/services/downloadservice/",
         "issuer": "https://keycloak.cta.cscs.ch/realms/master",
         "client_id": "dcache-cta-cscs-ch-users",
     },
@@ -29,6 +30,10 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "backend": ("CTA_BACKEND",),
     "door_url": ("CTA_DOOR_URL",),
     "base_path": ("CTA_BASE_PATH",),
+    "service_url": ("CTADS_URL",),
+    "certificate_service_url": ("CTACS_URL",),
+    "hub_url": ("CTA_HUB_URL",),
+    "hub_token": ("JUPYTERHUB_API_TOKEN",),
     "token": ("BEARER_TOKEN",),
     "token_file": ("BEARER_TOKEN_FILE",),
     "token_command": ("CTA_TOKEN_COMMAND",),
@@ -75,7 +80,7 @@ CREDENTIAL_SETTINGS = frozenset(
     }
 )
 """Settings that choose what proves who we are."""
-SECRET_SETTINGS = frozenset({"token", "client_secret"})
+SECRET_SETTINGS = frozenset({"token", "client_secret", "hub_token"})
 """Settings whose value nobody else may see."""
 CHOOSING = CREDENTIAL_SETTINGS | {"issuer"}
 """Who gives one of these at a level rules out the credential settings of all lower levels."""
@@ -142,6 +147,15 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, str]:
 def config_file(environ: Mapping[str, str]) -> Path:
     """Return where the profiles are kept: `$XDG_CONFIG_HOME/ctadata-providers/config.toml`."""
     return config_folder(environ) / "config.toml"
+
+
+def profile_names(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names of all profiles, the built-in ones and those of the user's config.toml, if it can be read."""
+    try:
+        own = tomllib.loads(config_file(environ).read_text(encoding="utf-8")).get("profiles", {})
+    except (OSError, ValueError):
+        own = {}
+    return tuple(dict.fromkeys((*BUILT_IN_PROFILES, *(own if isinstance(own, dict) else ()))))
 
 
 def own_profile(name: str, environ: Mapping[str, str], names: Iterable[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from ctadata_providers.errors import ConfigError
 from ctadata_providers.uri import segment_fault
 
-BackendName = Literal["webdav", "memory"]
+BackendName = Literal["webdav", "downloadservice", "memory"]
 ChecksumMode = Literal["auto", "require", "off"]
 GrantType = Literal["refresh_token", "client_credentials"]
 RefreshMode = Literal["auto", "never"]
@@ -108,6 +108,21 @@ def _issuer(name: str, value: object) -> str:
     return text
 
 
+def _service(name: str, value: object) -> str:
+    """Return the address of a service or hub with one slash at its end; user and password are not shown."""
+    text = _text(name, value)
+    wanted = "https://host/path/"
+    try:
+        parts = urlsplit(text)
+        usable = parts.hostname and not (parts.username or parts.password or parts.query or parts.fragment)
+        usable = usable and parts.port != 0 and not any(c.isspace() or not c.isprintable() for c in text)
+    except ValueError as error:
+        raise unusable(name, "a URL that cannot be parsed", wanted) from error
+    if not usable or parts.scheme not in ("https", "http"):
+        raise unusable(name, "that URL" if "@" in text or "?" in text else text, wanted)
+    return f"{parts.scheme}://{parts.netloc.lower()}/{parts.path.strip('/')}".rstrip("/") + "/"
+
+
 def _callback(name: str, value: object) -> object:
     if not callable(value):
         raise unusable(name, value, "a function, from Python only")
@@ -187,6 +202,10 @@ PARSERS: Mapping[str, Callable[[str, Any], object]] = {
     "backend": _choice(get_args(BackendName)),
     "door_url": _text,
     "base_path": _path_prefix,
+    "service_url": _service,
+    "certificate_service_url": _service,
+    "hub_url": _service,
+    "hub_token": _token,
     "token": _token,
     "token_file": _file,
     "token_command": _command,

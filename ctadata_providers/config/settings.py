@@ -4,7 +4,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
+from urllib.parse import urlsplit
 
 from ctadata_providers.config.levels import (
     BUILT_IN_PROFILES,
@@ -12,6 +13,7 @@ from ctadata_providers.config.levels import (
     CREDENTIAL_SETTINGS,
     DEFAULT_PROFILE,
     IDENTITY,
+    SECRET_SETTINGS,
     Level,
     belongs,
     from_environment,
@@ -28,7 +30,11 @@ from ctadata_providers.config.parsers import (
     door_url,
     unusable,
 )
+from ctadata_providers.config.services import services_chosen
 from ctadata_providers.errors import ConfigError
+
+UNPICKLED = SECRET_SETTINGS | {"on_token", "on_event"}
+"""What does not travel in a pickle, be it a secret or a callback: the other process resolves its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +43,14 @@ class Config:
 
     Attributes:
         profile: Name of the profile (in Airflow the connection) that the settings came from.
-        backend: `webdav`, or `memory` for tests without a server.
+        backend: `webdav` for a door, `downloadservice` for the CTA services, `memory` for tests without a server; when
+            not given, what `door_url` and `service_url` lead to.
         door_url: WebDAV door, scheme, host and port.
         base_path: Prefix of all paths at the door.
+        service_url: The downloadservice, such as `https://host/services/downloadservice/`.
+        certificate_service_url: The certificateservice; None is the one beside the downloadservice.
+        hub_url: The JupyterHub of the services, such as `https://host/hub/`; None is that at their host.
+        hub_token: JupyterHub API token, for the services and their hub only. Never shown, logged or pickled.
         token: Bearer token for the door. Never shown, logged or pickled.
         token_file: File that holds a bearer token; read again when it changes.
         token_command: Program with its arguments, run without a shell, that prints a bearer token; as a text it is
@@ -62,7 +73,7 @@ class Config:
             token for this door then.
         allow_http_pools: Follow a redirect to plain http, without credential; a checksum is then required.
         home: The user's own folder, e.g. `/lst/users/alice`.
-        max_parallel: Transfers at once.
+        max_parallel: Transfers at once; when not given 16, with the services 4.
         streams: Connections at once for one large download; None is as many as help, up to 8.
         retries: How often a transient fault is tried again.
         connect_timeout: Seconds to connect.
@@ -81,9 +92,13 @@ class Config:
     """
 
     profile: str = DEFAULT_PROFILE
-    backend: BackendName = "webdav"
+    backend: BackendName = field(default=cast(BackendName, None))  # made in __post_init__
     door_url: str = BUILT_IN_PROFILES[DEFAULT_PROFILE]["door_url"]
     base_path: str = "/"
+    service_url: str | None = BUILT_IN_PROFILES[DEFAULT_PROFILE]["service_url"]
+    certificate_service_url: str | None = None
+    hub_url: str | None = None
+    hub_token: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
     token_file: Path | None = None
     token_command: tuple[str, ...] | None = field(default=None, repr=False)  # its arguments may hold a secret
@@ -104,7 +119,7 @@ class Config:
     copy_hosts: tuple[str, ...] = ()
     allow_http_pools: bool = False
     home: str | None = None
-    max_parallel: int = 16
+    max_parallel: int = field(default=cast(int, None))  # made in __post_init__
     streams: int | None = None
     retries: int = 5
     connect_timeout: float = 20.0
@@ -117,20 +132,51 @@ class Config:
     on_event: Callable[[Any], object] | None = field(default=None, repr=False, compare=False)
 
     _levels: ClassVar[Mapping[str, Level] | None] = None
+    _made: ClassVar[frozenset[str]] = frozenset()
 
     def __post_init__(self) -> None:
+        self._make_what_follows()
         for spec in fields(self):
             value = getattr(self, spec.name)
-            if value is None and spec.default is not None:
+            if value is None and spec.default is not None and spec.name != "service_url":
                 raise unusable(spec.name, None, "a value, or leave it out")
             if value is not None:
                 object.__setattr__(self, spec.name, PARSERS[spec.name](spec.name, value))
         if self.backend == "webdav":
             object.__setattr__(self, "door_url", door_url(self.door_url))
+        if self.backend == "downloadservice" and self.service_url is None:
+            raise ConfigError("there is no downloadservice to use", remedy="set service_url (CTADS_URL)")
+
+    @property
+    def certificate_service(self) -> str | None:
+        """The address of the certificateservice, with a slash at its end; None when nothing tells it."""
+        if self.certificate_service_url or not self.service_url:
+            return self.certificate_service_url
+        beside, name = self.service_url[:-1].rsplit("/", 1)
+        return f"{beside}/certificateservice/" if name == "downloadservice" else None
+
+    @property
+    def hub(self) -> str | None:
+        """The address of the hub of the services, with a slash at its end; None when nothing tells it."""
+        if self.hub_url or not self.service_url:
+            return self.hub_url
+        parts = urlsplit(self.service_url)
+        return f"{parts.scheme}://{parts.netloc}/hub/"
+
+    def _make_what_follows(self) -> None:
+        """Fill in the settings that follow from others when they are not given."""
+        made = frozenset(name for name in ("backend", "max_parallel") if getattr(self, name) is None)
+        object.__setattr__(self, "_made", made)
+        if "backend" in made:
+            defaults = {spec.name: spec.default for spec in fields(self)}
+            places = {name: getattr(self, name) for name in ("door_url", "service_url")}
+            given = {name: url for name, url in places.items() if url != defaults[name]}
+            object.__setattr__(self, "backend", _backend([("explicit", given)]))
+        if "max_parallel" in made:
+            object.__setattr__(self, "max_parallel", 4 if self.backend == "downloadservice" else 16)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A secret or a callback must not travel in a pickle: the other process resolves its own.
-        return {**self.__dict__, "token": None, "client_secret": None, "on_token": None, "on_event": None}
+        return {**self.__dict__, **dict.fromkeys(UNPICKLED)}
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **explicit: Any) -> Self:
@@ -153,8 +199,8 @@ class Config:
             ("built-in", BUILT_IN_PROFILES.get(profile, {})),
         ]
         variables: tuple[Level, Mapping[str, Any]] = ("environment", from_environment(environ))
-        levels = [*profiles, variables] if named else [variables, *profiles]
-        return cls._of([("explicit", given), *levels], profile, ambient_credentials=True)
+        levels = [("explicit", given), *([*profiles, variables] if named else [variables, *profiles])]
+        return cls._of(levels, profile, environ, ambient_credentials=True)
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
@@ -174,8 +220,17 @@ class Config:
         return cls._of([("explicit", given), ("built-in", BUILT_IN_PROFILES[profile])], profile)
 
     @classmethod
-    def _of(cls, levels: Sequence[tuple[Level, Mapping[str, Any]]], profile: str, **defaults: Any) -> Self:
+    def _of(
+        cls,
+        levels: Sequence[tuple[Level, Mapping[str, Any]]],
+        profile: str,
+        environ: Mapping[str, str] | None = None,
+        **defaults: Any,
+    ) -> Self:
         settings, given_by = merge(levels)
+        if profile in BUILT_IN_PROFILES:
+            defaults["service_url"] = None  # the one of `prod` is not that of `dev`, which has none
+        defaults["backend"] = _backend(levels, environ)
         return cls(**{**defaults, **settings, "profile": profile}).with_levels(given_by)
 
     def with_settings(self, **settings: Any) -> Self:
@@ -191,6 +246,10 @@ class Config:
         forgotten = {spec.name: spec.default for spec in fields(self) if spec.name in replaced}
         kept = {spec.name: level for spec in fields(self) if (level := self.given_by(spec.name))}
         levels: dict[str, Level] = {name: level for name, level in kept.items() if name not in replaced}
+        if self.given_by("backend") is None and not {"door_url", "service_url"}.isdisjoint(given):
+            forgotten["backend"] = _backend([("explicit", given)])
+        if self.given_by("max_parallel") is None:
+            forgotten["max_parallel"] = None  # it follows the backend
         changed = replace(self, **{**forgotten, **given})
         return changed.with_levels({**levels, **dict.fromkeys(given, "explicit")})
 
@@ -198,6 +257,8 @@ class Config:
         """Tell who gave a setting, None for the default."""
         if self._levels is not None:
             return self._levels.get(name)
+        if name in self._made:
+            return None
         default = next(spec.default for spec in fields(self) if spec.name == name)
         return None if getattr(self, name) == default else "explicit"
 
@@ -205,6 +266,12 @@ class Config:
         """Remember who gave each setting, where `given_by` cannot know; return the same settings."""
         object.__setattr__(self, "_levels", levels)
         return self
+
+
+def _backend(
+    levels: Sequence[tuple[Level, Mapping[str, Any]]], environ: Mapping[str, str] | None = None
+) -> BackendName:
+    return "downloadservice" if services_chosen(levels, environ) else "webdav"
 
 
 def _names() -> tuple[str, ...]:

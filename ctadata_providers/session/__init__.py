@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -54,10 +54,15 @@ class Session:
     """Exchanges with servers under one configuration; thread-safe, and fresh after a fork.
 
     Construction does no I/O.
+
+    Args:
+        config: The settings.
+        find: Returns the credential; without it the one for the door that the settings choose.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, find: Callable[[], Credential] | None = None) -> None:
         self.config = config
+        self._find = find or partial(resolve, config)
         self.policy = RetryPolicy(retries=config.retries)
         self._lock = threading.Lock()
         self._credential: Credential | None = None
@@ -83,7 +88,7 @@ class Session:
             with self._lock:
                 if self._credential is None:
                     check_ca_path(self.config.ca_path)
-                    self._credential = resolve(self.config)
+                    self._credential = self._find()
         return self._credential
 
     @property
@@ -122,7 +127,7 @@ class Session:
             with admission.at_once(hop) or await admission.admit(hop) as admitted:
                 sending = self._sending(request, hop, admitted)
                 try:
-                    response = meant(await wait(sending.start()), request.method)
+                    response = self._meant(await wait(sending.start()), request.method)
                 except TransientError:
                     _broken[hop.place] = time.monotonic()
                     # A pool's URL may be used up; at the door a kept connection that had died is not worth a retry.
@@ -256,6 +261,7 @@ class Session:
                 messenger = self._messenger(admitted)
                 sending = messenger.send(request, hop, admitted.token, proxy=self._proxy(hop), timeout=limits)
                 with sending as (head, chunks):
+                    head = self._meant(head, request.method)
                     self._heard(head, hop, admitted)
                     if head.ok:
                         yield head, chunks
@@ -289,6 +295,10 @@ class Session:
     def _next_hop(self, hop: Hop, response: Response, request: Request, admitted: Pass) -> Hop:
         credential, token = self.credential, admitted.token
         return follow(hop, response, config=self.config, credential=credential, request=request, token=token)
+
+    def _meant(self, response: Response, method: str) -> Response:
+        """Return an answer as its server means it."""
+        return meant(response, method)
 
     def _error(self, response: Response, request: Request, hop: Hop, admitted: Pass) -> CtaError:
         """Return what an answer means; the secret is empty for a certificate, None when the request carried none."""

@@ -311,6 +311,8 @@ class Exchange:
             set_option(pycurl.SEEKFUNCTION, self.seek_body)
             set_option(pycurl.EXPECT_100_TIMEOUT_MS, int(request.expect_wait * 1000))
             headers.append("Expect: 100-continue" if request.expect else "Expect:")
+            if request.method != "PUT":
+                set_option(pycurl.CUSTOMREQUEST, request.method)
         elif known is None:
             set_option(pycurl.BUFFERSIZE, 512 * 1024)
             _set_message(handle, request)

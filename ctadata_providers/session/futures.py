@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 from _thread import allocate_lock
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import CancelledError, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, Generic, TypeVar
@@ -98,6 +98,12 @@ class Future(Generic[T]):
         if self._state == _CANCELLED:
             raise CancelledError
         return self._error
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        """Wait in a task of asyncio, as `session.aio.result_of` does; our own coroutines wait with `tasks.wait`."""
+        from ctadata_providers.session.aio import result_of  # asyncio only where it is used
+
+        return result_of(self).__await__()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end; tell whether it has come within some seconds."""

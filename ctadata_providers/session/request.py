@@ -65,7 +65,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     guest: Mapping[str, str] = field(default_factory=dict, repr=False)
     guest_may_see: Callable[[str], bool] = lambda url: False
-    body: bytes | None = None
+    body: bytes | None = field(default=None, repr=False)
     accept: Callable[[Response], Sink] | None = None
     source: Source | None = None
     size: int = 0

@@ -16,6 +16,7 @@ Where is what, from the outside to the inside:
 * the door: `door`, with `bans`, `logins` (by `tokens`), `reading` and `writing`; what it says: `propfind` (about
   `questions`), `pages`
 * the issuer, an OpenID provider whose tokens the door takes: `oidc`
+* the CTA services with their hub: `services`
 * the pools: `pool`, with `ranges` and `upload`
 * what is so and what is told: `storage` (in a `scratch` folder), `facts` and `digests`; the time of day: `wallclock`
 * what goes wrong: the `fault_kinds` there are, the `faults` that are on; before and after an answer `fault_acts`, in

@@ -62,6 +62,9 @@ class Exchange:
         method: The HTTP method.
         path: The decoded path, normalised: no double slashes, none at the end.
         path_fault: Why the path cannot be used, if so.
+        raw_path: The path as it was sent, percent-encoded.
+        fault_paths: By which paths faults find this request.
+        is_upload: Whether its body, not its answer, is what faults bend.
         query: The last value of each query parameter.
         headers: The request's headers, by any case.
         server: Which kind of server was asked.
@@ -83,6 +86,7 @@ class Exchange:
     ) -> None:
         self.request = request
         self.method = request.method
+        self.is_upload = request.method == "PUT"
         self.headers = request.headers
         self.server: ServerName = server
         self.faults: list[Fault] = []
@@ -99,8 +103,10 @@ class Exchange:
         # RFC 9112, 3.2.2: a server accepts the absolute form too.
         raw_path, _, self._raw_query = target.partition("?") if target.startswith("/") else _split_url(target)
         self.query = {k: v[-1] for k, v in parse_qs(self._raw_query, keep_blank_values=True).items()}
+        self.raw_path = raw_path
         self.ends_in_slash = raw_path.endswith("/")
-        self.path, self.path_fault = _normalise(raw_path)
+        self.path, self.path_fault = normalise(raw_path)
+        self.fault_paths: tuple[str, ...] = (self.path,)
 
     @property
     def expects_continue(self) -> bool:
@@ -142,7 +148,7 @@ class Exchange:
     # The body
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body of a PUT as it arrives, or as faults bend it, inviting it first if the client waits for that.
+        """Yield the body of an upload as it arrives, or as faults bend it, inviting it first if the client waits.
 
         Raises:
             ClientGoneError: When the connection ends first.
@@ -174,6 +180,11 @@ class Exchange:
         except (ConnectionError, web.RequestPayloadError) as error:
             raise ClientGoneError from error
 
+    def leftover(self) -> bytes:
+        """Return what had arrived of a body before its client was lost, and was not read yet."""
+        # aiohttp keeps it, but does not give it any more.
+        return b"".join(getattr(self.request.content, "_buffer", ()))
+
     def _invite_body(self) -> None:
         """Send `100 Continue`, once, if the client waits for it and has not lost patience."""
         if not self._may_send:
@@ -202,7 +213,7 @@ class Exchange:
             length: Its size, None if that is not known before.
             reason: The text in the status line, None for the usual one.
         """
-        faults = struck(self.faults, length) if self.method != "PUT" else []
+        faults = [] if self.is_upload else struck(self.faults, length)
         response = web.StreamResponse(status=status, headers={**headers, **self.always_sent}, reason=reason)
         response.content_length = None if hides_length(faults) else length
         if faults or self.ends_connection:
@@ -223,7 +234,7 @@ class Exchange:
     async def bend_small(self, response: web.Response) -> web.StreamResponse:
         """Send an answer that is ready, as faults bend it; an error is sent as it is."""
         body = response.body
-        if not isinstance(body, bytes) or self.method in ("HEAD", "PUT") or response.status >= 300:
+        if not isinstance(body, bytes) or self.method == "HEAD" or self.is_upload or response.status >= 300:
             return response
 
         async def block(whole: bytes = body) -> AsyncIterator[bytes]:
@@ -291,7 +302,7 @@ def path_of_url(url: str) -> str:
     Raises:
         ValueError: When there is none that can be used.
     """
-    path, fault = _normalise(urlsplit(url).path)
+    path, fault = normalise(urlsplit(url).path)
     if fault or path == "/":
         raise ValueError(fault or "no path")
     return path
@@ -310,7 +321,7 @@ def _split_url(url: str) -> tuple[str, str, str]:
     return parts.path or "/", "", parts.query
 
 
-def _normalise(raw_path: str) -> tuple[str, str | None]:
+def normalise(raw_path: str) -> tuple[str, str | None]:
     """Return a decoded path without double or trailing slashes, and why it cannot be used, if so."""
     try:
         path = unquote(raw_path, errors="strict")

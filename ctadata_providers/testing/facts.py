@@ -7,6 +7,7 @@ from ctadata_providers.testing.digests import digest_header, repr_digest_header
 from ctadata_providers.testing.exchange import Exchange, Refusal
 from ctadata_providers.testing.fault_kinds import FaultName
 from ctadata_providers.testing.faults import Fault, Faults
+from ctadata_providers.testing.requestlog import ServerName
 from ctadata_providers.testing.storage import Entry, Locality, Storage
 from ctadata_providers.testing.tokens import Activity, Login
 
@@ -22,12 +23,14 @@ class Facts:
         storage: What is so.
         faults: What is switched on.
         version: The major version of dCache.
+        asked: Which server tells, and the method it was asked; None for those of the request.
     """
 
     exchange: Exchange
     storage: Storage
     faults: Faults
     version: int
+    asked: tuple[ServerName, str] | None = None
 
     def entry(self, entry: Entry) -> Entry:
         """Return a file with the size that is told."""
@@ -106,7 +109,8 @@ class Facts:
         return checksums
 
     def _meeting(self, name: FaultName, entry: Entry) -> Fault | None:
-        found = self.faults.meeting(self.exchange.server, self.exchange.method, entry.path)
+        server, method = self.asked or (self.exchange.server, self.exchange.method)
+        found = self.faults.meeting(server, method, entry.path)
         return next((fault for fault in found if fault.name == name), None)
 
     def _strikes(self, name: FaultName, entry: Entry) -> Fault | None:

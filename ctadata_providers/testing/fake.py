@@ -19,15 +19,18 @@ from ctadata_providers.testing.faults import Fault, Faults
 from ctadata_providers.testing.logins import Anonymous, Logins
 from ctadata_providers.testing.requestlog import LoggedRequest, RequestLog, ServerName
 from ctadata_providers.testing.running import Parts, Plan, Running, build
+from ctadata_providers.testing.services.front import SERVICE_BACKS, SERVICE_FRONTS, ServicesFront
 from ctadata_providers.testing.storage import Locality
 from ctadata_providers.testing.tokens import ANY_AUDIENCE, FULL_SCOPE, TokenIssuer
 from ctadata_providers.testing.wallclock import WallClock
 
 if TYPE_CHECKING:
     from ctadata_providers.testing.oidc.issuer import Issuer
+    from ctadata_providers.testing.services.server import ServicesServer
+    from ctadata_providers.testing.services.upstream import StorageKind
 
 
-class FakeCta:
+class FakeCta(ServicesFront):
     """A CTA data centre: a WebDAV door with pools on other ports, which behave like dCache's.
 
     A context manager; the servers run in a background thread from `start` to `close`.
@@ -53,6 +56,9 @@ class FakeCta:
         bans: Whether clients get 429 for 15 s after three answers 401 within 20 s, and above 250 requests a second.
         retry_after: Whether these 429 say how long to wait, as dCache does since June 2026.
         markers: Seconds from one performance marker of a third-party copy to the next.
+        services: Whether there are a JupyterHub, a downloadservice and a certificateservice over the same storage.
+        service_storage: What the services have behind them: `webdav`, a storage that sends the bytes itself; `dcache`,
+            which redirects readers to pools; or `xrootd`.
         clock: Gives the time by which bans, patience, logins and the waits of faults are measured, in seconds.
     """
 
@@ -77,13 +83,15 @@ class FakeCta:
         bans: bool = True,
         retry_after: bool = False,
         markers: float = 5.0,
+        services: bool = False,
+        service_storage: StorageKind = "webdav",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._token_lifetime = token_lifetime
         self._wall_clock = WallClock()
         self._tokens = TokenIssuer(self._wall_clock, prefix=issuer_prefix)
         self._log = RequestLog()
-        self._faults = Faults()
+        self._faults = Faults(("door", "pool", *SERVICE_FRONTS), SERVICE_BACKS) if services else Faults()
         self._plan = Plan(
             root=root,
             quota=quota,
@@ -106,6 +114,7 @@ class FakeCta:
             faults=self._faults,
             clock=clock,
             wall_clock=self._wall_clock,
+            service_storage=service_storage if services else None,
         )
         self._issuer: Issuer | None = None
         self._lock = threading.Lock()
@@ -140,6 +149,7 @@ class FakeCta:
             self._running.stop()
             self._running = None
             self._proxy = None
+            self._hub_token = ""
             self._issuer = None
             self._tokens.readers.clear()
 
@@ -384,6 +394,8 @@ class FakeCta:
         for pool in self._parts.pools:
             pool.drop_transfers()
         self._parts.storage.clear()
+        if self._parts.services:
+            self._parts.services.reset()
         self._log.clear()
         self._wall_clock.ahead = 0.0
         if self._issuer:
@@ -392,6 +404,12 @@ class FakeCta:
     @property
     def _parts(self) -> Parts:
         return self._servers.parts
+
+    @property
+    def _services(self) -> ServicesServer:
+        if self._parts.services is None:
+            raise ConfigError("FakeCta has no services", remedy="make it with services=True")
+        return self._parts.services
 
     @property
     def _servers(self) -> Running:

@@ -47,11 +47,20 @@ async def meet(exchange: Exchange, site: Site) -> None:
         ClientGoneError: When the client left while it waited.
     """
     for fault in exchange.faults:
-        if fault.name in _STATUS and fault.strike():
-            status, text = _STATUS[fault.name]
-            raise Refusal(fault.options.status or status, text, _retry_after(fault))
+        refuse(fault)
         if act := _ACTS.get(fault.name):
             await act(fault, exchange, site)
+
+
+def refuse(fault: Fault) -> None:
+    """Let a fault that is nothing but a status strike.
+
+    Raises:
+        Refusal: When it does.
+    """
+    if fault.name in _STATUS and fault.strike():
+        status, text = _STATUS[fault.name]
+        raise Refusal(fault.options.status or status, text, _retry_after(fault))
 
 
 def part(exchange: Exchange, response: web.StreamResponse, site: Site) -> None:

@@ -39,6 +39,8 @@ FaultName = Literal[
     "failed-copy",
     "invalid-grant",
     "slow-down",
+    "redirect",
+    "crash",
 ]
 """What can be switched on; `KINDS` says what each does."""
 
@@ -85,6 +87,11 @@ class Options:
     by: int = 1
 
 
+_SERVICES: tuple[ServerName, ...] = ("downloadservice", "certificateservice")
+_STORAGE: tuple[ServerName, ...] = ("storage",)
+_EVERYWHERE: tuple[ServerName, ...] = ("door", "pool", "issuer", *_SERVICES, "hub", *_STORAGE)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """What a fault does.
@@ -98,7 +105,7 @@ class Kind:
     """
 
     does: str
-    servers: tuple[ServerName, ...] = ("door", "pool", "issuer")
+    servers: tuple[ServerName, ...] = _EVERYWHERE
     methods: frozenset[str] = frozenset()
     takes: tuple[str, ...] = ()
     defaults: Options = field(default_factory=Options)
@@ -121,7 +128,7 @@ KINDS: dict[FaultName, Kind] = {
     "too-many-requests": Kind("429", takes=("retry_after",)),
     "server-error": Kind("500, or another status", takes=("status",), defaults=Options(status=500)),
     "unavailable": Kind("503: shutting down", takes=("retry_after",)),
-    "no-space": Kind("507: pools or quota are full", _DOOR + _POOL, _PUT),
+    "no-space": Kind("507: pools or quota are full", _DOOR + _POOL + _STORAGE, _PUT),
     "reset": Kind(f"the connection is reset before an answer, or after `after` bytes {_BODY}", takes=("after",)),
     "stall": Kind(
         f"silence before an answer, or after `after` bytes {_BODY}",
@@ -135,7 +142,9 @@ KINDS: dict[FaultName, Kind] = {
     ),
     "corrupt": Kind(f"one bit is flipped in the byte at `after` {_BODY}", takes=("after",)),
     "lost-answer": Kind(
-        "what is asked for is done, then the connection is reset", _DOOR + _POOL + _ISSUER, _CHANGES | _POST
+        "what is asked for is done, then the connection is reset",
+        _DOOR + _POOL + _ISSUER + _SERVICES,
+        _CHANGES | _POST,
     ),
     "slow-redirect": Kind(
         "the door thinks for `seconds` before it answers", _DOOR, _GET | _PUT, ("seconds",), Options(seconds=1.0)
@@ -162,19 +171,22 @@ KINDS: dict[FaultName, Kind] = {
     ),
     "late-visibility": Kind(
         "a file that was uploaded since cannot be read yet: 404, or another status",
-        _DOOR + _POOL,
+        _DOOR + _POOL + _STORAGE,
         frozenset({"GET", "HEAD", "PROPFIND"}),
         takes=("status",),
         defaults=Options(status=404),
     ),
-    "wrong-digest": Kind("another checksum is told than the file has", _DOOR + _POOL),
-    "no-digest": Kind("no checksum is told", _DOOR + _POOL),
+    "wrong-digest": Kind("another checksum is told than the file has", _DOOR + _POOL + _STORAGE),
+    "no-digest": Kind("no checksum is told", _DOOR + _POOL + _STORAGE),
     "wrong-size": Kind(
-        "listings and HEAD tell a size that is wrong by `by`", _DOOR, frozenset({"HEAD", "PROPFIND"}), ("by",)
+        "listings and HEAD tell a size that is wrong by `by`",
+        _DOOR + _STORAGE,
+        frozenset({"HEAD", "PROPFIND"}),
+        ("by",),
     ),
     "broken-listing": Kind(
         "the XML of a listing ends after `after` bytes, the HTTP answer in good order",
-        _DOOR,
+        _DOOR + _STORAGE,
         frozenset({"PROPFIND"}),
         ("after", "announced"),
         Options(after=300, announced=False),
@@ -188,6 +200,13 @@ KINDS: dict[FaultName, Kind] = {
     ),
     "invalid-grant": Kind("the issuer takes a refresh token or a device code for a dead one", _ISSUER, _POST),
     "slow-down": Kind("the issuer tells a client whose login waits that it asks too often", _ISSUER, _POST),
+    "redirect": Kind("the storage behind the service sends reads and writes to a pool", _STORAGE, _GET | _PUT),
+    "crash": Kind(
+        "the service dies: 503 for `seconds`, then some of the first simultaneous requests get 500",
+        _SERVICES,
+        takes=("seconds",),
+        defaults=Options(seconds=30.0),
+    ),
 }
 """What each fault does, where, and what it takes."""
 

@@ -9,7 +9,15 @@ from dataclasses import fields
 from typing import Any, Unpack, cast, get_args
 
 from ctadata_providers.errors import ConfigError
-from ctadata_providers.testing.fault_kinds import KINDS, FaultName, FaultOptions, Options, check_method, check_options
+from ctadata_providers.testing.fault_kinds import (
+    KINDS,
+    FaultName,
+    FaultOptions,
+    Kind,
+    Options,
+    check_method,
+    check_options,
+)
 from ctadata_providers.testing.requestlog import ServerName
 
 
@@ -52,13 +60,13 @@ class Fault:
         """How many times it struck."""
         return self._hits
 
-    def meets(self, server: ServerName, method: str, path: str) -> bool:
-        """Tell whether it may strike a request."""
+    def meets(self, server: ServerName, method: str, *paths: str) -> bool:
+        """Tell whether it may strike a request, which may be known by several paths."""
         return (
             self._left != 0
             and server in self._servers
             and (not self._methods or method in self._methods)
-            and self._pattern.fullmatch(path) is not None
+            and any(map(self._pattern.fullmatch, paths))
         )
 
     def strike(self) -> bool:
@@ -76,10 +84,13 @@ class Faults:
 
     Args:
         servers: Which servers.
+        behind: Those that no client asks, or none for its files: they have only faults that name them, or that no
+            other server can have.
     """
 
-    def __init__(self, servers: tuple[ServerName, ...] = ("door", "pool")) -> None:
+    def __init__(self, servers: tuple[ServerName, ...] = ("door", "pool"), behind: tuple[ServerName, ...] = ()) -> None:
         self._servers = servers
+        self._behind = behind
         self._active: tuple[Fault, ...] = ()
         self._lock = threading.Lock()
 
@@ -105,7 +116,9 @@ class Faults:
             name: Which one.
             path: The paths that it meets: `*` stands for any characters of a name, `**` for any at all.
             method: The HTTP method that meets it, None for all that can.
-            server: `"door"` or `"pool"`, None for whichever can have it first; an issuer has faults of its own.
+            server: `"door"` or `"pool"`, with the services also `"downloadservice"`, `"certificateservice"`, `"hub"` or
+                `"storage"`, the one behind them; None for whichever of door, pool and downloadservice can have it
+                first. An issuer has faults of its own.
             times: How many times it strikes, None for always.
             **options: As in `FaultOptions`.
 
@@ -115,10 +128,7 @@ class Faults:
         if name not in get_args(FaultName):
             raise ConfigError(f"unknown fault {name!r}", remedy=f"use one of {', '.join(get_args(FaultName))}")
         kind = KINDS[name]
-        servers = tuple(one for one in kind.servers if one in self._servers)
-        if not servers or (server is not None and server not in servers):
-            wrong = " or ".join(map(repr, [server] if server else self._servers))
-            raise ConfigError(f"{name!r} is no fault of {wrong}", remedy=f"use {' or '.join(kind.servers)}")
+        servers = self._choose(name, kind, server)
         if not isinstance(path, str) or not path.startswith(("/", "**")):
             raise ConfigError(f"{path!r} is the path of nothing", remedy="paths begin with / or **")
         methods = kind.methods if method is None else check_method(name, kind, method)
@@ -128,13 +138,24 @@ class Faults:
             name,
             path=path,
             methods=methods,
-            servers=(server,) if server else servers,
+            servers=servers,
             times=times,
             options=check_options(name, kind, options),
         )
         with self._lock:
             self._active = (*self._active, fault)
         return fault
+
+    def _choose(self, name: FaultName, kind: Kind, server: ServerName | None) -> tuple[ServerName, ...]:
+        """Return the servers that a fault is to meet."""
+        known = (*self._servers, *self._behind)
+        possible = tuple(one for one in kind.servers if one in known)
+        if not possible or (server is not None and server not in possible):
+            wrong = " or ".join(map(repr, [server] if server else known))
+            raise ConfigError(f"{name!r} is no fault of {wrong}", remedy=f"use {' or '.join(kind.servers)}")
+        if server is not None:
+            return (server,)
+        return tuple(one for one in possible if one in self._servers) or possible
 
     def add_text(self, text: str) -> Fault:
         """Switch on a fault that is written as `name:argument=value,...`, as on a command line.
@@ -172,9 +193,9 @@ class Faults:
         finally:
             self.remove(fault)
 
-    def meeting(self, server: ServerName, method: str, path: str) -> list[Fault]:
-        """Return the faults that may strike a request."""
-        return [fault for fault in self._active if fault.meets(server, method, path)]
+    def meeting(self, server: ServerName, method: str, *paths: str) -> list[Fault]:
+        """Return the faults that may strike a request, which may be known by several paths."""
+        return [fault for fault in self._active if fault.meets(server, method, *paths)]
 
 
 def _value(key: str, text: str) -> object:

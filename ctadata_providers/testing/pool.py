@@ -157,7 +157,7 @@ class Pool(Server):
         start, end = span
         if end - start <= _SMALL:
             return web.Response(status=status, headers=headers, body=os.pread(descriptor, end - start, start))
-        return await exchange.send(status, headers, _blocks(descriptor, span), length=end - start)
+        return await exchange.send(status, headers, file_blocks(descriptor, span), length=end - start)
 
     async def _send_parts(
         self,
@@ -173,7 +173,7 @@ class Pool(Server):
         async def body() -> AsyncIterator[bytes]:
             for mark, span in zip(marks, ranges, strict=True):
                 yield mark
-                async for block in _blocks(descriptor, span):
+                async for block in file_blocks(descriptor, span):
                     yield block
             yield last
 
@@ -234,7 +234,7 @@ def content_disposition(name: str) -> str:
     return f"attachment;filename*=UTF-8''{quote(name, safe='')}"
 
 
-async def _blocks(descriptor: int, span: tuple[int, int]) -> AsyncIterator[bytes]:
+async def file_blocks(descriptor: int, span: tuple[int, int]) -> AsyncIterator[bytes]:
     """Yield a stretch of a file, never more than a block in memory."""
     start, end = span
     while start < end:

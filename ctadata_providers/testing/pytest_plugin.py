@@ -52,6 +52,30 @@ def cta_login_environ(
     return _only(fake_cta.oidc_environ(), monkeypatch, tmp_path_factory)
 
 
+@pytest.fixture(scope="session")
+def cta_services_server() -> Iterator[FakeCta]:
+    """A running data centre with the CTA services, which all tests of the session share."""
+    from ctadata_providers.testing.fake import FakeCta
+
+    with FakeCta(services=True, token_lifetime=_A_LONG_RUN) as cta:
+        yield cta
+
+
+@pytest.fixture
+def fake_cta_services(cta_services_server: FakeCta) -> FakeCta:
+    """A running data centre with the CTA services, without files and with an empty request log."""
+    cta_services_server.reset()
+    return cta_services_server
+
+
+@pytest.fixture
+def cta_services_environ(
+    fake_cta_services: FakeCta, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """An environment in which `Config.from_env()` and the commands `ctadata` reach the services, and nothing else."""
+    return _only(fake_cta_services.service_environ(), monkeypatch, tmp_path_factory)
+
+
 def _only(
     environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:

@@ -15,7 +15,7 @@ _MAX_RECORDS = 200_000
 _SECRET_QUERY = frozenset(
     {
         *("authz", "dcache-http-uuid", "code", "device_code", "token", "access_token", "refresh_token", "id_token"),
-        *("client_secret", "password", "client_assertion"),
+        *("client_secret", "password", "client_assertion", "service-token"),
     }
 )
 # Authorization, Proxy-Authorization, TransferHeaderAuthorization, X-Auth-Token...; a Lock-Token is no secret.
@@ -26,7 +26,7 @@ _SECRET_TEXT = re.compile(
     r"(?:(?<=://)[^/@\s]+(?=@)|(?<!://)[^&\s\"'<>]+)|\beyJ[\w-]+(?:\.[\w-]*)*"
 )
 
-ServerName = Literal["door", "pool", "issuer"]
+ServerName = Literal["door", "pool", "issuer", "hub", "downloadservice", "certificateservice", "storage"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ctadata_providers.errors import ConfigError
 from ctadata_providers.testing.bans import Bans
@@ -21,6 +22,10 @@ from ctadata_providers.testing.scratch import ScratchFolder
 from ctadata_providers.testing.server import Server, Site
 from ctadata_providers.testing.storage import Storage
 from ctadata_providers.testing.wallclock import WallClock
+
+if TYPE_CHECKING:
+    from ctadata_providers.testing.services.server import ServicesServer
+    from ctadata_providers.testing.services.upstream import StorageKind
 
 _START_SECONDS = 10.0
 _STOP_SECONDS = 10.0
@@ -45,6 +50,7 @@ class Plan:
         faults: What goes wrong.
         clock: Gives the time in seconds.
         wall_clock: Gives the time of day.
+        service_storage: What the services have behind them, None for no services.
     """
 
     root: Path | None
@@ -61,6 +67,7 @@ class Plan:
     faults: Faults
     clock: Callable[[], float]
     wall_clock: WallClock
+    service_storage: "StorageKind | None" = None
 
     def __post_init__(self) -> None:
         patience = self.manners.patience
@@ -97,6 +104,7 @@ class Parts:
         door: The door.
         pki: The certificate authority; None without TLS.
         folder: A temporary folder for certificates; None without TLS.
+        services: Hub and services; None without them.
         stack: What closes all of it.
     """
 
@@ -106,6 +114,7 @@ class Parts:
     pki: Pki | None
     folder: Path | None
     stack: ExitStack
+    services: "ServicesServer | None" = None
 
     @property
     def ca_file(self) -> Path | None:
@@ -147,7 +156,24 @@ def build(plan: Plan) -> Parts:
         )
         stack.enter_context(closing(door))
         door.lift_bans()
-        return Parts(storage, pools, door, pki, folder, stack.pop_all())
+        services = _services(plan, storage, pools, door, pki) if plan.service_storage else None
+        if services:
+            stack.enter_context(closing(services))
+        return Parts(storage, pools, door, pki, folder, stack.pop_all(), services)
+
+
+def _services(plan: Plan, storage: Storage, pools: list[Pool], door: Door, pki: Pki | None) -> "ServicesServer":
+    from ctadata_providers.testing.services.server import ServicesServer
+
+    return ServicesServer(
+        plan.site(storage, tls=pki.server_context if pki else None),
+        pools,
+        door_url=door.url,
+        manners=plan.manners,
+        storage_kind=plan.service_storage or "webdav",
+        ca_pem=pki.ca_pem if pki else None,
+        is_temporary=plan.root is None,
+    )
 
 
 def _pool(plan: Plan, storage: Storage, pki: Pki | None) -> Pool:
@@ -162,7 +188,7 @@ class Running:
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
-        self._servers: list[Server] = [*parts.pools, parts.door]
+        self._servers: list[Server] = [*parts.pools, parts.door, *filter(None, [parts.services])]
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="FakeCta", daemon=True)
         self._thread.start()

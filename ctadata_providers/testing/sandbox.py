@@ -10,19 +10,37 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypedDict
 
 from ctadata_providers.testing.fake import FakeCta
 
 NIGHT = "lst/DL3/20241114"
-HOME = "lst/users/alice"
-"""Where the sample data lies below the served folder."""
+HOMES = ("lst/users/alice", "cta/users")
+"""Where the sample data lies below the served folder, and where users may write by the CTA services."""
 LOGIN = "# to log in instead: "
+SERVICES = "# to use the CTA services instead of the door: "
 """What stands before the commands that do so."""
+OTHERS = "# or as "
+"""What stands before other users of the services, with the command that makes one them."""
 
 _LIFETIME = 12 * 3600.0
 _INTERVAL = 1.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class HubTokenOptions(TypedDict, total=False):
+    """What a hub token is good for."""
+
+    scope: bool
+    admin: bool
+
+
+_HUB_USERS: dict[str, tuple[str, HubTokenOptions]] = {
+    "alice": ("alice", {}),
+    "bob": ("bob", {}),
+    "carol": ("carol, whose token is not good for them", {"scope": False}),
+    "admin": ("admin, an administrator", {"admin": True}),
+}
 
 
 def serve(
@@ -38,8 +56,9 @@ def serve(
     """Serve a folder as a data centre until Ctrl-C or SIGTERM.
 
     The settings that lead to it are written as `export NAME=value` lines, quoted for a shell, then a comment.
-    The token stands in a file that only its owner can read; it is valid for 12 hours. A comment tells how to log in
-    at the issuer instead.
+    They lead to the door. The token stands in a file that only its owner can read; it is valid for 12 hours. Comments
+    tell how to log in at the issuer instead, and how to use the CTA services, which serve the same files: as alice,
+    bob, carol, whose hub token is not good for them, or an administrator. Hub tokens, too, stand in files.
 
     Args:
         root: The folder to serve; None for a temporary one with sample data.
@@ -61,8 +80,9 @@ def serve(
         if root is None:
             root = scratch / "data"
             _fill(root / NIGHT, data)
-            (root / HOME).mkdir(parents=True)
-        cta = stack.enter_context(FakeCta(root=root, door_port=port, token_lifetime=_LIFETIME))
+            for home in HOMES:
+                (root / home).mkdir(parents=True)
+        cta = stack.enter_context(FakeCta(root=root, door_port=port, token_lifetime=_LIFETIME, services=True))
         for fault in faults:
             cta.faults.add_text(fault)
         cta.issuer.configure(interval=_INTERVAL, approve=approve)
@@ -88,18 +108,28 @@ def _fill(folder: Path, data: Callable[[Path], object] | Path | None) -> None:
 def _announce(cta: FakeCta, scratch: Path, stream: TextIO) -> None:
     """Write the settings; the token itself is not shown."""
     environ = cta.environ()
-    token_file = scratch / "token"
-    descriptor = os.open(token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(environ.pop("BEARER_TOKEN"))
-    environ |= {"BEARER_TOKEN_FILE": str(token_file), "BEARER_TOKEN": ""}  # one of the shell would win
+    token_file = _private(scratch / "token", environ.pop("BEARER_TOKEN"))
+    # Those of the shell would win, or be sent here.
+    environ |= {"BEARER_TOKEN_FILE": str(token_file), "BEARER_TOKEN": "", "JUPYTERHUB_API_TOKEN": ""}
+    environ |= {"CTADS_URL": cta.service_url, "CTACS_URL": cta.certificate_service_url}
     for name, value in environ.items():
         stream.write(f"export {name}={shlex.quote(value)}\n")
     login = {name: value for name, value in cta.oidc_environ().items() if name not in environ}
     names = " ".join(f"{name}={shlex.quote(value)}" for name, value in login.items())
     stream.write(f"{LOGIN}unset BEARER_TOKEN BEARER_TOKEN_FILE; export {names}; ctadata login\n")
+    for user, (told, options) in _HUB_USERS.items():
+        file = _private(scratch / f"hub-token-{user}", cta.make_hub_token(user, lifetime=_LIFETIME, **options))
+        export = f'export CTA_BACKEND=downloadservice JUPYTERHUB_API_TOKEN="$(cat {shlex.quote(str(file))})"'
+        stream.write(f"{SERVICES}{export}\n" if user == "alice" else f"{OTHERS}{told}: {export}\n")
     stream.write("# the sandbox runs until Ctrl-C\n")
     stream.flush()
+
+
+def _private(path: Path, secret: str) -> Path:
+    """Write a secret into a new file that only its owner can read."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secret)
+    return path
 
 
 @contextmanager

@@ -199,7 +199,7 @@ class Server(ABC):
             if exchange.path_fault:
                 raise Refusal(400, exchange.path_fault)
             if self._faults:
-                exchange.faults = self._faults.meeting(self.name, exchange.method, exchange.path)
+                exchange.faults = self._faults.meeting(exchange.server, exchange.method, *exchange.fault_paths)
                 await fault_acts.meet(exchange, self)
             return await self.handle(exchange)
         except Refusal as refusal:

@@ -1,5 +1,6 @@
 """Whole files and trees: atomic, verified, retried, parallel."""
 
+from ctadata_providers.transfer.asking import asked
 from ctadata_providers.transfer.brief import begin_download, begin_upload
 from ctadata_providers.transfer.context import (
     Context,
@@ -16,17 +17,23 @@ from ctadata_providers.transfer.download import download
 from ctadata_providers.transfer.events import TransferEvent
 from ctadata_providers.transfer.failures import Failures, ends_all
 from ctadata_providers.transfer.folders import make_dirs, require_folder, stat_or_none
+from ctadata_providers.transfer.held import upload_held
 from ctadata_providers.transfer.listings import Listings
 from ctadata_providers.transfer.moving import move
 from ctadata_providers.transfer.names import is_part
+from ctadata_providers.transfer.nested import Nested, Usage, nested, usage
+from ctadata_providers.transfer.owners import declare_ended, this_owner
 from ctadata_providers.transfer.parallel import as_ended
 from ctadata_providers.transfer.places import LocalRoot, made_folder
+from ctadata_providers.transfer.ranges import MAX_GAP, Part, read_part, read_parts
+from ctadata_providers.transfer.streaming import Streamed, stream
 from ctadata_providers.transfer.trees import download_tree, remove_tree, upload_tree
 from ctadata_providers.transfer.upload import upload
 from ctadata_providers.transfer.verify import compute_checksum
 from ctadata_providers.transfer.walking import LocalEntry, LocalFolder, OnUnlisted, local_entries, walk
 
 __all__ = [
+    "MAX_GAP",
     "Context",
     "CopyResult",
     "Failure",
@@ -35,19 +42,25 @@ __all__ = [
     "LocalEntry",
     "LocalFolder",
     "LocalRoot",
+    "Nested",
     "OnError",
     "OnUnlisted",
+    "Part",
     "Progress",
     "Route",
+    "Streamed",
     "TransferEvent",
     "TransferResult",
     "TreeResult",
+    "Usage",
     "as_ended",
+    "asked",
     "begin_download",
     "begin_upload",
     "compute_checksum",
     "copy",
     "copy_tree",
+    "declare_ended",
     "download",
     "download_tree",
     "ends_all",
@@ -56,10 +69,17 @@ __all__ = [
     "made_folder",
     "make_dirs",
     "move",
+    "nested",
+    "read_part",
+    "read_parts",
     "remove_tree",
     "require_folder",
     "stat_or_none",
+    "stream",
+    "this_owner",
     "upload",
+    "upload_held",
     "upload_tree",
+    "usage",
     "walk",
 ]

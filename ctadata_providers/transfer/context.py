@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from ctadata_providers.backends import Backend, BriefBackend, BriefOperations, ClockBackend, open_backend
+from ctadata_providers.backends import Backend, BriefBackend, BriefOperations, ClockBackend, FileInfo, open_backend
 from ctadata_providers.config import ChecksumMode, Config
 from ctadata_providers.errors import CtaError, TransientError
 from ctadata_providers.retry import RetryPolicy, log_retry
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.tasks import wait
 from ctadata_providers.transfer.leftovers import Leftovers
+from ctadata_providers.transfer.turns import Turns
 
 Progress = Callable[[int], Any]
 """Called with the bytes that have just passed; negative when a retry starts again."""
@@ -65,6 +66,7 @@ class Context:
         streams: Connections for one large file, None for as many as help.
         places: Counts the connections that carry downloads.
         leftovers: What was cut off before.
+        turns: Who of those that are begun one by one runs now.
     """
 
     backend: Backend
@@ -80,6 +82,7 @@ class Context:
     streams: int | None = None
     places: Places = field(default_factory=Places, compare=False)
     leftovers: Leftovers = field(default_factory=Leftovers, compare=False)
+    turns: Turns = field(default_factory=Turns, compare=False)
 
     @classmethod
     def of(cls, backend: Backend, config: Config) -> "Context":
@@ -87,10 +90,10 @@ class Context:
         hasty = config.with_settings(retries=0, timeout=min(config.timeout, CLEANING_TIMEOUT))
         return cls(
             backend=backend,
-            cleaner=open_backend(hasty) if config.backend == "webdav" else backend,
+            cleaner=backend if config.backend == "memory" else open_backend(hasty),
             policy=RetryPolicy(retries=config.retries),
             checksum=config.checksum,
-            door=config.door_url + config.base_path if config.backend == "webdav" else config.backend,
+            door=_door(config),
             max_parallel=config.max_parallel,
             allow_http_pools=config.allow_http_pools,
             on_event=config.on_event,
@@ -104,6 +107,13 @@ class Context:
         """Seconds that the server's clock is ahead of ours; zero where that is not known."""
         backend = self.backend
         return (backend.clock_ahead() or 0.0) if isinstance(backend, ClockBackend) else 0.0
+
+
+def _door(config: Config) -> str:
+    """Return what tells the storage of some settings from another."""
+    if config.backend == "downloadservice":
+        return config.service_url or ""
+    return config.door_url + config.base_path if config.backend == "webdav" else config.backend
 
 
 class Attempts:
@@ -155,6 +165,7 @@ class TransferResult:
         retries: Attempts after the first.
         streams: Most connections that carried it at once.
         resumed: Bytes that were there from a run before.
+        stored: What the server told of an uploaded file when it was verified; None where that was told more briefly.
     """
 
     path: str
@@ -165,6 +176,7 @@ class TransferResult:
     retries: int = 0
     streams: int = 1
     resumed: int = 0
+    stored: FileInfo | None = None
 
     @property
     def rate(self) -> float:

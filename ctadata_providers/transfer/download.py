@@ -97,7 +97,7 @@ async def _small(
                 await attempts.again(error)
         verify.check_size(info.path, got=part.received, wanted=result.size, what="the answer announced")
         verify.check_size(info.path, got=part.received, wanted=info.size, what="the listing says")
-        required = _requires(context, encrypted=result.encrypted)
+        required = requires_checksum(context, encrypted=result.encrypted)
         offered = await verify.server_checksums(
             context, info.path, part.received, known={**info.checksums, **result.checksums}, required=required
         )
@@ -189,7 +189,7 @@ async def _verify(context: Context, info: FileInfo, streams: Streams, computed: 
     Raises:
         IntegrityError: When it is not.
     """
-    required = _requires(context, encrypted=streams.part.encrypted)
+    required = requires_checksum(context, encrypted=streams.part.encrypted)
     known = {**info.checksums, **streams.checksums}
     offered = await verify.server_checksums(context, info.path, streams.part.size, known=known, required=required)
     verify.compare(info.path, computed=computed, offered=offered, required=required)
@@ -203,7 +203,7 @@ async def _verify(context: Context, info: FileInfo, streams: Streams, computed: 
         )
 
 
-def _requires(context: Context, *, encrypted: bool) -> bool:
+def requires_checksum(context: Context, *, encrypted: bool) -> bool:
     """Tell whether a checksum is required: bytes that came over plain http could be anybody's."""
     return context.checksum == "require" or (not encrypted and context.door.startswith("https:"))
 

@@ -5,7 +5,15 @@ from copy import copy
 from typing import TypeVar
 from urllib.parse import quote
 
-from ctadata_providers.errors import CtaError, IsADirError, NotADirError, NotFoundError, StorageError, TransientError
+from ctadata_providers.errors import (
+    AlreadyExistsError,
+    CtaError,
+    IsADirError,
+    NotADirError,
+    NotFoundError,
+    StorageError,
+    TransientError,
+)
 from ctadata_providers.transfer.names import MAX_NAME_BYTES
 from ctadata_providers.uri import split
 
@@ -59,3 +67,12 @@ def is_folder(path: str) -> IsADirError:
 
 def _name(path: str) -> bytes:
     return split(path)[1].encode(errors="surrogateescape")
+
+
+def came_to_exist(path: str, error: CtaError) -> CtaError:
+    """Return the error for a name that was free, and is taken after an attempt that failed."""
+    return AlreadyExistsError(
+        f"{error.message}; it was free before, so that it is another's or a part that an attempt before has left",
+        path=path,
+        remedy="compare it with the local file, and remove it if it is not whole",
+    )

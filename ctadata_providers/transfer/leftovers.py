@@ -127,6 +127,8 @@ def _standing(folder: Path, name: PartName) -> owners.Standing:
     standing = name.standing
     if standing != "unknown":
         return standing
+    if name.has_ended:
+        return "unknown"  # its bytes count as far as they are safe
     try:
         changed = max(_changed(folder / name.part), _changed(folder / name.sidecar))
         if changed == float("-inf"):

@@ -36,7 +36,13 @@ def move(backend: Backend, info: FileInfo, target: str, *, overwrite: bool) -> N
             f"cannot move {source} to {target}: it exists", path=target, remedy="remove it first, or allow overwriting"
         )
     require_folder(backend, split(target)[0], f"cannot move {source} to {target}")
-    if not isinstance(backend, RenameBackend) or not backend.can_rename(target):
+    if not isinstance(backend, RenameBackend):
+        raise UnsupportedError(
+            f"cannot rename {source} to {target}: the downloadservice renames nothing",
+            path=target,
+            remedy="rename it at the door: 'ctadata --backend webdav mv' (door_url), with a token or proxy for that",
+        )
+    if not backend.can_rename(target):
         raise UnsupportedError(
             f"the server cannot rename {source} to {target}",
             path=target,

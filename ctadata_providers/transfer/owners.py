@@ -15,6 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Literal
 
+from ctadata_providers.errors import ConfigError
 from ctadata_providers.transfer.names import MAX_NAME_BYTES, address_hash
 
 Standing = Literal["in use", "given up", "unknown"]
@@ -26,6 +27,9 @@ _NO_START = "00000000"
 _numbers = count(int.from_bytes(os.urandom(4)))
 _in_use: set[str] = set()
 """The digits of the parts that this process is writing."""
+_ended: set[str] = set()
+"""The digits of processes that are known to have ended, on whichever machine."""
+_OWNER_DIGITS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,11 @@ class PartName:
         if pid == os.getpid() and start == _own(pid)[16:24]:
             return "in use" if self.digits in _in_use else "given up"
         return "in use" if _runs(pid, start) else "given up"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether somebody who knows has said that the process that made it has ended."""
+        return self.digits[:_OWNER_DIGITS] in _ended
 
     def claim(self) -> None:
         """Say that this process writes it."""
@@ -98,6 +107,23 @@ def parsed(name: str) -> PartName | None:
     """
     found = _NAME.fullmatch(name)
     return PartName(found[1], found[2]) if found else None
+
+
+def this_owner() -> str:
+    """Return what tells the parts of this process from those of all others, on all machines."""
+    return _own(os.getpid())
+
+
+def declare_ended(owner: str) -> None:
+    """Say that a process has ended, so that its parts may be gone on with; our own never has.
+
+    Raises:
+        ConfigError: When it is not what `this_owner` has given.
+    """
+    if not re.fullmatch(r"[0-9a-f]{24}", owner):
+        raise ConfigError(f"{owner!r} is no owner of parts", remedy="give what the other process was told as its owner")
+    if owner != this_owner():
+        _ended.add(owner)
 
 
 def own_start() -> str:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from concurrent.futures import CancelledError
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -119,6 +120,7 @@ class _Upload:
         self._attempts = Attempts(context)
         self._begun = False
         self._stored = False
+        self._seen_stored: FileInfo | None = None
         self._late: list[Remembered] = []
 
     async def run(self) -> TransferResult:
@@ -142,6 +144,7 @@ class _Upload:
             self._source.checksums,
             attempts.seconds,
             attempts.retries,
+            stored=self._seen_stored,
         )
 
     def _can_rename(self) -> bool:
@@ -198,11 +201,16 @@ class _Upload:
         try:
             self._source.rewind()
             await self._store(self._path, overwrite=self._overwrite)
-        except (CtaError, CancelledError) as error:
+        except Exception as error:  # also what the caller's progress raises
             refused = isinstance(error, (PermissionDeniedError, CredentialError, AlreadyExistsError))
-            if refused and not self._stored:
-                raise  # nothing was stored
+            if refused and not self._stored:  # nothing was stored, at least by this attempt
+                if isinstance(error, AlreadyExistsError) and before is None:
+                    raise explanations.came_to_exist(self._path, error) from error
+                raise
             if not await wait(in_thread(partial(self._cleaned, before))):
+                if not isinstance(error, (CtaError, CancelledError)):
+                    error.add_note(f"a partial file may remain at {self._path}: remove it before anything reads it")
+                    raise
                 raise IntegrityError(
                     f"the upload to {self._path} failed and a partial file may remain there: {error}",
                     path=self._path,
@@ -255,6 +263,8 @@ class _Upload:
         verify.compare(
             self._path, computed=self._source.checksums, offered=offered, required=self._context.checksum == "require"
         )
+        # A rename keeps the time and the bytes; whether it keeps the entity tag is the server's affair.
+        self._seen_stored = info if path == self._path else replace(info, path=self._path, etag=None)
 
     async def _seen(self, path: str) -> FileInfo:
         """Look at what was just stored; dCache may say for a moment that there is nothing."""

@@ -21,17 +21,26 @@ def fault(query: str) -> str | None:
     """Return why a text cannot be a query, or None if it can; wildcards stand for any good name."""
     if not query.startswith(SCHEME):
         return f"it does not start with {SCHEME}"
-    from ctadata_providers import ConfigError, uri
+    if "{" not in query:
+        return _fault(query)
 
     # A constraint is a regular expression: a '..' or '//' in it says nothing about the names that it matches.
-    text = WILDCARD_REGEX.sub(lambda match: f"{{{match['name']}}}", query)
+    return _fault(WILDCARD_REGEX.sub(lambda match: f"{{{match['name']}}}", query))
+
+
+def _fault(text: str) -> str | None:
     try:
-        address = uri.parse(text)
-    except ConfigError as error:
+        address = parse(text)
+    except ValueError as error:  # `ConfigError` is one
         return str(error)
     if address.path == "/":
         return "the root folder cannot be an input or output; name a file or folder below it"
     return None
+
+
+def has_wildcards(query: str) -> bool:
+    """Tell whether a query stands for more than one address."""
+    return "{" in query and WILDCARD_REGEX.search(query) is not None
 
 
 @lru_cache(maxsize=100_000)

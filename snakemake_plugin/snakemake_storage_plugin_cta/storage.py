@@ -1,11 +1,14 @@
 """One remote storage as a workflow uses it: a client, and what is known of its folders."""
 
+import logging
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from ctadata_providers import (
     Config,
@@ -14,10 +17,16 @@ from ctadata_providers import (
     FileInfo,
     NotFoundError,
     PermissionDeniedError,
+    TransferResult,
     UnsupportedError,
     uri,
 )
+from snakemake_storage_plugin_cta.asking import Threads
 from snakemake_storage_plugin_cta.listing import Listing
+from snakemake_storage_plugin_cta.notes import Notes
+from snakemake_storage_plugin_cta.waiting import ended
+
+logger = logging.getLogger(__name__)
 
 TOUCH_LIMIT = 1 << 20
 """Largest file, in bytes, that is rewritten to give it a new time."""
@@ -25,29 +34,60 @@ TOUCH_LIMIT = 1 << 20
 DIRECTORY_TIMESTAMP = ".snakemake_timestamp"
 """The file in which Snakemake keeps the time of a local copy of a folder."""
 
+T = TypeVar("T")
+Progress = Callable[[int], object]
+
 
 class Storage:
     """Moves files and folders, and remembers what that changed.
 
-    All methods raise `CtaError`; its text names the path and what to do.
+    All methods raise `CtaError`; its text names the path and what to do. Those that wait come twice, once for an event
+    loop, which they do not block: when they are cancelled there, what runs is stopped and leaves nothing partial.
 
     Args:
         config: Where the storage is and who asks.
+        local_prefix: Folder of the local copies.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, local_prefix: Path) -> None:
         self._client = CtaClient(config)
-        self.listing = Listing(self._client)
+        self._threads = Threads(config.max_parallel)
+        self._notes = Notes(local_prefix)
+        self.listing = Listing(self._client, threads=self._threads)
+        self.stored: set[str] = set()
+        """Paths that this process has stored."""
+
+    def url(self, path: str) -> str:
+        """Return the URL of a path at the door."""
+        return self._client.url(path)
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """Call what blocks in a thread."""
+        return await ended(self._threads.run(function))
 
     def retrieve(self, path: str, local: Path) -> None:
         """Bring a file or folder; the local target is whole or as it was before."""
         info = self.listing.find(path)
         if info is None or not info.is_dir:
             self._client.download(path, local, info=info)
-            return
+        else:
+            self._retrieve_folder(path, local)
+
+    async def retrieved(self, path: str, local: Path) -> None:
+        """Bring a file or folder; of all that are on their way `max_parallel` run at once."""
+        info = await self.listing.found(path)
+        if info is None:
+            # What a listing did not show may have come meanwhile.
+            info = await self.run(lambda: self._client.stat(path))
+        if info.is_dir:
+            await ended(self._stoppable(lambda progress: self._retrieve_folder(path, local, progress)))
+        else:
+            await ended(self._client.begin_download(info, local))
+
+    def _retrieve_folder(self, path: str, local: Path, progress: Progress | None = None) -> None:
         part = local.with_name(_part_name(local.name))
         try:
-            self._client.download_tree(path, part)
+            self._client.download_tree(path, part, progress=progress)
             if local.exists():
                 shutil.rmtree(local)
             part.rename(local)
@@ -57,39 +97,92 @@ class Storage:
     def store(self, local: Path, path: str) -> None:
         """Send a file or folder instead of what was there; missing parents are made.
 
-        A folder gets its name when all is in it, where the server can rename folders.
+        A folder gets its name when all is in it, where the server can rename folders. A file that is stored already, by
+        whatever process of this job, is not sent again.
         """
         if local.is_dir():
-            # Snakemake's own note about the local copy; it writes it again after storing.
-            (local / DIRECTORY_TIMESTAMP).unlink(missing_ok=True)
             self._store_folder(local, path)
-        else:
-            self._client.upload(local, path)
-        self.listing.refresh(path)
+        elif not self._is_stored(local, path):
+            self._note(local, path, self._client.upload(local, path))
 
-    def _store_folder(self, local: Path, path: str) -> None:
+    async def put(self, local: Path, path: str) -> None:
+        """Do as `store`; of all that are on their way `max_parallel` run at once."""
+        if local.is_dir():
+            await ended(self._stoppable(lambda progress: self._store_folder(local, path, progress)))
+        elif not self._notes.exists(local) or not await self.run(lambda: self._is_stored(local, path)):
+            self._note(local, path, await ended(self._client.begin_upload(local, path)))
+
+    def _note(self, local: Path, path: str, result: TransferResult) -> None:
+        """Take note of a file that was just stored."""
+        self.stored.add(path)
+        if result.stored is None:
+            self.listing.refresh(path)
+            return
+        self.listing.remember(result.stored)
+        self._notes.write(local, result.checksums, result.stored)
+
+    def _is_stored(self, local: Path, path: str) -> bool:
+        """Tell whether a process of this job has stored this very file, and nothing else stands there since."""
+        then = self._notes.stored(local, path)
+        if then is None:
+            return False
+        now = self.listing.refresh(path)
+        same = now is not None and (now.size, now.mtime) == (then.size, then.mtime)
+        common = then.checksums.keys() & now.checksums.keys() if now is not None else frozenset()
+        if not same or now is None or any(then.checksums[name] != now.checksums[name] for name in common):
+            return False
+        self.stored.add(path)
+        return True
+
+    def _store_folder(self, local: Path, path: str, progress: Progress | None = None) -> None:
+        # Snakemake's own note about the local copy; it writes it again after storing.
+        (local / DIRECTORY_TIMESTAMP).unlink(missing_ok=True)
         parent, name = uri.split(path)
         part = uri.join(parent, _part_name(name))
+        if not self._removes:  # what cannot be renamed, nor removed, is better not made
+            self._client.upload_tree(local, path, progress=progress)
+            self.stored.add(path)
+            self.listing.forget(path)
+            self.listing.refresh(path)
+            return
         named = False
         try:
-            self._client.upload_tree(local, part)
+            self._client.upload_tree(local, part, progress=progress)
             if self._client.exists(path):
                 self._client.remove(path, recursive=True)
             self._client.move(part, path)
             named = True
         except (PermissionDeniedError, UnsupportedError):
-            self._client.upload_tree(local, path)  # this server does not rename a folder there
+            self._client.upload_tree(local, path, progress=progress)  # this server does not rename a folder there
         finally:
             if not named:
                 with suppress(CtaError):  # there may be nothing, or no server any more
                     self._client.remove(part, recursive=True)
+        self.stored.add(path)
+        self.listing.forget(path)
+        self.listing.refresh(path)
+
+    @property
+    def _removes(self) -> bool:
+        """Whether there is a way to remove and rename."""
+        return self._client.config.backend != "downloadservice"
 
     def remove(self, path: str) -> None:
-        """Remove a file, or a folder with all in it; what is already gone is no error."""
+        """Remove a file, or a folder with all in it; what is already gone is no error.
+
+        The downloadservice removes nothing: there it is told that it stays, for a job may well replace it.
+        """
         info = self.listing.find(path)
         if info is not None:
-            with suppress(NotFoundError):  # somebody else was faster: it is gone, as wanted
+            try:
                 self._client.remove(path, recursive=info.is_dir)
+            except NotFoundError:
+                pass  # somebody else was faster: it is gone, as wanted
+            except UnsupportedError as error:
+                if self._removes:
+                    raise
+                logger.warning("%s stays as it is until it is stored anew: %s", info.uri, error)
+                return
             self.listing.forget(path)
 
     def touch(self, path: str) -> None:
@@ -113,6 +206,7 @@ class Storage:
                 if info is not None and info.size != 0:
                     self._download_small(info, copy)
                 self._client.upload(copy, path)
+        self.stored.add(path)
         self.listing.refresh(path)
 
     def walk(self, folder: str, start: str = "") -> Iterator[FileInfo]:
@@ -123,6 +217,10 @@ class Storage:
                 if info.is_dir:
                     yield from self.walk(info.path)
 
+    def clean_up(self, local: Path) -> None:
+        """Remove what was noted of a local copy."""
+        self._notes.forget(local)
+
     def _download_small(self, info: FileInfo, local: Path) -> None:
         if info.size is None or info.size > TOUCH_LIMIT:
             raise UnsupportedError(
@@ -131,6 +229,38 @@ class Storage:
                 remedy="leave it out of --touch, or store it anew",
             )
         self._client.download(info.path, local, info=info)
+
+    def _stoppable(self, function: Callable[[Progress], None]) -> "_Stoppable":
+        """Call in a thread what tells its progress, and can be stopped by that."""
+        return _Stoppable(self._threads, function)
+
+
+class _Stoppable(Future[None]):
+    """Work in a thread that ends with `CancelledError` at its next progress after a cancellation."""
+
+    def __init__(self, threads: Threads, function: Callable[[Progress], None]) -> None:
+        super().__init__()
+        self._stopped = False
+        self._function = function
+        threads.run(self._run)
+
+    def cancel(self) -> bool:
+        """Ask the work to stop; False when it has ended."""
+        self._stopped = True
+        return not self.done()
+
+    def _run(self) -> None:
+        try:
+            self._progress(0)
+            self._function(self._progress)
+        except BaseException as error:  # noqa: BLE001 (it belongs to who waits for it)
+            self.set_exception(error)
+        else:
+            self.set_result(None)
+
+    def _progress(self, _: int) -> None:
+        if self._stopped:
+            raise CancelledError
 
 
 def _part_name(name: str) -> str:

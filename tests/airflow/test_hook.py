@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pickle
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -287,6 +288,49 @@ def test_connection_test_tells_what_was_reached(cta_default: Any) -> None:
     assert "cta://lst/" in message
     assert "bearer token" in message
     assert cta_default.token not in message
+
+
+def test_connection_test_tells_each_step(cta_default: Any, store_connection: Any) -> None:
+    token = cta_default.make_token(lifetime=7300.0, scope="storage.read:/")
+    settings = {"door_url": cta_default.door_url, "ca_path": str(cta_default.ca_file)}
+    store_connection("cta_default", password=token, extra=settings)
+    good, message = CtaHook().test_connection()
+    headline, *steps = message.splitlines()
+
+    assert good
+    assert headline == f"Listed / at {cta_default.door_url} with a bearer token."
+    assert [step.partition(": ")[0] for step in steps] == ["TLS", "Credential", "Scopes", "Listing", "Latency"]
+    assert "Credential: token is good for 2 h." in steps or "Credential: token is good for 122 min." in steps
+    assert "Scopes: storage.read:/." in steps
+    assert token not in message
+
+
+def test_connection_test_of_a_server_that_is_not_trusted_tells_the_other_steps_too(
+    cta_default: Any, store_connection: Any
+) -> None:
+    store_connection("cta_default", password=cta_default.token, extra={"door_url": cta_default.door_url})
+    good, message = CtaHook().test_connection()
+    headline, *steps = message.splitlines()
+
+    assert not good
+    assert headline.startswith("StorageError: localhost:")
+    assert "is not trusted" in headline
+    assert steps[0].startswith("TLS FAILED: ")
+    assert steps[1].startswith("Credential: token is good for ")
+    assert steps[3].startswith("Listing FAILED: ")
+
+
+def test_connection_test_waits_no_longer_than_somebody_before_a_form(
+    cta_default: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_cta.hooks.cta.TEST_TIMEOUT", 0.3)
+    cta_default.faults.add("stall", method="PROPFIND")
+    begin = time.monotonic()
+    good, message = CtaHook().test_connection()
+
+    assert not good
+    assert message.startswith("TransientError")
+    assert time.monotonic() - begin < 20
 
 
 def test_connection_test_of_a_refused_token_tells_so(cta_default: Any, store_connection: Any) -> None:

@@ -29,12 +29,14 @@ def files_below(folder: Path) -> dict[str, bytes]:
 
 def download(remote_path: str, local_path: Path | str, **settings: Any) -> dict[str, Any]:
     operator = CtaDownloadOperator(task_id="get", remote_path=remote_path, local_path=local_path, **settings)
-    return operator.execute({})
+    result: dict[str, Any] = operator.execute({})
+    return result
 
 
 def upload(local_path: Path | str, remote_path: str, **settings: Any) -> dict[str, Any]:
     operator = CtaUploadOperator(task_id="put", remote_path=remote_path, local_path=local_path, **settings)
-    return operator.execute({})
+    result: dict[str, Any] = operator.execute({})
+    return result
 
 
 def test_download_of_a_file_gives_the_file_and_a_plain_result(cta_default: Any, tmp_path: Path) -> None:

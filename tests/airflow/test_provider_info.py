@@ -106,6 +106,35 @@ def test_named_classes_exist(connection_type: dict[str, Any]) -> None:
     assert hook.hook_name == connection_type["hook-name"]
 
 
+def test_named_links_exist_and_are_those_of_the_operators() -> None:
+    from airflow.sdk import BaseOperatorLink
+    from airflow_provider_cta.operators.cta import CtaDownloadOperator, CtaUploadOperator
+    from airflow_provider_cta.sensors.cta import CtaPathSensor
+
+    kinds = []
+    for path in get_provider_info()["extra-links"]:
+        module, _, name = path.rpartition(".")
+        kinds.append(getattr(importlib.import_module(module), name))
+
+    assert all(issubclass(kind, BaseOperatorLink) for kind in kinds)
+    for operator in (CtaDownloadOperator, CtaUploadOperator, CtaPathSensor):
+        assert {type(link) for link in operator.operator_extra_links} <= set(kinds)
+
+
+def test_airflow_knows_the_links() -> None:
+    from airflow.providers_manager import ProvidersManager
+
+    assert "airflow_provider_cta.links.cta.CtaDoorLink" in ProvidersManager().extra_links_class_names
+
+
+@pytest.mark.parametrize("broken", [{"package-name": None}, {"extra-links": "x"}, {"connection-types": [{}]}])
+def test_a_broken_declaration_would_be_found(broken: dict[str, Any]) -> None:
+    schema = json.loads(files("airflow").joinpath("provider_info.schema.json").read_text())
+
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**get_provider_info(), **broken}, schema)
+
+
 def test_airflow_makes_its_form_of_the_declaration() -> None:
     from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
 

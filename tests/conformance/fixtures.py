@@ -36,9 +36,9 @@ def backend(storage: Storage) -> Iterator[Backend]:
 
 
 @pytest.fixture
-def folder() -> str:
+def folder(storage: Storage) -> str:
     """A remote folder of the test's own; not made yet."""
-    return f"/conformance/{next(_numbers)}"
+    return f"{storage.home}/conformance/{next(_numbers)}"
 
 
 @pytest.fixture

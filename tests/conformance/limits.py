@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ctadata_providers.errors import IntegrityError, NotFoundError, UnsupportedError
+from ctadata_providers.errors import IntegrityError, NotFoundError, StorageError, UnsupportedError
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,21 @@ THROUGH_HERE = Reason(
     " handed on. A manager hands the copy on to a data server, whose host must be in `copy_hosts` for that. Else the"
     " bytes pass through the client.",
 )
+NEVER = Reason(
+    "never",
+    "The downloadservice neither removes nor renames: `remove`, `move`, and what needs them, are errors that name the"
+    " door (`--backend webdav`, `door_url`) as the way.",
+)
+IN_PLACE = Reason(
+    "in-place",
+    "Without a rename an upload goes directly to its name, and what an interruption leaves stays there: it is an"
+    " `IntegrityError` that says so, and the next upload replaces it. Upload to a new name where the old file matters.",
+)
+LISTED_ONLY = Reason(
+    "listed-only",
+    "The downloadservice tells the checksums of a listing, if its storage does, and is not asked for others: for those"
+    " `CtaClient.checksum` reads the file.",
+)
 _MOVE = "test_moving_to_a_special_name_leaves_its_neighbour_alone"
 _RACE = "test_of_many_that_may_not_replace_at_most_one_wins"
 _TELLS = "test_the_server_tells_a_checksum_when_asked"
@@ -119,6 +134,13 @@ _LISTS = "test_a_listing_tells_the_checksum_of_each_file"
 _REQUIRES = "test_a_transfer_can_require_a_checksum"
 _TREE = "test_a_tree_with_a_special_name_comes_back"
 _QUESTION = "test_every_operation_takes_a_question_mark_literally"
+_QUESTION_ACTS = (
+    "remove a file",
+    "remove recursively a folder",
+    "move onto a file",
+    "move to nothing",
+    "move away a file",
+)
 _QUESTION_MARKS = (
     "test_a_name_is_literal",
     "test_a_special_name_leaves_its_neighbour_alone",
@@ -134,7 +156,54 @@ def _refused(storage: str, test: str, value: str | None, says: str, reason: Reas
     return Limit(storage=storage, test=test, value=value, says=says, reason=reason, error=UnsupportedError)
 
 
+_REMOVING = {
+    "test_a_name_is_removed_literally": "all but `remove` and `move`",
+    "test_a_tree_with_a_special_name_is_removed": "all but `remove` and `move`",
+    "test_removing_a_special_name_leaves_its_neighbour_alone": "all but `remove` and `move`",
+    _MOVE: "all but `remove` and `move`",
+    "test_a_file_and_an_empty_folder_are_removed": "no",
+    "test_a_full_folder_is_removed_only_when_asked": "no",
+    "test_a_recursive_removal_takes_single_files_and_hidden_parts_too": "no",
+    "test_a_file_at_depth_one_is_removed": "no",
+    "test_a_file_is_moved_within_its_folder_and_to_another": "no",
+    "test_a_folder_is_moved_with_all_that_it_holds": "no",
+    "test_an_empty_folder_is_moved": "no",
+    "test_a_file_is_moved_onto_another_only_when_asked": "no",
+    "test_a_sync_removes_only_when_asked_and_what_is_not_left_out": "without `delete`",
+    "test_parts_are_cleaned_when_they_are_old_enough": "no",
+    "test_sixteen_threads_move_and_remove_with_one_client": "all but `remove` and `move`",
+}
+_INTERRUPTED = {
+    "test_an_interrupted_upload_leaves_nothing_and_the_old_file": "a part may remain",
+    "test_a_cut_wire_leaves_nothing_and_the_old_file": "a part may remain",
+    "test_a_killed_upload_leaves_the_old_file_and_the_next_one_tidies_up": "a part remains until the next one",
+    "test_the_old_file_is_read_while_another_process_replaces_it": "no",
+    "test_a_new_file_is_not_there_before_it_is_whole": "no",
+    "test_who_reads_in_a_loop_sees_the_old_file_or_the_new_one_and_never_half": "no",
+}
+SERVICES: tuple[Limit, ...] = (
+    *(
+        Limit(storage="services", test=test, says=says, reason=NEVER, error=(StorageError, AssertionError))
+        for test, says in _REMOVING.items()
+    ),
+    *(_refused("services", _QUESTION, act, "all but `remove` and `move`", NEVER) for act in _QUESTION_ACTS),
+    *(
+        Limit(
+            storage="services",
+            test=test,
+            says=says,
+            reason=IN_PLACE,
+            error=(StorageError, AssertionError),
+            certain=test != "test_an_interrupted_upload_leaves_nothing_and_the_old_file",  # not before the first byte
+        )
+        for test, says in _INTERRUPTED.items()
+    ),
+    Limit(storage="services", test="test_the_server_copies_by_itself", says="no", reason=NEVER),
+    Limit(storage="services", test=_TELLS, says="in listings", reason=LISTED_ONLY),
+)
+
 LIMITS: tuple[Limit, ...] = (
+    *SERVICES,
     _refused("wsgidav", _MOVE, "q?x", "all but `move`", PARAMETERS),
     _refused("wsgidav", _MOVE, "a;b", "all but `move`", PARAMETERS),
     _refused("wsgidav", _QUESTION, "move onto a file", "all but `move`", PARAMETERS),

@@ -17,11 +17,13 @@ class Storage(Protocol):
         name: Of the kind of server, for the table of limits.
         version: Of the server's program, where the table for users tells several apart.
         settings: Of a client, as another process needs them; None when the storage lives in this process only.
+        home: The folder below which the suite may write, empty for the root.
     """
 
     name: str
     version: tuple[int, ...]
     settings: Mapping[str, str] | None
+    home: str
 
     def client(self, **settings: Any) -> CtaClient:
         """Return a client that may do everything."""
@@ -43,12 +45,19 @@ class Storage(Protocol):
 
 
 class ServerStorage:
-    """A server that serves a local folder."""
+    """A server that serves a local folder.
 
-    def __init__(self, server: Server) -> None:
+    Args:
+        server: The server.
+        home: The folder below which the suite may write.
+        settings: Of a client, in place of those for the server's door.
+    """
+
+    def __init__(self, server: Server, *, home: str = "", settings: Mapping[str, str] | None = None) -> None:
         self.name = server.name
         self.version = server.version
-        self.settings = {**server.settings(), "retries": "3"}  # it tries again seldom, to fail fast
+        self.home = home
+        self.settings = {**(settings or server.settings()), "retries": "3"}  # it tries again seldom, to fail fast
         self._server = server
         self.put = server.put
         self.put_empty = server.put_empty
@@ -82,6 +91,7 @@ class MemoryStorage:
     name = "memory"
     version = ()
     settings = None
+    home = ""
 
     def __init__(self) -> None:
         self._client = CtaClient(backend="memory")

@@ -19,6 +19,7 @@ Column = dict[str, str]
 # Which storages a column stands for; XRootD's have the version in their title, so that several can stand side by side.
 _COLUMNS = {
     "dCache (imitated)": ("fakecta",),
+    "CTA services (imitated)": ("services", "services-dcache"),
     "XRootD": ("xrootd-http", "xrootd-token", "xrootd-x509"),
     "XRootD, redirecting": ("xrootd-redirecting-token", "xrootd-redirecting-stripped"),
     "Apache": ("apache", "apache-tls"),

@@ -9,7 +9,7 @@ from tests.conformance.suite import __all__ as tests
 
 # The names that tests/servers and this folder's conftest give.
 STORAGES = (
-    *("memory", "fakecta", "wsgidav", "apache", "apache-tls", "nginx", "nginx-tls"),
+    *("memory", "fakecta", "services", "services-dcache", "wsgidav", "apache", "apache-tls", "nginx", "nginx-tls"),
     *("xrootd-http", "xrootd-token", "xrootd-x509", "xrootd-redirecting-token", "xrootd-redirecting-stripped"),
 )
 

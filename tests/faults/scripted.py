@@ -258,7 +258,12 @@ class Door:
             if fault.times and fault.method == asked.method and fault.path in (None, asked.path):
                 fault.times -= 1
                 return fault.act
-        return RIGHT.get(asked.method, lambda exchange: exchange.answer(405))
+        return RIGHT.get(asked.method, nothing)
+
+
+def nothing(exchange: Exchange) -> None:
+    """Answer to a method that there is not."""
+    exchange.answer(405)
 
 
 def find(exchange: Exchange) -> str | None:

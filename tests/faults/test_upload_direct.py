@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ctadata_providers import CtaClient, CtaError, IntegrityError, StorageError, TransientError
+from ctadata_providers import AlreadyExistsError, CtaClient, CtaError, IntegrityError, StorageError, TransientError
 from tests.faults import acts
 from tests.faults.cells import failed_upload as failed
 from tests.faults.scripted import Act, Door, Exchange, put
@@ -119,3 +119,61 @@ def test_a_file_that_may_not_be_looked_at_afterwards_is_told_as_unverified(
 
     assert "partial file may remain" in str(error)
     assert error.remedy
+
+
+class Stop(Exception):
+    """Raised by a callback."""
+
+
+class StopInTheMiddle:
+    """A callback that raises when half of a file of 8 MiB has passed."""
+
+    def __init__(self) -> None:
+        self._passed = 0
+
+    def __call__(self, passed: int) -> None:
+        self._passed += passed
+        if self._passed > 4 << 20:
+            raise Stop
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    file = tmp_path / "large"
+    file.write_bytes(bytes(8 << 20))
+    return file
+
+
+def test_what_the_callers_progress_raises_leaves_no_part(door: Door, client: CtaClient, large: Path) -> None:
+    del door.files[PATH]
+    door.fault("PUT", acts.keep_a_part(acts.reset_in_body(8 << 20)), path=PATH)
+
+    with pytest.raises(Stop):
+        client.upload(large, PATH, progress=StopInTheMiddle())
+
+    assert door.files == {}
+
+
+def test_what_the_callers_progress_raises_says_that_a_part_may_remain(
+    door: Door, client: CtaClient, large: Path
+) -> None:
+    door.fault("PUT", acts.keep_a_part(acts.reset_in_body(8 << 20)), path=PATH)
+    door.fault("DELETE", acts.status(403))
+
+    with pytest.raises(Stop) as caught:
+        client.upload(large, PATH, progress=StopInTheMiddle())
+
+    assert caught.value.__notes__ == [f"a partial file may remain at {PATH}: remove it before anything reads it"]
+
+
+def test_a_name_that_is_taken_after_a_failed_attempt_may_hold_a_part_of_it(
+    door: Door, client: CtaClient, source: Path
+) -> None:
+    del door.files[PATH]
+    door.fault("PUT", acts.keep_a_part(lambda exchange: exchange.reset()), path=PATH, times=1)
+    door.fault("PUT", acts.status(412), path=PATH)
+
+    with pytest.raises(AlreadyExistsError, match="an attempt before has left"):
+        client.upload(source, PATH, overwrite=False)
+
+    assert PATH in door.files

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.real
 
 _TINY = "--size 2MiB --line-size 4MiB --huge-size 1MiB --files 5 --entries 20 --repeats 1 --full"
 _PARTS = "large xrootd small line checksums cancel growth"
-_ELSEWHERE = {"imports", "snakemake"}
+_ELSEWHERE = {"imports", "snakemake"} | {key for key in ORDER if key.startswith("plugins-")}
 
 
 def test_every_part_measures_what_is_ours(tmp_path: Path) -> None:
@@ -33,3 +33,13 @@ def test_every_part_measures_what_is_ours(tmp_path: Path) -> None:
     assert {name: row.reason for name, row in ours.items() if not row.runs} == {}
     assert ours["small-down", "ctadata, whole process"].peak > 20e6
     assert ours["line-small", "ctadata-providers, in process"].runs[0].connections
+
+
+def test_workflows_are_measured_with_their_requests(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "benchmarks", "--only", "plugins", "--shapes", "folders", "--own", "--repeats", "1"]
+    done = subprocess.run([*argv, "--kept", str(tmp_path)], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    (section,) = kept(tmp_path)
+
+    assert {row.name: [run.requests for run in row.runs] for row in section.rows} == {"local files": [0], "ours": [200]}

@@ -145,3 +145,10 @@ def make(new_provider: Callable[..., StorageProvider]) -> Callable[[str], Storag
     """Makes storage objects of one provider."""
     provider = new_provider()
     return lambda query: provider.object(query)
+
+
+@pytest.fixture
+def make_for_jobs(new_provider: Callable[..., StorageProvider]) -> Callable[..., list[StorageObject]]:
+    """Makes objects as Snakemake does for its jobs: they will be asked for."""
+    provider = new_provider()
+    return lambda *queries: [StorageObject(query, False, True, provider) for query in queries]

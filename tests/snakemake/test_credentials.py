@@ -28,6 +28,8 @@ REFERENCES = {
     "proxy_file": "/run/proxy",
     "cert_file": "/run/cert",
     "key_file": "/run/key",
+    "service_url": "https://example.org/services/downloadservice/",
+    "hub_url": "https://example.org/hub/",
 }
 
 
@@ -55,7 +57,7 @@ def test_settings_are_references_and_reach_the_client_by_their_own_names(new_pro
     assert {name: getattr(config, name) for name in REFERENCES} == {
         name: getattr(expected, name) for name in REFERENCES
     }
-    assert not {"token", "client_secret"} & {spec.name for spec in fields(StorageProviderSettings)}
+    assert not {"token", "client_secret", "hub_token"} & {spec.name for spec in fields(StorageProviderSettings)}
 
 
 @pytest.mark.parametrize("way", ["setting", "environment"])

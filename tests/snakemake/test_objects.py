@@ -20,6 +20,7 @@ from tests.snakemake.conftest import kill_while_it_writes
 pytestmark = pytest.mark.usefixtures("cta_environ")
 
 Make = Callable[[str], StorageObject]
+MakeForJobs = Callable[..., list[StorageObject]]
 
 
 def local_file(made: StorageObject, content: bytes) -> Path:
@@ -35,11 +36,13 @@ def inventory(made: StorageObject, cache: IOCache) -> IOCache:
 
 
 class TestInventory:
-    def test_one_listing_tells_all_about_a_folder(self, make: Make, fake_cta: FakeCta) -> None:
+    def test_one_listing_tells_all_about_a_folder(
+        self, make: Make, make_for_jobs: MakeForJobs, fake_cta: FakeCta
+    ) -> None:
         for number in range(20):
             fake_cta.put(f"/lst/n {number}", b"x" * number)
         fake_cta.make_dir("/lst/folder")
-        made = [make(f"cta://lst/n {number}") for number in range(20)]
+        made = make_for_jobs(*(f"cta://lst/n {number}" for number in range(20)), "cta://lst/folder")[:20]
         cache = IOCache(max_wait_time=10)
         for one in made:
             inventory(one, cache)
@@ -64,13 +67,23 @@ class TestInventory:
         assert make("cta://dev@top").cache_key() not in dict(cache.exists_in_storage)
         assert make("cta://dev@top").get_inventory_parent() not in cache.exists_in_storage.has_inventory
 
-    def test_a_missing_folder_is_known_to_be_empty(self, make: Make, fake_cta: FakeCta) -> None:
-        made = make("cta://lst/none/x")
+    def test_a_missing_folder_is_known_to_be_empty(self, make_for_jobs: MakeForJobs, fake_cta: FakeCta) -> None:
+        made, *_ = make_for_jobs(*(f"cta://lst/none/{name}" for name in "wxyz"))
         cache = inventory(made, IOCache(max_wait_time=10))
 
         assert made.get_inventory_parent() in cache.exists_in_storage.has_inventory
         assert not made.exists()
         assert [request.path.rstrip("/") for request in fake_cta.requests] == ["/lst/none"]
+
+    def test_an_object_alone_in_its_folder_is_told_alone(self, make: Make, fake_cta: FakeCta) -> None:
+        fake_cta.put("/lst/x", b"12")
+        cache = inventory(make("cta://lst/x"), IOCache(max_wait_time=10))
+        inventory(make("cta://lst/missing"), cache)
+
+        assert [request.headers["depth"] for request in fake_cta.requests] == ["0", "0"]
+        assert cache.size[make("cta://lst/x").cache_key()] == 2
+        assert cache.exists_in_storage[make("cta://lst/missing").cache_key()] is False
+        assert make("cta://lst/other").get_inventory_parent() not in cache.exists_in_storage.has_inventory
 
     def test_a_refused_token_is_one_clear_error(self, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("BEARER_TOKEN", "wrong")
@@ -91,10 +104,10 @@ class TestInventory:
 
 
 class TestAnswers:
-    def test_questions_about_a_folder_cost_one_request(self, make: Make, fake_cta: FakeCta) -> None:
+    def test_questions_about_a_folder_cost_one_request(self, make_for_jobs: MakeForJobs, fake_cta: FakeCta) -> None:
         for number in range(10):
             fake_cta.put(f"/lst/{number}", b"x")
-        made = [make(f"cta://lst/{number}") for number in range(10)]
+        made = make_for_jobs(*(f"cta://lst/{number}" for number in range(10)))
 
         assert all(one.exists() and one.size() == 1 and one.mtime() > 0 for one in made for _ in range(3))
         assert len(fake_cta.requests) == 1
@@ -185,7 +198,8 @@ class TestTransfers:
             "import sys, pathlib\n"
             "from ctadata_providers import Config\n"
             "from snakemake_storage_plugin_cta.storage import Storage\n"
-            "Storage(Config.from_env()).retrieve('/d', pathlib.Path(sys.argv[1]))"
+            "local = pathlib.Path(sys.argv[1])\n"
+            "Storage(Config.from_env(), local.parent).retrieve('/d', local)"
         )
         process = subprocess.Popen(
             [sys.executable, "-c", code, str(made.local_path())], start_new_session=True, text=True

@@ -1,8 +1,10 @@
 """The plugin as Snakemake loads it: interface, queries, settings, import."""
 
+import json
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -198,6 +200,24 @@ class TestSettings:
         assert not new_provider().object("cta://other@lst/x").exists()
 
 
+class TestCatalogue:
+    """What the plugin catalogue looks for."""
+
+    def test_examples_pages_and_a_lower_bound_of_the_interface(self) -> None:
+        root = Path(__file__).parents[2]
+        project = tomllib.loads((root / "snakemake_plugin" / "pyproject.toml").read_text())["project"]
+
+        assert project["name"] == "snakemake-storage-plugin-cta"
+        assert any(text.startswith("snakemake-interface-storage-plugins>=") for text in project["dependencies"])
+        assert all((root / "docs" / name).read_text().startswith("# ") for name in ("intro.md", "further.md"))
+        assert all(example.description for example in StorageProvider.example_queries())
+
+    def test_settings_can_be_written_as_json(self) -> None:
+        infos = StoragePluginRegistry().get_plugin("cta").get_settings_info()
+
+        assert json.loads(json.dumps([info["default"] for info in infos])) == [None] * len(infos)
+
+
 class TestImport:
     def test_loads_nothing_heavy_and_not_even_the_core(self) -> None:
         code = (
@@ -207,7 +227,18 @@ class TestImport:
         )
         loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
 
-        assert set(loaded) == {"snakemake_storage_plugin_cta", "snakemake_storage_plugin_cta.queries"}
+        assert {name.partition(".")[0] for name in loaded} == {"snakemake_storage_plugin_cta"}
+
+    def test_costs_less_than_100_ms_beyond_snakemakes_own(self) -> None:
+        code = (
+            "import snakemake.cli, time; begun = time.process_time()\n"
+            "import snakemake_storage_plugin_cta\n"
+            "print(time.process_time() - begun)"
+        )
+        run = [sys.executable, "-c", code]
+        seconds = min(float(subprocess.run(run, capture_output=True, text=True, check=True).stdout) for _ in range(3))
+
+        assert seconds < 0.1
 
     def test_does_not_fail_without_the_core(self) -> None:
         code = "import sys; sys.modules['ctadata_providers'] = None; import snakemake_storage_plugin_cta"

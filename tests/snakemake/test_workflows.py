@@ -241,7 +241,7 @@ def test_profiles_in_addresses_are_instances_of_their_own(workdir: Workdir, fake
     )
     fake_cta.put("/lst/x.txt", b"production\n")
     fake_cta.put("/test/lst/x.txt", b"test\n")
-    expected = b"production\ntest\ncta://lst/x.txt\n"
+    expected = f"production\ntest\n{fake_cta.door_url}/lst/x.txt\n".encode()
     workdir.write(f"""
 storage:
     provider="cta",

@@ -1,17 +1,35 @@
 """From a connection of type `cta` to a client."""
 
+import asyncio
 import json
 import os
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from airflow.sdk import BaseHook, Connection
-from airflow.sdk.log import mask_secret
+from airflow.sdk.log import amask_secret, mask_secret
 
 from ctadata_providers import Config, ConfigError, CtaClient, uri
 
 _FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+TEST_TIMEOUT = 15.0
+"""Seconds that the test of a connection waits for an answer at most."""
+SHORTEST_LINE = 16
+"""Characters from which on a line of a proxy is masked: shorter ones would mask half of a log."""
+_STEPS = {
+    "tls": "TLS",
+    "credential": "Credential",
+    "scopes": "Scopes",
+    "listing": "Listing",
+    "latency": "Latency",
+}
+_MARKS = {"good": "", "bad": " FAILED", "skipped": ""}
 
 
 class CtaHook(BaseHook):
@@ -62,33 +80,88 @@ class CtaHook(BaseHook):
             ConfigError: When the connection cannot be used.
             AirflowNotFoundException: When there is no such connection.
         """
-        settings = _settings(self.get_connection(self.cta_conn_id))
-        ambient = _flag("ambient_credentials", settings.pop("ambient_credentials", False))
-        settings["on_token"] = mask_secret
-        config = Config.from_env(**settings) if ambient else Config.from_mapping(settings)
-        # Airflow masks the fields as they were typed, Config has stripped them.
-        mask_secret([secret for secret in (config.token, config.client_secret) if secret])
-        # The name before "@" in an address is the connection, which the client checks against `profile`.
-        return config.with_settings(profile=self.cta_conn_id)
+        config, secrets = _configured(self.get_connection(self.cta_conn_id), self.cta_conn_id, mask_secret)
+        mask_secret(secrets)
+        return config
+
+    async def aclient(self) -> CtaClient:
+        """Return a new client, in asyncio; its `begin_download`, `begin_upload` and `begin_copy` can be awaited.
+
+        Raises:
+            ConfigError: When the connection cannot be used.
+            AirflowNotFoundException: When there is no such connection.
+        """
+        return CtaClient(await self.aconfig())
+
+    async def aconfig(self) -> Config:
+        """Return what `config` does, in asyncio: nothing that waits is done in the thread of the loop.
+
+        Raises:
+            ConfigError: When the connection cannot be used.
+            AirflowNotFoundException: When there is no such connection.
+        """
+        connection = await self.aget_connection(self.cta_conn_id)
+        mask = partial(_mask_from_anywhere, asyncio.get_running_loop())
+        config, secrets = await asyncio.to_thread(_configured, connection, self.cta_conn_id, mask)
+        await amask_secret(secrets)
+        return config
 
     def test_connection(self) -> tuple[bool, str]:
-        """List the top folder, once and without retries; never raises.
+        """Look at TLS, credential, scopes, a listing and latency, one after the other and once; never raises.
 
         Returns:
-            Whether that worked, and what was reached or went wrong.
+            Whether all that is good; then what was reached, or what is wrong; then each step, a line each.
         """
         try:
-            config = self.config().with_settings(retries=0)
-            with CtaClient(config) as client:
-                first = next(iter(client.list_dir("/")), None)
+            config = self.config()
+            # Somebody sits before a form and waits.
+            patience = {name: min(getattr(config, name), TEST_TIMEOUT) for name in ("connect_timeout", "timeout")}
+            with CtaClient(config.with_settings(**patience)) as client:
+                steps = list(client.check())
         except Exception as error:  # noqa: BLE001 (Airflow shows the message to the user and expects no exception)
             return False, f"{type(error).__name__}: {error}"
-        found = f"its first entry is {first.uri}" if first else "it is empty"
-        return True, f"Listed {config.base_path} at {config.door_url} {_credential(config)}; {found}."
+        bad = next((step for step in steps if step.state == "bad"), None)
+        if bad is None:
+            where = config.service_url if config.backend == "downloadservice" else config.door_url
+            headline = f"Listed {config.base_path} at {where} {_credential(config)}."
+        else:
+            headline = f"{type(bad.error).__name__ if bad.error else bad.name}: {bad.told}"
+        lines = (f"{_STEPS[step.name]}{_MARKS[step.state]}: {step.told}." for step in steps)
+        return bad is None, "\n".join((headline, *lines))
+
+
+def _configured(
+    connection: Connection, conn_id: str, on_token: Callable[[str], object]
+) -> "tuple[Config, list[JsonValue]]":
+    """Return the settings of a connection, and what of them nobody is to see in a log.
+
+    Raises:
+        ConfigError: When the connection cannot be used.
+    """
+    settings = _settings(connection)
+    secrets: list[JsonValue] = [*settings.pop("proxy_pem", "").split()]
+    ambient = _flag("ambient_credentials", settings.pop("ambient_credentials", False))
+    settings["on_token"] = on_token
+    config = Config.from_env(**settings) if ambient else Config.from_mapping(settings)
+    # Airflow masks the fields as they were typed, Config has stripped them.
+    known = (config.token, config.client_secret, config.hub_token)
+    secrets = [line for line in secrets if len(str(line)) > SHORTEST_LINE] + [secret for secret in known if secret]
+    # The name before "@" in an address is the connection, which the client checks against `profile`.
+    return config.with_settings(profile=conn_id), secrets
+
+
+def _mask_from_anywhere(loop: asyncio.AbstractEventLoop, secret: str) -> None:
+    """Mask a secret that another thread has got: what Airflow has for that must not wait in its loop's thread."""
+    masking = amask_secret(secret)
+    try:
+        asyncio.run_coroutine_threadsafe(masking, loop)
+    except RuntimeError:  # that loop is closed, and its thread free
+        masking.close()
+        mask_secret(secret)
 
 
 def _settings(connection: Connection) -> dict[str, Any]:
-    """Return the settings of a connection by their names in `Config`, and `ambient_credentials`."""
+    """Return the settings of a connection by their names in `Config`, `ambient_credentials` and `proxy_pem`."""
     where = f"connection {connection.conn_id!r}"
     if connection.login:
         raise ConfigError(f"{where} has a login", remedy="leave it empty and store the bearer token as the password")
@@ -96,7 +169,7 @@ def _settings(connection: Connection) -> dict[str, Any]:
     standard = {
         "door_url": _door_url(connection),
         "token": connection.password,
-        "proxy_file": _proxy(settings.pop("proxy_pem", None)),
+        "proxy_file": _proxy(settings.get("proxy_pem")),
     }
     for name, value in standard.items():
         if value and name in settings:
@@ -141,12 +214,11 @@ def _door_url(connection: Connection) -> str | None:
 
 
 def _proxy(pem: Any) -> Path | None:
-    """Return a path to the text of a proxy and mask its lines, None without one."""
+    """Return a path to the text of a proxy, None without one."""
     if pem is None:
         return None
     if not isinstance(pem, str) or "-----BEGIN" not in pem:
         raise ConfigError("proxy_pem is not the text of a PEM file", remedy="paste the whole proxy, line by line")
-    mask_secret([line for line in pem.split() if len(line) > 16])
     return _memory_file(pem)
 
 

@@ -1,18 +1,29 @@
 """Operators that move files and folders between the worker and the data centre."""
 
-import os
-from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import BaseOperator, Context
+from airflow.sdk import Context
 
-from airflow_provider_cta.hooks.cta import CtaHook
-from ctadata_providers import CtaClient, uri
+from airflow_provider_cta.operators.base import (
+    CtaOperator,
+    OnMissing,
+    Result,
+    as_list,
+    check_on_missing,
+    inside,
+    skip_if,
+)
+from airflow_provider_cta.operators.storage import CtaListOperator, CtaRemoveOperator
+from airflow_provider_cta.operators.sync import CtaSyncOperator
+from airflow_provider_cta.wanted import is_pattern
+from ctadata_providers import ConfigError, CtaClient, FileInfo, NotFoundError, TransferResult, uri
+
+__all__ = ["CtaDownloadOperator", "CtaListOperator", "CtaRemoveOperator", "CtaSyncOperator", "CtaUploadOperator"]
 
 
-class _TransferOperator(BaseOperator):
+class _TransferOperator(CtaOperator):
     """What a download and an upload have in common; the arguments are those of `CtaDownloadOperator`."""
 
     template_fields: Sequence[str] = ("remote_path", "local_path", "cta_conn_id")
@@ -20,11 +31,11 @@ class _TransferOperator(BaseOperator):
     def __init__(
         self,
         *,
-        remote_path: str,
-        local_path: str | Path,
+        remote_path: str | Sequence[str],
+        local_path: str | Path | Sequence[str | Path],
         overwrite: bool = True,
         recursive: bool = False,
-        cta_conn_id: str = CtaHook.default_conn_name,
+        on_missing: OnMissing = "fail",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -32,94 +43,163 @@ class _TransferOperator(BaseOperator):
         self.local_path = local_path
         self.overwrite = overwrite
         self.recursive = recursive
-        self.cta_conn_id = cta_conn_id
-        self._running = False
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Move the file or folder and return what was moved, as plain JSON.
-
-        Returns:
-            `uri` (canonical), `local_path` and `size`; of a file also `checksums`, of a folder the number of `files`.
-
-        Raises:
-            CtaError: As the client raised it; nothing partial stands under the name of a target then.
-        """
-        self._running = True
-        try:
-            with CtaHook.for_address(self.remote_path, self.cta_conn_id).client() as client:
-                result = self._transfer(client, str(self.local_path))
-        finally:
-            self._running = False
-        self.log.info("Moved %s", result)
-        return result
-
-    def on_kill(self) -> None:
-        """Interrupt the running transfer, which then cleans up and leaves nothing partial.
-
-        Airflow calls this in the handler of SIGTERM, in the thread of `execute`, which would otherwise go on until
-        SIGKILL; after a time-out it calls this too, when `execute` has already ended.
-
-        Raises:
-            KeyboardInterrupt: When `execute` is running: the one interrupt that no error handling swallows.
-        """
-        if self._running:
-            raise KeyboardInterrupt(f"task {self.task_id} was killed")
-
-    @abstractmethod
-    def _transfer(self, client: CtaClient, local_path: str) -> dict[str, Any]:
-        """Move the file or folder and return the result of the task."""
+        self.on_missing = on_missing
 
 
 class CtaDownloadOperator(_TransferOperator):
-    """Download a file, or a folder with all that is below it.
+    """Download a file, files, or a folder with all that is below it.
+
+    The result tells `uri` (canonical), `local_path` and `size`; of a file also `checksums`, of a folder the number of
+    `files`. Of a list or a pattern it is a list. A task that is tried again goes on with the bytes that its last try
+    has left beside the target, also on another worker that sees the same disk.
 
     Args:
         remote_path: The source, a `cta://` address or plain path; `cta://name@...` names the connection. A trailing `/`
-            means a folder.
-        local_path: The target on the worker; for a file, a trailing `/` means the folder to put it into.
+            means a folder. Several files are a list, or a pattern.
+        local_path: The target on the worker; for files, a trailing `/` means the folder to put them into. For a list
+            also a list of as many targets.
         overwrite: Replace what exists; without it that is an `AlreadyExistsError`.
         recursive: The source is a folder although it has no trailing `/`.
+        on_missing: `fail`, or `skip`: leave out what is not there, and skip the task when nothing is.
         cta_conn_id: The connection for an address that names none.
+        checksum: `auto`, `require` or `off`; default what the connection says.
         **kwargs: What every operator takes.
     """
 
-    def _transfer(self, client: CtaClient, local_path: str) -> dict[str, Any]:
-        source = uri.parse(self.remote_path)
-        if self.recursive or source.is_folder:
-            tree = client.download_tree(self.remote_path, local_path, overwrite=self.overwrite)
-            return _result(source.path, local_path, folder=True, files=tree.files, size=tree.size)
-        target = _inside(local_path, source.path)
-        done = client.download(self.remote_path, target, overwrite=self.overwrite)
-        return _result(done.path, target, size=done.size, checksums=dict(done.checksums))
+    def _work(self, context: Context) -> Result | list[Result]:
+        check_on_missing(self.on_missing)
+        if isinstance(self.remote_path, str) and not is_pattern(self.remote_path):
+            with self._client(self._conn_id(self.remote_path)) as client:
+                self._go_on(context, client)
+                result = self._one(client, self.remote_path, str(self.local_path))
+            self._tell(context, read=[result["uri"]])
+            self.log.info("Downloaded %s", result)
+            return result
+        results = self._many(context, as_list(self.remote_path, "remote_path"))
+        self._tell(context, read=[result["uri"] for result in results])
+        self.log.info("Downloaded %d files, %d bytes", len(results), sum(result["size"] for result in results))
+        return results
+
+    def _one(self, client: CtaClient, remote_path: str, local_path: str) -> Result:
+        source = uri.parse(remote_path)
+        try:
+            if self.recursive or source.is_folder:
+                tree = client.download_tree(remote_path, local_path, overwrite=self.overwrite)
+                return _result(source.path, local_path, folder=True, files=tree.files, size=tree.size)
+            done = client.download(remote_path, inside(local_path, source.path), overwrite=self.overwrite)
+        except NotFoundError as error:
+            skip_if(error.path == source.path, self.on_missing, remote_path)
+            raise
+        return _of(done)
+
+    def _many(self, context: Context, remote_paths: list[str]) -> list[Result]:
+        with self._client(self._one_conn_id(remote_paths)) as client:
+            self._go_on(context, client)
+            found = client.glob_many(remote_paths)
+            missing = [path for path, infos in found.items() if not infos]
+            if missing and self.on_missing == "fail":
+                raise NotFoundError(
+                    f"{len(missing)} of {len(remote_paths)} are not there, such as {missing[0]}", path=missing[0]
+                )
+            skip_if(not any(found.values()), self.on_missing, "nothing of that")
+            pairs = self._pairs(remote_paths, found)
+            done: dict[Path, Result] = {}
+            for (_, local), outcome in client.download_many(pairs, overwrite=self.overwrite):
+                done[local] = _of(outcome.result())  # the first error ends it; those under way are stopped
+        return [done[local] for _, local in pairs]
+
+    def _pairs(self, remote_paths: list[str], found: dict[str, list[FileInfo]]) -> list[tuple[FileInfo, Path]]:
+        """Return what is to be downloaded to where.
+
+        Raises:
+            ConfigError: When the targets do not fit, or two files would have the same.
+        """
+        if isinstance(self.local_path, (str, Path)):
+            if not str(self.local_path).endswith("/") and (len(remote_paths) > 1 or is_pattern(remote_paths[0])):
+                raise ConfigError(f"{self.local_path} cannot take several files", remedy="end it with '/': a folder")
+            infos = {info.path: info for path in remote_paths for info in found[path] if not info.is_dir}
+            pairs = [(info, Path(inside(str(self.local_path), info.path))) for info in infos.values()]
+        else:
+            targets = as_list(self.local_path, "local_path")
+            if len(targets) != len(remote_paths) or any(map(is_pattern, remote_paths)):
+                raise ConfigError(f"{len(remote_paths)} sources and {len(targets)} targets", remedy="give one for each")
+            pairs = [
+                (found[path][0], Path(inside(to, path)))
+                for path, to in zip(remote_paths, targets, strict=True)
+                if found[path]
+            ]
+        taken: dict[Path, str] = {}
+        for info, local in pairs:
+            if local in taken:
+                raise ConfigError(f"{taken[local]} and {info.path} would both be {local}", remedy="give other targets")
+            taken[local] = info.path
+        return pairs
 
 
 class CtaUploadOperator(_TransferOperator):
-    """Upload a file, or a folder with all that is below it; missing parent folders are made.
+    """Upload a file, files, or a folder with all that is below it; missing parent folders are made.
+
+    The result is as that of `CtaDownloadOperator`; size and checksums also go into the event of the asset in `outlets`
+    that the target is.
 
     Args:
-        remote_path: The target, a `cta://` address or plain path; `cta://name@...` names the connection. For a file, a
-            trailing `/` means the folder to put it into.
-        local_path: The source on the worker; a trailing `/` means a folder.
+        remote_path: The target, a `cta://` address or plain path; `cta://name@...` names the connection. For files, a
+            trailing `/` means the folder to put them into. For a list also a list of as many targets.
+        local_path: The source on the worker; a trailing `/` means a folder. Several files are a list.
         overwrite: Replace what exists; without it that is an `AlreadyExistsError`.
         recursive: The source is a folder although it has no trailing `/`.
+        on_missing: `fail`, or `skip`: leave out what is not there, and skip the task when nothing is.
         cta_conn_id: The connection for an address that names none.
+        checksum: `auto`, `require` or `off`; default what the connection says.
         **kwargs: What every operator takes.
     """
 
-    def _transfer(self, client: CtaClient, local_path: str) -> dict[str, Any]:
-        if self.recursive or local_path.endswith("/"):
-            tree = client.upload_tree(local_path, self.remote_path, overwrite=self.overwrite)
-            path = uri.parse(self.remote_path).path
-            return _result(path, local_path, folder=True, files=tree.files, size=tree.size)
-        target = _inside(self.remote_path, local_path)
-        done = client.upload(local_path, target, overwrite=self.overwrite)
-        return _result(done.path, local_path, size=done.size, checksums=dict(done.checksums))
+    def _work(self, context: Context) -> Result | list[Result]:
+        check_on_missing(self.on_missing)
+        if isinstance(self.local_path, (str, Path)):
+            (remote_path,) = as_list(self.remote_path, "remote_path")
+            result = self._one(remote_path, str(self.local_path))
+            self._tell(context, wrote=[result])
+            self.log.info("Uploaded %s", result)
+            return result
+        results = self._many(as_list(self.local_path, "local_path"))
+        self._tell(context, wrote=results)
+        self.log.info("Uploaded %d files, %d bytes", len(results), sum(result["size"] for result in results))
+        return results
+
+    def _one(self, remote_path: str, local_path: str) -> Result:
+        skip_if(not Path(local_path).exists(), self.on_missing, local_path)
+        with self._client(self._conn_id(remote_path)) as client:
+            if self.recursive or local_path.endswith("/"):
+                tree = client.upload_tree(local_path, remote_path, overwrite=self.overwrite)
+                path = uri.parse(remote_path).path
+                return _result(path, local_path, folder=True, files=tree.files, size=tree.size)
+            return _of(client.upload(local_path, inside(remote_path, local_path), overwrite=self.overwrite))
+
+    def _many(self, local_paths: list[str]) -> list[Result]:
+        targets = as_list(self.remote_path, "remote_path")
+        if isinstance(self.remote_path, str):
+            if not self.remote_path.endswith("/") and len(local_paths) > 1:
+                raise ConfigError(f"{self.remote_path} cannot take several files", remedy="end it with '/': a folder")
+            targets *= len(local_paths)
+        if len(targets) != len(local_paths):
+            raise ConfigError(f"{len(local_paths)} sources and {len(targets)} targets", remedy="give one for each")
+        pairs = [(Path(local), inside(to, local)) for local, to in zip(local_paths, targets, strict=True)]
+        if self.on_missing == "skip":
+            pairs = [pair for pair in pairs if pair[0].exists()]
+        skip_if(not pairs, self.on_missing, "nothing of that")
+        if len({uri.parse(to).path for _, to in pairs}) < len(pairs):
+            raise ConfigError("two files would have the same name there", remedy="give other targets")
+        with self._client(self._one_conn_id(to for _, to in pairs)) as client:
+            done = {
+                pair: _of(outcome.result()) for pair, outcome in client.upload_many(pairs, overwrite=self.overwrite)
+            }
+        return [done[pair] for pair in pairs]
 
 
-def _inside(target: str, source: str) -> str:
-    """Return the target, with the name of the source behind it where it ends in `/`."""
-    return target + os.path.basename(source) if target.endswith("/") else target  # noqa: PTH119 (a remote path too)
+def _of(done: TransferResult) -> Result:
+    return _result(done.path, str(done.local), size=done.size, checksums=dict(done.checksums))
 
 
-def _result(path: str, local_path: str, *, folder: bool = False, **figures: Any) -> dict[str, Any]:
+def _result(path: str, local_path: str, *, folder: bool = False, **figures: Any) -> Result:
     return {"uri": uri.format_uri(path, folder=folder), "local_path": local_path, **figures}

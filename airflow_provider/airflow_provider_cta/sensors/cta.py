@@ -1,55 +1,158 @@
 """A sensor that waits until something is there."""
 
+import time
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
+from airflow.sdk.configuration import conf
+from airflow.sdk.exceptions import AirflowException
+from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_cta.hooks.cta import CtaHook
-from ctadata_providers import CtaClient, NotFoundError, uri
+from airflow_provider_cta.links.cta import CtaDoorLink
+from airflow_provider_cta.triggers.cta import CtaPathTrigger
+from airflow_provider_cta.wanted import Calm, Wanted, told
+from ctadata_providers import FileInfo, uri
+
+_CALM = "cta_calm"
+"""Under this name the state of a task remembers since when nothing has changed."""
 
 
 class CtaPathSensor(BaseSensorOperator):
-    """Wait for a file, a folder, or the first match of a pattern.
+    """Wait for files, folders and matches of patterns.
 
-    Each look reads the connection anew, so that a wait of days survives a change of its token.
+    Each look reads the connection anew, so that a wait of days survives a change of its token. Deferred, it waits in
+    the triggerer, where all sensors of a folder share one listing an interval, and needs no worker until all is there.
 
     Args:
-        path: A `cta://` address or plain path; `cta://name@...` names the connection. With `*`, `?` or `[...]` it is a
-            pattern (`**` for any depth), with a trailing `/` a folder.
+        path: A `cta://` address or plain path, or a list of some, all of which must be there; `cta://name@...` names
+            the connection. With `*`, `?` or `[...]` it is a pattern (`**` for any depth), with a trailing `/` a folder.
+        min_count: How many matches each pattern needs.
+        stable_for: Seconds for which nothing of what is there may have changed, and nothing have come: for files that
+            are still being written where the server shows that.
+        newer_than: What was changed before is not looked at: a datetime, or a text in ISO 8601 (UTC unless it says so).
+        metadata: The result of the task is a list of what the listing tells (`uri`, `is_dir`, `size`, `modified`,
+            `etag`, `checksums`, `locality`), not of canonical addresses.
+        deferrable: Wait in the triggerer; default `[operators] default_deferrable`.
+        start_from_trigger: With `deferrable`, begin there too, without a worker. Its arguments must not be mapped then.
         cta_conn_id: The connection for an address that names none.
         **kwargs: What every sensor takes, e.g. `mode="reschedule"`, `poke_interval`, `timeout`.
     """
 
-    template_fields: Sequence[str] = ("path", "cta_conn_id")
+    operator_extra_links = (CtaDoorLink(),)
+    template_fields: Sequence[str] = ("path", "cta_conn_id", "min_count", "stable_for", "newer_than")
+    start_trigger_args: StartTriggerArgs | None = None
+    start_from_trigger = False
 
-    def __init__(self, *, path: str, cta_conn_id: str = CtaHook.default_conn_name, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        path: str | Sequence[str],
+        min_count: int | str = 1,
+        stable_for: float | str = 0.0,
+        newer_than: datetime | str | None = None,
+        metadata: bool = False,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        start_from_trigger: bool = False,
+        cta_conn_id: str = CtaHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.path = path
+        self.min_count = min_count
+        self.stable_for = stable_for
+        self.newer_than = newer_than
+        self.metadata = metadata
+        self.deferrable = deferrable
         self.cta_conn_id = cta_conn_id
+        self._calm: Calm | None = None
+        self.start_from_trigger = deferrable and start_from_trigger
+        if self.start_from_trigger:
+            name, arguments = self._trigger().serialize()
+            self.start_trigger_args = StartTriggerArgs(
+                trigger_cls=name,
+                trigger_kwargs=arguments,
+                next_method="execute_complete",
+                timeout=timedelta(seconds=self.timeout),
+            )
+
+    def execute(self, context: Context) -> Any:
+        """Wait here or in the triggerer, and return what is there.
+
+        Raises:
+            NotADirError: When an address means a folder and a file is there.
+            CtaError: As the client raised it; something that is not there yet is no error.
+        """
+        if not self.deferrable:
+            return super().execute(context)
+        self._wanted()  # what cannot be used is told at once
+        return self.defer(
+            trigger=self._trigger(), method_name="execute_complete", timeout=timedelta(seconds=self.timeout)
+        )
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> list[Any]:
+        """Return what the trigger has found.
+
+        Raises:
+            AirflowException: When the trigger could not go on looking.
+        """
+        if event["status"] != "success":
+            raise AirflowException(event["message"])
+        found: list[Any] = event["found"]
+        self.log.info("%s: %d found", self.path, len(found))
+        return found
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once.
 
         Returns:
-            Done when something is there, with the list of canonical addresses as the result of the task.
+            Done when all is there, with the list of canonical addresses as the result of the task.
 
         Raises:
-            NotADirError: When the address means a folder and a file is there.
+            NotADirError: When an address means a folder and a file is there.
             CtaError: As the client raised it; something that is not there yet is no error.
         """
-        with CtaHook.for_address(self.path, self.cta_conn_id).client() as client:
-            found = _matches(client, self.path)
-        self.log.info("%s: %d found", self.path, len(found))
-        return PokeReturnValue(is_done=bool(found), xcom_value=found)
+        wanted = self._wanted()
+        found = wanted.found(self._look(wanted))
+        done = found is not None and self._is_calm(context, wanted, found)
+        self.log.info("%s: %s", self.path, "not all is there" if found is None else f"{len(found)} found")
+        return PokeReturnValue(is_done=done, xcom_value=told(found or [], metadata=self.metadata))
 
+    def _wanted(self) -> Wanted:
+        return Wanted.of(self.path, min_count=self.min_count, stable_for=self.stable_for, newer_than=self.newer_than)
 
-def _matches(client: CtaClient, path: str) -> list[str]:
-    """Return the canonical addresses of what is there."""
-    only_folders = uri.parse(path).is_folder
-    try:
-        if any(mark in path for mark in "*?["):
-            return [info.uri for info in client.glob(path) if info.is_dir or not only_folders]
-        return [client.stat(path).uri]
-    except NotFoundError:
-        return []
+    def _trigger(self) -> CtaPathTrigger:
+        return CtaPathTrigger(
+            path=self.path if isinstance(self.path, str) else list(self.path),
+            cta_conn_id=self.cta_conn_id,
+            poke_interval=self.poke_interval,
+            min_count=self.min_count,
+            stable_for=self.stable_for,
+            newer_than=self.newer_than.isoformat() if isinstance(self.newer_than, datetime) else self.newer_than,
+            metadata=self.metadata,
+        )
+
+    def _look(self, wanted: Wanted) -> dict[str, list[FileInfo]]:
+        by_connection: dict[str, list[str]] = {}
+        for question in wanted.questions.values():
+            by_connection.setdefault(uri.parse(question).name or self.cta_conn_id, []).append(question)
+        answers: dict[str, list[FileInfo]] = {}
+        for conn_id, questions in by_connection.items():
+            with CtaHook(conn_id).client() as client:
+                answers.update(client.glob_many(questions))
+        return answers
+
+    def _is_calm(self, context: Context, wanted: Wanted, found: list[FileInfo]) -> bool:
+        """Tell whether nothing has changed for long enough; a rescheduled sensor remembers in its task's state."""
+        store = context.get("task_state_store") if self.reschedule else None
+        if self._calm is None:
+            kept = store.get(_CALM) if store else None
+            self._calm = Calm(wanted.stable_for)
+            if isinstance(kept, dict):
+                self._calm.seen, self._calm.since = str(kept["seen"]), float(str(kept["since"]))
+        settled = self._calm.settled(found, time.time())
+        if store and wanted.stable_for:
+            store.set(_CALM, {"seen": self._calm.seen, "since": self._calm.since})
+        return settled

@@ -81,6 +81,22 @@ def ctadata_target(config: Config) -> Path:
     )
 
 
+def make_folder(target: Path) -> None:
+    """Make the folder of a token file, private to the user.
+
+    Raises:
+        CtaError: When it cannot be made.
+    """
+    try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CtaError(
+            f"cannot make the folder {target.parent}: {error.strerror}",
+            path=target.parent,
+            remedy="name a file elsewhere with --token-file",
+        ) from error
+
+
 def running(config: Config) -> AgentStatus | None:
     """Return how the agent of these settings does on this machine, None when none runs."""
     return _status(AgentFiles.of(config))

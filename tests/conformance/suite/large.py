@@ -28,7 +28,6 @@ def test_a_file_of_5_gib_tells_its_size_and_gives_its_last_bytes(storage: Storag
     result = backend.read(f"{folder}/big", pieces.append, start=SIZE - len(END), end=SIZE).result(60)
     to_the_end: list[bytes] = []
     backend.read(f"{folder}/big", to_the_end.append, start=SIZE - 1).result(60)
-    backend.remove(f"{folder}/big")
     backend.close()
 
     assert size == SIZE

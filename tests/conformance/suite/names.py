@@ -37,12 +37,19 @@ def test_a_name_is_literal(storage: Storage, client: CtaClient, folder: str, loc
     stored = storage.tree(folder)
     listed = [(info.path, info.name, info.size, info.is_dir) for info in client.list_dir(folder)]
     told = client.stat(path)
-    client.remove(path)
 
     assert stored == {name: name.encode()}
     assert (local / "received").read_text() == name
     assert listed == [(path, name, len(name.encode()), False)]
     assert (told.path, told.uri) == (path, f"cta:/{path}")
+
+
+@feature(NAMES)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_removed_literally(storage: Storage, client: CtaClient, folder: str, name: str) -> None:
+    storage.put(f"{folder}/{name}", b"1")
+    client.remove(f"{folder}/{name}")
+
     assert storage.tree(folder) == {}
 
 
@@ -123,8 +130,15 @@ def test_a_tree_with_a_special_name_comes_back(
     client.upload_tree(local / "sent", f"{folder}/{name}")
     client.download_tree(f"{folder}/{name}", local / "received")
     walked = [info.path.removeprefix(folder + "/") for info in client.walk(folder)]
-    client.remove(f"{folder}/{name}/{name}", recursive=True)
 
     assert (local / "received" / name / name / name).read_text() == name
     assert walked == ["/".join([name] * depth) for depth in range(1, 5)]
+
+
+@feature(NAMES)
+@pytest.mark.parametrize("name", IN_TREES)
+def test_a_tree_with_a_special_name_is_removed(storage: Storage, client: CtaClient, folder: str, name: str) -> None:
+    storage.put(f"{folder}/{name}/{name}/{name}", b"1")
+    client.remove(f"{folder}/{name}/{name}", recursive=True)
+
     assert storage.tree(folder) == {}

@@ -21,14 +21,27 @@ def test_sixteen_threads_share_one_client(storage: Storage, client: CtaClient, f
         client.upload(sent, path)
         client.download(path, received)
         assert [info.path for info in client.list_dir(f"{folder}/{number % 4}/{number}")] == [path]
-        client.move(path, f"{path}.moved")
-        client.remove(f"{path}.moved")
         return received.read_bytes()
 
     with ThreadPoolExecutor(THREADS) as pool:
         results = list(pool.map(work, range(len(data))))
 
     assert results == data
+    assert storage.tree(folder) == {f"{number % 4}/{number}/f": data[number] for number in range(len(data))}
+
+
+@feature(Feature.THREADS)
+def test_sixteen_threads_move_and_remove_with_one_client(storage: Storage, client: CtaClient, folder: str) -> None:
+    def work(number: int) -> None:
+        path = f"{folder}/{number % 4}/{number}/f"
+        client.move(path, f"{path}.moved")
+        client.remove(f"{path}.moved")
+
+    for number in range(THREADS + 4):
+        storage.put(f"{folder}/{number % 4}/{number}/f", b"1")
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(work, range(THREADS + 4)))
+
     assert storage.tree(folder) == {}
 
 

@@ -22,6 +22,7 @@ def test_a_folder_is_listed_by_names(ctadata: Run, night: FakeCta) -> None:
     for path in ("lst/DL3", "/lst/DL3", "cta://lst/DL3", "lst/DL3/"):
         ran = ctadata("list", path)
 
+        assert ctadata("ls", path) == ran
         assert (ran.code, ran.err) == (0, "")
         assert sorted(ran.lines) == ["a.fits", "b.fits", "notes.txt", "old/"]
 

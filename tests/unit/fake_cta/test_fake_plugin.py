@@ -58,6 +58,32 @@ def test_the_environment_leads_to_the_data_centre_and_nowhere_else(
     pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=3)
 
 
+def test_the_fixtures_with_services_lead_to_these_and_nowhere_else(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CTA_DOOR_URL", "https://elsewhere.invalid")
+    pytester.makepyfile(
+        """
+        import os
+        from ctadata_providers.config import Config
+
+        def test_inside(cta_services_environ, fake_cta_services, cta_services_server):
+            assert fake_cta_services is cta_services_server
+            assert os.environ["JUPYTERHUB_API_TOKEN"] == fake_cta_services.hub_token
+            config = Config.from_env()
+            assert config.backend == "downloadservice"
+            assert config.service_url == fake_cta_services.service_url
+            assert Config(**fake_cta_services.service_settings()).hub_token == config.hub_token
+            fake_cta_services.put("/x", b"1")
+
+        def test_after(fake_cta_services):
+            assert fake_cta_services.paths() == [] and fake_cta_services.requests == []
+            assert fake_cta_services.exists("/lst/users")
+        """
+    )
+    pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=2)
+
+
 def test_the_plugin_imports_nothing_heavy() -> None:
     program = (
         "import sys, pytest; before = set(sys.modules)\n"

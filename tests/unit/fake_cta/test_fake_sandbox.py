@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import requests
 
+from ctadata_providers.config import Config
 from ctadata_providers.errors import ConfigError
 from ctadata_providers.testing import sandbox
 
@@ -27,6 +28,8 @@ class Announcement(io.StringIO):
         self.exports: dict[str, str] = {}
         self.token = ""
         self.listing = ""
+        self.hub_users: list[tuple[str, bool, int]] = []
+        self.backend = ""
         self.permissions = 0
 
     def flush(self) -> None:
@@ -38,7 +41,28 @@ class Announcement(io.StringIO):
         token_file = Path(self.exports["BEARER_TOKEN_FILE"])
         self.token, self.permissions = token_file.read_text(), token_file.stat().st_mode
         self.listing = self.list_night()
+        self.hub_users = [
+            self.ask_hub(line) for line in self.getvalue().splitlines() if 'JUPYTERHUB_API_TOKEN="' in line
+        ]
+        self.backend = Config.from_env(self.exports).backend
         self.stop.set()
+
+    def ask_hub(self, line: str) -> tuple[str, bool, int]:
+        """Take the token of a line as its reader does; return whose it is, of what kind, and what a list answers."""
+        command = line.partition(": ")[2] + '; printf "%s %s" "$CTA_BACKEND" "$JUPYTERHUB_API_TOKEN"'
+        said = subprocess.run(["bash", "-ec", command], capture_output=True, text=True, check=True).stdout
+        backend, token = said.split()
+        file = Path(*shlex.split(line.partition("$(cat ")[2].removesuffix(')"')))
+        assert backend == "downloadservice"
+        assert token not in self.getvalue()
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        service = self.exports["CTADS_URL"]
+        with requests.Session() as session:
+            session.verify, session.headers["Authorization"] = self.exports["CTA_CA_PATH"], f"Bearer {token}"
+            session.trust_env = False
+            user = session.get(f"{service.partition('/services/')[0]}/hub/api/user", timeout=10).json()
+            listed = session.get(f"{service}list/lst", timeout=10)
+        return user["name"], user["admin"], listed.status_code
 
     def list_night(self) -> str:
         """Reach the sandbox with what was announced, and return what it says of the sample data."""
@@ -67,12 +91,43 @@ def run(root: Path | None = None, **options: Any) -> Announcement:
 def test_the_settings_are_shell_lines_and_the_token_is_in_a_private_file(tmp_path: Path) -> None:
     announced = run(tmp_path)
 
-    assert announced.exports.keys() == {"CTA_DOOR_URL", "CTA_CA_PATH", "BEARER_TOKEN_FILE", "BEARER_TOKEN"}
+    names = {"CTA_DOOR_URL", "CTA_CA_PATH", "BEARER_TOKEN_FILE", "BEARER_TOKEN", "JUPYTERHUB_API_TOKEN"}
+    assert announced.exports.keys() == names | {"CTADS_URL", "CTACS_URL"}
     assert announced.exports["BEARER_TOKEN"] == ""  # one of the shell would win over the file
+    assert announced.exports["JUPYTERHUB_API_TOKEN"] == ""  # one of the shell would be sent to the sandbox
     assert stat.S_IMODE(announced.permissions) == 0o600
     assert announced.token.count(".") == 2
     assert announced.token not in announced.getvalue()
     assert not Path(announced.exports["BEARER_TOKEN_FILE"]).exists()
+
+
+def test_hub_tokens_of_four_users_are_in_private_files_and_the_door_is_meant_until_one_is_taken(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "lst").mkdir()
+    announced = run(tmp_path)
+
+    assert announced.backend == "webdav"
+    assert announced.hub_users == [
+        ("alice", False, 200),
+        ("bob", False, 200),
+        ("carol", False, 403),
+        ("admin", True, 200),
+    ]
+
+
+def test_faults_of_the_services_are_switched_on_from_text(tmp_path: Path) -> None:
+    announced = run(
+        tmp_path, faults=["server-error:server=downloadservice,path=/list/**,status=502,times=1", "crash:times=1"]
+    )
+
+    assert [status for _, _, status in announced.hub_users] == [502, 503, 503, 503]
+
+
+def test_users_can_write_where_there_is_no_root(tmp_path: Path) -> None:
+    announced = run(data=tmp_path)
+
+    assert announced.hub_users[0] == ("alice", False, 200)
 
 
 def test_faults_are_switched_on_from_text(tmp_path: Path) -> None:
@@ -111,13 +166,13 @@ def test_a_signal_ends_it_in_order(tmp_path: Path, number: signal.Signals) -> No
         text=True,
     ) as process:
         assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(5)]
+        lines = [process.stdout.readline() for _ in range(8)]
         process.send_signal(number)
         start = time.monotonic()
         _, errors = process.communicate(timeout=10)
         seconds = time.monotonic() - start
 
-    assert lines[4].startswith("# ")
+    assert lines[7].startswith("# ")
     assert (process.returncode, errors) == (0, "")
     assert seconds < 5
     assert [path.name for path in tmp_path.iterdir()] == ["x"]

@@ -1,4 +1,4 @@
-"""Proxies and certificates of the grid: checked before they are used, and made.
+"""Proxies: checked before they are used or given away, and made.
 
 Imported lightly: `cryptography` is loaded when something is done.
 """
@@ -13,15 +13,13 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from ctadata_providers.config.folders import home_folder
-from ctadata_providers.credentials.x509.certificate import CLOCK_LEEWAY, Kind, ProxyInfo, inspect
+from ctadata_providers.credentials.x509.certificate import CLOCK_LEEWAY, ProxyInfo, inspect
 from ctadata_providers.errors import ConfigError, CredentialError
 
 if TYPE_CHECKING:
     from ctadata_providers.credentials.x509.chains import Chain
     from ctadata_providers.credentials.x509.pem import AskPassphrase, PrivateKey
     from ctadata_providers.credentials.x509.proxies import KeyType
-
-__all__ = ["Kind", "ProxyInfo", "check_proxy", "create_proxy", "inspect_proxy", "proxy_path"]
 
 DEFAULT_HOURS = 12.0
 LONGEST_UPLOAD_DAYS = 7
@@ -85,6 +83,25 @@ def check_proxy(path: str | Path, *, upload: bool = False, now: float | None = N
                 remedy="make a shorter one: ctadata proxy create --hours 12",
             )
     return info
+
+
+def delegable(path: str | Path, *, now: float | None = None) -> tuple[ProxyInfo, bytes]:
+    """Return what is known of a proxy, and the proxy itself as it is given away: certificates and key, and no more.
+
+    Raises:
+        ConfigError: As `check_proxy`.
+        CredentialError: As `check_proxy` with `upload`; or when the file is replaced in this moment.
+    """
+    from ctadata_providers.credentials.x509 import chains, pem
+
+    info = check_proxy(path, upload=True, now=now)
+    found = pem.read_pem(info.path)
+    # What was looked at is what is given away, and never what has come to stand there since.
+    if not found.chain or chains.describe(found.chain, info.path) != info:
+        raise CredentialError(f"{info.path} changed while it was looked at", path=info.path, remedy="try again")
+    key = pem.load_key(found)
+    chains.require_key(found.chain, key, info.path)
+    return info, pem.to_pem(found.chain, key)
 
 
 def create_proxy(

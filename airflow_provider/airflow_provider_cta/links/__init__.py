@@ -1,0 +1,1 @@
+"""Links of tasks to what they are about."""

@@ -1,0 +1,106 @@
+"""Operators that list and remove what is at the data centre."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from airflow.sdk import Context
+
+from airflow_provider_cta.operators.base import CtaOperator, OnMissing, as_list, check_on_missing, skip_if
+from airflow_provider_cta.wanted import is_pattern, told
+from ctadata_providers import FileInfo, NotFoundError, uri
+
+
+class CtaListOperator(CtaOperator):
+    """List what matches; the result is a list of canonical addresses, for `.expand`.
+
+    Args:
+        path: A folder (its entries), a pattern, a file, or a list of these.
+        exclude: What is left out, such as what was handled already: addresses, plain paths and patterns.
+        metadata: The result is a list of what the listing tells (`uri`, `is_dir`, `size`, `modified`, `etag`,
+            `checksums`, `locality`), not of addresses.
+        files_only: Leave out folders.
+        on_missing: `skip`: skip the task when nothing is found; `fail` is an error only where a folder does not exist.
+        cta_conn_id: The connection for an address that names none.
+        **kwargs: What every operator takes.
+    """
+
+    template_fields: Sequence[str] = ("path", "exclude", "cta_conn_id")
+
+    def __init__(
+        self,
+        *,
+        path: str | Sequence[str],
+        exclude: str | Sequence[str] = (),
+        metadata: bool = False,
+        files_only: bool = False,
+        on_missing: OnMissing = "fail",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.path = path
+        self.exclude = exclude
+        self.metadata = metadata
+        self.files_only = files_only
+        self.on_missing = on_missing
+
+    def _work(self, context: Context) -> list[Any]:
+        check_on_missing(self.on_missing)
+        paths = as_list(self.path, "path")
+        left_out = as_list(self.exclude, "exclude")
+        known = {uri.parse(path).path for path in left_out if not is_pattern(path)}
+        with self._client(self._one_conn_id(paths)) as client:
+            patterns = [path for path in left_out if is_pattern(path)]
+            for infos in client.glob_many(patterns).values() if patterns else ():
+                known.update(info.path for info in infos)
+            found: dict[str, FileInfo] = {}
+            for path in paths:
+                with suppress(*([NotFoundError] if self.on_missing == "skip" else [])):
+                    found.update((info.path, info) for info in self._listed(client, path))
+        kept = [info for info in found.values() if info.path not in known and not (self.files_only and info.is_dir)]
+        skip_if(not kept, self.on_missing, f"anything new of {self.path}")
+        self.log.info("%s: %d found, %d left out", self.path, len(kept), len(found) - len(kept))
+        return told(kept, metadata=self.metadata)
+
+    def _listed(self, client: Any, path: str) -> list[FileInfo]:
+        if is_pattern(path):
+            return list(client.glob(path))
+        info = client.stat(path)
+        return sorted(client.list_dir(path), key=lambda entry: entry.path) if info.is_dir else [info]
+
+
+class CtaRemoveOperator(CtaOperator):
+    """Remove files and folders; the result is a list of the addresses that were removed.
+
+    Args:
+        path: A file, a folder, a pattern, or a list of these; `cta://name@...` names the connection.
+        recursive: Also remove folders with all that they hold, but for the root and what is right below it.
+        on_missing: `skip` (default) passes over what is not there, so that a task can be tried again, or `fail`.
+        cta_conn_id: The connection for an address that names none.
+        **kwargs: What every operator takes.
+    """
+
+    template_fields: Sequence[str] = ("path", "cta_conn_id")
+
+    def __init__(
+        self, *, path: str | Sequence[str], recursive: bool = False, on_missing: OnMissing = "skip", **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.path = path
+        self.recursive = recursive
+        self.on_missing = on_missing
+
+    def _work(self, context: Context) -> list[str]:
+        check_on_missing(self.on_missing)
+        paths = as_list(self.path, "path")
+        removed: list[str] = []
+        with self._client(self._one_conn_id(paths)) as client:
+            for path, infos in client.glob_many(paths).items():
+                if not infos and self.on_missing == "fail":
+                    raise NotFoundError(f"cannot remove {path}: it is not there", path=path)
+                for info in infos:
+                    with suppress(*([NotFoundError] if self.on_missing == "skip" else [])):
+                        client.remove(info.path, recursive=self.recursive)
+                        removed.append(info.uri)
+        self.log.info("Removed %d", len(removed))
+        return removed

@@ -1,0 +1,64 @@
+"""When a failed task is tried again."""
+
+from datetime import timedelta
+from typing import Any, Self
+
+from airflow.sdk import Context
+from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
+
+from ctadata_providers import (
+    AlreadyExistsError,
+    ConfigError,
+    CredentialError,
+    NotFoundError,
+    PermissionDeniedError,
+    StorageError,
+    TransientError,
+    UnsupportedError,
+)
+
+_HOPELESS = (
+    AlreadyExistsError,
+    ConfigError,
+    IsADirectoryError,
+    NotADirectoryError,
+    NotFoundError,
+    PermissionDeniedError,
+    UnsupportedError,
+)
+_BUSY = {423: 60.0, 429: 60.0, 503: 30.0}
+"""Seconds to wait after a status that came without `Retry-After`."""
+
+
+class CtaRetryPolicy(RetryPolicy):
+    """Try again what may pass, as the server told, and nothing else: `retry_policy=CtaRetryPolicy()` of any task.
+
+    A refused credential is resolved anew, once and soon. What is missing, forbidden or cannot be used fails at once.
+    After 423, 429 and 503 the next try waits for as long as the server said, or a while. Everything else follows
+    `retries` and `retry_delay` of the task.
+    """
+
+    def evaluate(
+        self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
+    ) -> RetryDecision:
+        """Decide about the next try."""
+        if isinstance(exception, CredentialError):
+            if try_number > 1:
+                return RetryDecision.fail("the credential was refused again")
+            return RetryDecision.retry(timedelta(seconds=10), "the credential is resolved anew")
+        if isinstance(exception, TransientError):
+            wait = exception.retry_after if exception.retry_after is not None else _BUSY.get(exception.status or 0)
+            told = None if wait is None else timedelta(seconds=wait)
+            return RetryDecision.retry(told, "a fault that may pass")
+        if isinstance(exception, _HOPELESS) and isinstance(exception, (ConfigError, StorageError)):
+            return RetryDecision.fail(f"{type(exception).__name__}: another try would end the same")
+        return RetryDecision.default()
+
+    def serialize(self) -> dict[str, Any]:
+        """Return what makes the same policy again."""
+        return {"__type": f"{__name__}.{type(self).__name__}"}
+
+    @classmethod
+    def deserialize(cls, data: dict[str, Any]) -> Self:
+        """Make it again."""
+        return cls()

@@ -1,0 +1,184 @@
+"""Triggers that wait for files, and that tell what has changed in a folder."""
+
+import hashlib
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
+
+from airflow_provider_cta.hooks.cta import CtaHook
+from airflow_provider_cta.triggers.watching import looks
+from airflow_provider_cta.wanted import Calm, Wanted, is_pattern, prints, told
+from ctadata_providers import CtaError, FileInfo, uri
+
+
+class CtaPathTrigger(BaseTrigger):
+    """Wait for files, folders and matches of patterns; fires once.
+
+    The event is `{"status": "success", "found": [...]}` or `{"status": "error", "message": ...}`.
+
+    Args:
+        path: As for `CtaPathSensor`, and so are the others.
+        cta_conn_id: The connection for an address that names none.
+        poke_interval: Seconds from look to look; all who wait in one folder share each look.
+        min_count: How many matches a pattern needs.
+        stable_for: Seconds for which what is there must not have changed.
+        newer_than: What was changed before is not looked at.
+        metadata: Hand on what the listing tells, not addresses alone.
+    """
+
+    def __init__(
+        self,
+        path: str | Sequence[str],
+        cta_conn_id: str = CtaHook.default_conn_name,
+        poke_interval: float = 60.0,
+        min_count: int | str = 1,
+        stable_for: float | str = 0.0,
+        newer_than: Any = None,
+        metadata: bool = False,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
+        self.path = path
+        self.cta_conn_id = cta_conn_id
+        self.poke_interval = poke_interval
+        self.min_count = min_count
+        self.stable_for = stable_for
+        self.newer_than = newer_than
+        self.metadata = metadata
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class and its arguments."""
+        names = ("path", "cta_conn_id", "poke_interval", "min_count", "stable_for", "newer_than", "metadata")
+        return f"{__name__}.{type(self).__name__}", {name: getattr(self, name) for name in names}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Fire when all is there, or when a look has failed for good."""
+        try:
+            event = {"status": "success", "found": await self._wait()}
+        except CtaError as error:
+            event = {"status": "error", "message": f"{type(error).__name__}: {error}"}
+        yield _event(event)
+
+    async def _wait(self) -> list[Any]:
+        wanted = Wanted.of(self.path, min_count=self.min_count, stable_for=self.stable_for, newer_than=self.newer_than)
+        calm = Calm(wanted.stable_for)
+        answers = looks(wanted.questions.values(), self.cta_conn_id, interval=self.poke_interval)
+        try:
+            async for there in answers:
+                found = wanted.found(there)
+                if found is None:
+                    calm = Calm(wanted.stable_for)
+                elif calm.settled(found, time.time()):
+                    return told(found, metadata=self.metadata)
+        finally:
+            await answers.aclose()
+        raise AssertionError("looks have no end")
+
+
+class CtaFolderTrigger(BaseEventTrigger):
+    """Tell what has come or changed in a folder: for an `AssetWatcher`, one event a change.
+
+    What has been told is remembered in the state of the asset, so that neither a restart of the triggerer nor files
+    that stay where they are start a run again. A watcher of several assets remembers only while it runs. The event is
+    `{"uri": ..., "changed": [...], "count": n}`, with the first thousand addresses; after a restart with more than
+    10,000 entries all of them count as changed if any is.
+
+    Args:
+        path: A folder, or a pattern.
+        cta_conn_id: The connection for an address that names none.
+        poke_interval: Seconds from look to look; all who wait in one folder share each look.
+        stable_for: Seconds for which nothing must have changed before it is told, so that what comes together is one
+            change.
+        existing: Whether what is there at the very first look is told too.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        cta_conn_id: str = CtaHook.default_conn_name,
+        poke_interval: float = 60.0,
+        stable_for: float = 0.0,
+        existing: bool = False,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
+        self.path = path
+        self.cta_conn_id = cta_conn_id
+        self.poke_interval = poke_interval
+        self.stable_for = stable_for
+        self.existing = existing
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class and its arguments."""
+        names = ("path", "cta_conn_id", "poke_interval", "stable_for", "existing")
+        return f"{__name__}.{type(self).__name__}", {name: getattr(self, name) for name in names}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Fire for each change, without an end.
+
+        Raises:
+            CtaError: What a look has raised that does not pass.
+        """
+        question = self.path if is_pattern(self.path) else f"{self.path.rstrip('/')}/*"
+        known, calm = await self._remembered(), Calm(self.stable_for)
+        answers = looks([question], self.cta_conn_id, interval=self.poke_interval)
+        try:
+            async for there in answers:
+                infos = there[question]
+                if not calm.settled(infos, time.time()):
+                    continue
+                now = prints(infos)
+                if known == _in_short(now):
+                    known = now
+                changed = [] if known is None and not self.existing else _changed(infos, now, known or {})
+                if changed:
+                    yield _event({"uri": self._uri(), "changed": changed[:_TOLD], "count": len(changed)})
+                if now != known:  # after it was told: rather twice than never
+                    known = now
+                    await self._remember(now)
+        finally:
+            await answers.aclose()
+
+    def _uri(self) -> str:
+        address = uri.parse(self.path)
+        return uri.format_uri(address.path, folder=not is_pattern(self.path))
+
+    async def _remembered(self) -> dict[str, str] | None:
+        try:
+            kept = await self.asset_state_store.aget(self._key) if self.asset_state_store else None
+        except ValueError:  # there are several assets
+            return None
+        return {str(path): str(value) for path, value in kept.items()} if isinstance(kept, dict) else None
+
+    async def _remember(self, now: dict[str, str]) -> None:
+        if self.asset_state_store:
+            try:
+                await self.asset_state_store.aset(self._key, {**_in_short(now)})
+            except ValueError:
+                self.log.debug("%s: several assets share this watcher, which remembers only while it runs", self.path)
+
+    @property
+    def _key(self) -> str:
+        return f"cta_folder:{self.cta_conn_id}:{self.path}"
+
+
+_TOLD = 1000
+_REMEMBERED = 10_000
+
+
+def _in_short(now: dict[str, str]) -> dict[str, str]:
+    """Return what is kept in Airflow's database, where it must not grow with the folder."""
+    if len(now) <= _REMEMBERED:
+        return now
+    whole = hashlib.sha256(
+        "\n".join(sorted(f"{path}\0{value}" for path, value in now.items())).encode(errors="replace")
+    )
+    return {"": whole.hexdigest()}
+
+
+def _changed(infos: Sequence[FileInfo], now: dict[str, str], known: dict[str, str]) -> list[str]:
+    return [info.uri for info in infos if known.get(info.path) != now[info.path]]
+
+
+def _event(payload: dict[str, Any]) -> TriggerEvent:
+    return TriggerEvent(payload)  # type: ignore[no-untyped-call]  # Airflow's

@@ -1,0 +1,186 @@
+"""One look an interval for all that wait at a place, however many they are.
+
+A place is a folder of a connection, or a pattern over several folders. Its watch lives in the event loop of the
+triggerer for as long as somebody waits there; its looks, which block, are made in a few threads.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TypeAlias
+from weakref import WeakKeyDictionary
+
+from airflow_provider_cta.hooks.cta import CtaHook
+from airflow_provider_cta.wanted import is_pattern
+from ctadata_providers import Config, CtaClient, CtaError, FileInfo, TransientError, uri
+
+_LOOKS_AT_ONCE = 8
+GATHERING = 1.0
+"""Seconds, at most, for which the first look at a place waits for others who start together."""
+SHORTEST = 1.0
+"""Seconds from look to look, at least."""
+
+log = logging.getLogger(__name__)
+
+Answers: TypeAlias = Mapping[str, Sequence[FileInfo]]
+Place: TypeAlias = tuple[str, str]
+"""A connection, and a folder or a pattern over folders there."""
+
+
+async def looks(paths: Iterable[str], conn_id: str, *, interval: float) -> AsyncGenerator[Answers, None]:
+    """Give what is there of some paths and patterns, at once for all of them, after each interval anew.
+
+    A look that fails for a while is told in the log and made again.
+
+    Args:
+        paths: Addresses, plain paths and patterns.
+        conn_id: The connection for those that name none.
+        interval: Seconds from look to look.
+
+    Raises:
+        CtaError: What a look has raised that does not pass.
+    """
+    waiting = _Waiting(interval)
+    by_place: dict[Place, list[str]] = defaultdict(list)
+    for path in dict.fromkeys(paths):
+        by_place[place_of(path, conn_id)].append(path)
+    watches = {place: _watch(place) for place in by_place}
+    for place, watch in watches.items():
+        watch.join(waiting, by_place[place])
+    try:
+        while True:
+            yield await waiting.all_of(by_place)
+    finally:
+        for watch in watches.values():
+            watch.leave(waiting)
+
+
+def place_of(path: str, conn_id: str) -> Place:
+    """Return where a look for a path is made."""
+    address = uri.parse(path)
+    folder, _ = uri.split(address.path)
+    where = address.path if is_pattern(folder) or "**" in address.path else folder
+    return address.name or conn_id, where
+
+
+class _Waiting:
+    """Somebody who waits, at one place or several.
+
+    Args:
+        interval: Seconds from look to look.
+    """
+
+    def __init__(self, interval: float) -> None:
+        self.interval = interval
+        self._news: dict[Place, Answers | BaseException] = {}
+        self._something = asyncio.Event()
+
+    def tell(self, place: Place, outcome: Answers | BaseException) -> None:
+        """Take what a look has shown, or how it has failed for good."""
+        self._news[place] = outcome
+        self._something.set()
+
+    async def all_of(self, places: Iterable[Place]) -> Answers:
+        """Return what is there, once each place has been looked at since the last time."""
+        while True:
+            for outcome in self._news.values():
+                if isinstance(outcome, BaseException):
+                    raise outcome
+            if all(place in self._news for place in places):
+                break
+            self._something.clear()
+            await self._something.wait()
+        answers: dict[str, Sequence[FileInfo]] = {}
+        for outcome in self._news.values():
+            if not isinstance(outcome, BaseException):
+                answers.update(outcome)
+        self._news.clear()
+        return answers
+
+
+class _Watch:
+    """Looks at one place for all who wait there."""
+
+    def __init__(self, place: Place, ended: Callable[[], object]) -> None:
+        self._place = place
+        self._ended = ended
+        self._waiting: dict[_Waiting, list[str]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def join(self, waiting: _Waiting, paths: list[str]) -> None:
+        """Let somebody wait for some paths here, from the next look on."""
+        self._waiting[waiting] = paths
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+            self._task.add_done_callback(self._tell_end)
+
+    def leave(self, waiting: _Waiting) -> None:
+        """Let somebody go."""
+        self._waiting.pop(waiting, None)
+        if not self._waiting and self._task is not None:
+            self._task.cancel()
+            self._task = None
+            self._ended()
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(min(GATHERING, self._interval / 10))
+        while True:
+            begun = loop.time()
+            served = dict(self._waiting)
+            outcome = await self._look(dict.fromkeys(path for paths in served.values() for path in paths))
+            for waiting, paths in served.items():
+                if isinstance(outcome, CtaError):
+                    waiting.tell(self._place, outcome)
+                elif outcome is not None:
+                    waiting.tell(self._place, {path: outcome[path] for path in paths})
+            await asyncio.sleep(max(0.0, begun + self._interval - loop.time()))
+
+    def _tell_end(self, task: asyncio.Task[None]) -> None:
+        """Let nobody wait for a watch that a surprise has ended."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            for waiting in self._waiting:
+                waiting.tell(self._place, error)
+            self._waiting.clear()
+            self._ended()
+
+    @property
+    def _interval(self) -> float:
+        return max(SHORTEST, min((waiting.interval for waiting in self._waiting), default=0.0))
+
+    async def _look(self, paths: Iterable[str]) -> Answers | CtaError | None:
+        """Look once, with the connection as it is now; None when that has failed for a while."""
+        conn_id, where = self._place
+        try:
+            config = await CtaHook(conn_id).aconfig()
+            return await asyncio.get_running_loop().run_in_executor(_threads(), _look, config, list(paths))
+        except TransientError as error:
+            log.warning("cannot look at %s now, trying again: %s", where, error)
+            return None
+        except CtaError as error:
+            return error
+
+
+def _look(config: Config, paths: list[str]) -> Answers:
+    with CtaClient(config) as client:
+        return client.glob_many(paths)
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_LOOKS_AT_ONCE, thread_name_prefix="cta-look")
+
+
+_watches: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Place, _Watch]] = WeakKeyDictionary()
+
+
+def _watch(place: Place) -> _Watch:
+    """Return the watch of a place, the one that runs or a new one."""
+    of_loop = _watches.setdefault(asyncio.get_running_loop(), {})
+    if place not in of_loop:
+        of_loop[place] = _Watch(place, ended=lambda: of_loop.pop(place, None))
+    return of_loop[place]

@@ -1,0 +1,1 @@
+"""The parts of `backends.downloadservice`: names, listings, reading and writing by the CTA services."""

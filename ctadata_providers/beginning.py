@@ -1,0 +1,115 @@
+"""Transfers that are begun and not waited for: futures for programs that do several things at once, and for asyncio."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from ctadata_providers import transfer, uri
+from ctadata_providers.backends import FileInfo
+from ctadata_providers.connection import Connection
+from ctadata_providers.errors import ConfigError, IsADirError
+from ctadata_providers.mirroring import local_path
+from ctadata_providers.session.futures import Future
+from ctadata_providers.session.tasks import spawn, wait
+from ctadata_providers.transfer import Context, CopyResult, Progress, Route, TransferResult, asked
+
+T = TypeVar("T")
+
+
+class Beginning(Connection):
+    """A storage to and from which files are on their way.
+
+    Each method returns at once. What it returns can be awaited in asyncio, has `result()` and `add_done_callback`, and
+    ends with the errors of the method that waits. Its `cancel()` stops the transfer, which cleans up and leaves nothing
+    partial. No thread waits for it. Of all that are begun so, by whatever thread, `max_parallel` run at once.
+    """
+
+    def begin_download(
+        self,
+        remote: FileInfo | str,
+        local: Path | str,
+        *,
+        overwrite: bool = True,
+        progress: Progress | None = None,
+    ) -> Future[TransferResult]:
+        """Begin what `download` does.
+
+        Args:
+            remote: The file, or what a listing or `stat` told of it, which saves a request.
+            local: The target file.
+            overwrite: Whether an existing file may be replaced.
+            progress: As for `download`.
+        """
+
+        async def work() -> TransferResult:
+            target = _file(str(local))
+            context, info = await self._prepared(partial(self._told, remote))
+            begin = partial(transfer.begin_download, context, info, target, overwrite=overwrite, progress=progress)
+            return await wait(context.turns.begin(begin, limit=context.max_parallel))
+
+        return spawn(work())
+
+    def begin_upload(
+        self, local: Path | str, remote: str, *, overwrite: bool = True, progress: Progress | None = None
+    ) -> Future[TransferResult]:
+        """Begin what `upload` does; the arguments are the same."""
+
+        async def work() -> TransferResult:
+            context, path = await self._prepared(partial(self._named, remote))
+            task = partial(transfer.upload, context, local_path(local), path, overwrite=overwrite, progress=progress)
+            return await wait(context.turns.begin(lambda: spawn(task()), limit=context.max_parallel))
+
+        return spawn(work())
+
+    def begin_copy(
+        self,
+        source: str,
+        target: str,
+        *,
+        to: Connection | None = None,
+        overwrite: bool = True,
+        info: FileInfo | None = None,
+        progress: Progress | None = None,
+    ) -> Future[CopyResult]:
+        """Begin what `copy` does; the arguments are the same."""
+
+        async def work() -> CopyResult:
+            def prepare() -> tuple[Route, FileInfo, str]:
+                from_, path = self._side(source)
+                into, there = (self if to is None else to)._side(target)
+                _must_name_a_file(target, there)
+                _must_name_a_file(source, path)
+                told = from_._backend.stat(path) if info is None else info
+                if told.path != path:
+                    raise ConfigError(f"info tells of {told.path}, not of {source}", path=source)
+                return Route(from_._transfers, into._transfers), told, there
+
+            context, (route, told, there) = await self._prepared(prepare)
+            task = partial(transfer.copy, route, told, there, overwrite=overwrite, progress=progress)
+            return await wait(context.turns.begin(lambda: spawn(task()), limit=route.target.max_parallel))
+
+        return spawn(work())
+
+    async def _prepared(self, prepare: Callable[[], T]) -> tuple[Context, T]:
+        """Return what a transfer works with, and what must be known first: both may wait for files and servers."""
+        return await wait(asked(lambda: (self._transfers, prepare())))
+
+    def _told(self, remote: FileInfo | str) -> FileInfo:
+        return remote if isinstance(remote, FileInfo) else self._backend.stat(self._named(remote))
+
+    def _named(self, remote: str) -> str:
+        path = self._path(remote)
+        _must_name_a_file(remote, path)
+        return path
+
+
+def _file(text: str) -> Path:
+    if text.endswith("/"):
+        raise IsADirError(f"cannot write {text}: it names a folder", path=text, remedy="give the name of a file in it")
+    return local_path(text)
+
+
+def _must_name_a_file(address: str, path: str) -> None:
+    if uri.parse(address).is_folder:
+        raise IsADirError(f"{address} names a folder", path=path, remedy="give the name of a file in it")

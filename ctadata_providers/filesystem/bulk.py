@@ -1,0 +1,357 @@
+"""What is done with many files at once: the transfer engine under fsspec's names."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+from fsspec.implementations.local import LocalFileSystem, make_path_posix, trailing_sep
+from fsspec.utils import isfilelike
+
+from ctadata_providers.errors import NotFoundError
+from ctadata_providers.filesystem.entries import Info, file_info
+from ctadata_providers.filesystem.expansion import Found, expanded, is_folder, targets
+from ctadata_providers.filesystem.looking import Looking
+
+
+class Bulk(Looking):
+    """The half of `CtaFileSystem` that takes several paths: patterns, folders, lists."""
+
+    def expand_path(self, path: Any, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any) -> list[str]:
+        """Return what paths, patterns and, with `recursive`, folders stand for."""
+        return list(self._expanded(path, recursive=recursive, maxdepth=maxdepth))
+
+    def _expanded(self, path: Any, *, recursive: bool, maxdepth: int | None) -> Found:
+        one = isinstance(path, (str, os.PathLike))
+        return expanded(
+            [self._path(each) for each in ([path] if one else path)],
+            recursive=recursive,
+            maxdepth=maxdepth,
+            glob=self.glob,
+            find=self.find,
+            look=self._look,
+        )
+
+    def _infos(self, paths: list[str]) -> Found:
+        """Return what is told of some paths, nothing of what is not there."""
+        return dict(zip(paths, (info or {} for info in self._at_once(self._look, paths)), strict=True))
+
+    def _found(self, source: Any, *, recursive: bool, maxdepth: int | None) -> Found:
+        """Return what is copied: without recursion no folder that a single path or pattern stands for."""
+        found = self._expanded(source, recursive=recursive, maxdepth=maxdepth)
+        if isinstance(source, (str, os.PathLike)) and (not recursive or maxdepth is not None):
+            return {path: info for path, info in found.items() if not is_folder(info)}
+        return found
+
+    # Down.
+
+    def get(
+        self,
+        rpath: Any,
+        lpath: Any,
+        recursive: bool = False,
+        callback: Callback = DEFAULT_CALLBACK,
+        maxdepth: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Download files, folders and what matches patterns, several files at once; each is whole or absent, verified.
+
+        A `lpath` that ends in `/`, or is a folder, is where they go; two lists are pairs.
+        """
+        if isinstance(lpath, list) and isinstance(rpath, list):
+            paths = [self._path(path) for path in rpath]
+            found = self._infos(paths)
+            pairs = list(zip(paths, map(os.fspath, lpath), strict=True))
+        else:
+            found = self._found(rpath, recursive=recursive, maxdepth=maxdepth)
+            if isinstance(lpath, (str, os.PathLike)):
+                lpath = make_path_posix(lpath)
+                into = trailing_sep(lpath) or Path(lpath).is_dir()
+            else:
+                into = False
+            pairs = list(zip(found, targets(rpath, list(found), lpath, into=into), strict=True))
+        files = [(path, local) for path, local in pairs if not is_folder(found[path])]
+        for path, local in pairs:
+            if is_folder(found[path]):
+                Path(local).mkdir(parents=True, exist_ok=True)
+        callback.set_size(len(pairs))
+        callback.relative_update(len(pairs) - len(files))
+
+        def download(path: str, local: str, child: Callback) -> None:
+            info = found[path]
+            if not info:
+                raise NotFoundError(f"there is no {path}", path=path, remedy="check the path")
+            self._download(info, local, child)
+
+        if callback is DEFAULT_CALLBACK and all(found[path] for path, _ in files):
+            told = ((file_info(found[path]), Path(local)) for path, local in files)
+            with closing(self.client.download_many(told)) as ended:
+                for _, outcome in ended:
+                    outcome.result()
+        else:
+            self._each(download, files, callback)
+
+    def get_file(
+        self, rpath: str, lpath: Any = None, callback: Callback = DEFAULT_CALLBACK, outfile: Any = None, **kwargs: Any
+    ) -> None:
+        """Download one file to a path, verified, or into an open file; a folder is made."""
+        if outfile is not None or isfilelike(lpath):
+            super().get_file(rpath, lpath, callback=callback, outfile=outfile, **kwargs)
+            return
+        info = self.info(rpath)
+        if is_folder(info):
+            Path(lpath).mkdir(parents=True, exist_ok=True)
+        else:
+            self._download(info, lpath, callback)
+
+    def _download(self, info: Info, local: str, callback: Callback) -> None:
+        if info["size"] is not None:
+            callback.set_size(info["size"])
+        self.client.download(info["name"], local, info=file_info(info), progress=callback.relative_update)
+
+    # Up.
+
+    def put(
+        self,
+        lpath: Any,
+        rpath: Any,
+        recursive: bool = False,
+        callback: Callback = DEFAULT_CALLBACK,
+        maxdepth: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Upload files, folders and what matches local patterns, several files at once; each is whole or absent.
+
+        A `rpath` that ends in `/`, or is a folder, is where they go; two lists are pairs.
+        """
+        if isinstance(lpath, list) and isinstance(rpath, list):
+            pairs = list(zip(lpath, [self._path(path) for path in rpath], strict=True))
+        else:
+            pairs = self._local_pairs(lpath, rpath, recursive=recursive, maxdepth=maxdepth)
+        files = [(local, path) for local, path in pairs if not Path(local).is_dir()]
+        folders = {path for local, path in pairs if Path(local).is_dir()}
+        callback.set_size(len(pairs))
+        self._make_folders(folders, [path for _, path in files])
+        callback.relative_update(len(pairs) - len(files))
+        mode = kwargs.get("mode", "overwrite")
+        if callback is DEFAULT_CALLBACK and not self._intrans:
+            several = ((Path(local), path) for local, path in files)
+            with closing(self.client.upload_many(several, overwrite=mode != "create")) as ended:
+                for _, outcome in ended:
+                    outcome.result()
+        else:
+            self._each(
+                lambda local, path, child: self.put_file(local, path, callback=child, mode=mode), files, callback
+            )
+        self.invalidate_cache()
+
+    def _local_pairs(self, source: Any, target: Any, *, recursive: bool, maxdepth: int | None) -> list[tuple[str, str]]:
+        local = LocalFileSystem()
+        one = isinstance(source, (str, os.PathLike))
+        if one:
+            source = make_path_posix(os.fspath(source))
+        names = local.expand_path(source, recursive=recursive, maxdepth=maxdepth)
+        if one and (not recursive or maxdepth is not None):
+            names = [name for name in names if not (trailing_sep(name) or local.isdir(name))]
+        if isinstance(target, list):
+            return list(zip(names, map(self._path, target), strict=True))
+        into = trailing_sep(os.fspath(target)) or self.isdir(target)
+        return list(zip(names, targets(source, names, self._path(target), into=into), strict=True))
+
+    def put_file(
+        self,
+        lpath: Any,
+        rpath: Any,
+        callback: Callback = DEFAULT_CALLBACK,
+        mode: str = "overwrite",
+        **kwargs: Any,
+    ) -> None:
+        """Upload one local file; a folder is made."""
+        path = self._path(rpath)
+        if Path(lpath).is_dir():
+            self.makedirs(path, exist_ok=True)
+            return
+        if self._intrans:
+            super().put_file(lpath, path, callback=callback, mode=mode, **kwargs)
+            return
+        local = Path(lpath)
+        if local.is_file():
+            callback.set_size(local.stat().st_size)
+        self.client.upload(local, path, overwrite=mode != "create", progress=callback.relative_update)
+        self.invalidate_cache(path)
+
+    # Within the storage.
+
+    def copy(
+        self,
+        path1: Any,
+        path2: Any,
+        recursive: bool = False,
+        maxdepth: int | None = None,
+        on_error: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Copy files, folders and what matches patterns; the server does it by itself where it can.
+
+        Args:
+            path1: What is copied.
+            path2: Where to; when it ends in `/`, or is a folder, into it.
+            recursive: Whether folders are copied with all that is below.
+            maxdepth: How many levels of it.
+            on_error: `raise`, or `ignore` for what is not there any more, the default with `recursive`.
+            **kwargs: Not used.
+        """
+        if isinstance(path1, list) and isinstance(path2, list):
+            paths = [self._path(path) for path in path1]
+            found = self._infos(paths)
+            pairs = list(zip(paths, map(self._path, path2), strict=True))
+        else:
+            found = self._found(path1, recursive=recursive, maxdepth=maxdepth)
+            if isinstance(path2, list):
+                named = [self._path(path) for path in path2]
+            else:
+                into = trailing_sep(os.fspath(path2)) or self.isdir(path2)
+                named = targets(path1, list(found), self._path(path2), into=into)
+            pairs = list(zip(found, named, strict=True))
+        ignored = on_error == "ignore" or (on_error is None and recursive)
+        files = []
+        for path, target in pairs:
+            info = found[path]
+            if info:
+                files += [] if is_folder(info) else [(file_info(info), target)]
+            elif not ignored:
+                raise NotFoundError(f"there is no {path}", path=path, remedy="check the path")
+        self._make_folders({t for path, t in pairs if is_folder(found[path])}, [t for _, t in files])
+        with closing(self.client.copy_many(files)) as ended:
+            for _, outcome in ended:
+                if not (ignored and isinstance(outcome.exception(), FileNotFoundError)):
+                    outcome.result()
+        self.invalidate_cache()
+
+    # In memory.
+
+    def cat(self, path: Any, recursive: bool = False, on_error: str = "raise", **kwargs: Any) -> Any:
+        """Return the bytes of a file, or those of several by path, several at once.
+
+        Args:
+            path: A path, a pattern, or a list of such.
+            recursive: Whether folders stand for all files below.
+            on_error: `raise`, `omit`, or `return` for the error in place of the bytes.
+            **kwargs: `start` and `end`, as for `cat_file`.
+        """
+        found = self._expanded(path, recursive=recursive, maxdepth=None)
+        if isinstance(path, (str, os.PathLike)) and list(found) == [self._path(path)] and not recursive:
+            return self.cat_file(path, **kwargs)
+        paths = [each for each, info in found.items() if not (recursive and is_folder(info))]
+        start, end = kwargs.get("start"), kwargs.get("end")
+        contents = self.cat_ranges(paths, start, end, on_error="raise" if on_error == "raise" else "return")
+        return {
+            each: content
+            for each, content in zip(paths, contents, strict=True)
+            if on_error != "omit" or not isinstance(content, BaseException)
+        }
+
+    def cat_file(self, path: Any, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
+        """Return the bytes of a file from `start` up to but without `end`, which count as those of a slice."""
+        checked = self._path(path)
+        first, last = self._slice(checked, start, end)
+        return self.client.read(checked, start=first, end=last)
+
+    def cat_ranges(
+        self,
+        paths: list[str],
+        starts: int | list[int | None] | None,
+        ends: int | list[int | None] | None,
+        max_gap: int | None = None,
+        on_error: str = "return",
+        **kwargs: Any,
+    ) -> list[Any]:
+        """Return the bytes of parts of files, in their order; many at once, near ones and those of one file together.
+
+        Args:
+            paths: The file of each.
+            starts: The first byte of each, or of all.
+            ends: The byte behind the last one.
+            max_gap: Bytes between two parts that are rather read than asked around; None is what mostly helps.
+            on_error: `return` for the error in place of the bytes, or `raise`.
+            **kwargs: Not used.
+
+        Raises:
+            TypeError: When `paths` is no list.
+            ValueError: When the lists are not of one length.
+        """
+        if not isinstance(paths, list):
+            raise TypeError("paths must be a list")
+        firsts = starts if isinstance(starts, list) else [starts] * len(paths)
+        lasts = ends if isinstance(ends, list) else [ends] * len(paths)
+        if not len(paths) == len(firsts) == len(lasts):
+            raise ValueError(f"{len(paths)} paths, {len(firsts)} starts, {len(lasts)} ends")
+        results: list[Any] = [None] * len(paths)
+        ranges: list[tuple[str, int, int | None]] = []
+        numbers: list[int] = []
+        for number, (path, start, end) in enumerate(zip(map(self._path, paths), firsts, lasts, strict=True)):
+            try:
+                ranges.append((path, *self._slice(path, start, end)))
+                numbers.append(number)
+            except OSError as error:
+                results[number] = error
+        for number, outcome in zip(numbers, self.client.read_ranges(ranges, max_gap=max_gap), strict=True):
+            failed = outcome.exception()
+            results[number] = outcome.result() if failed is None else failed
+        if on_error != "return":
+            for result in results:
+                if isinstance(result, BaseException):
+                    raise result
+        return results
+
+    def _slice(self, path: str, start: int | None, end: int | None) -> tuple[int, int | None]:
+        """Return where a slice begins and ends; counted from the end of a file, its size is asked for."""
+        if (start is None or start >= 0) and (end is None or end >= 0):
+            return start or 0, end
+        first, last, _ = slice(start, end).indices(self.info(path)["size"])
+        return first, max(first, last)
+
+    def pipe(self, path: Any, value: bytes | None = None, **kwargs: Any) -> None:
+        """Store bytes under a name, or of several by path, several at once."""
+        if isinstance(path, (str, os.PathLike)):
+            self.pipe_file(path, value or b"", **kwargs)
+        elif isinstance(path, Mapping):
+            self._at_once(lambda pair: self.pipe_file(*pair, **kwargs), list(path.items()))
+        else:
+            raise TypeError("path must be a text, or bytes by path")
+
+    # Several at once.
+
+    def _make_folders(self, folders: Iterable[str], files: Iterable[str]) -> None:
+        """Make folders, but for those that come with what is made in them."""
+        made = {path.rpartition("/")[0] for path in (*folders, *files)}
+        needless = {parent for folder in made for parent in (folder, *_above(folder))}
+        self._at_once(lambda folder: self.makedirs(folder, exist_ok=True), sorted(set(folders) - needless))
+
+    def _each(
+        self, function: Callable[[str, str, Callback], None], pairs: list[tuple[str, str]], callback: Callback
+    ) -> None:
+        """Call a function for pairs of paths, each with a callback of its own; the first error is raised."""
+
+        def one(first: str, second: str) -> None:
+            with callback.branched(first, second) as child:
+                function(first, second, child)
+
+        with ThreadPoolExecutor(self.client.config.max_parallel) as pool:
+            left: set[Future[None]] = {pool.submit(one, *pair) for pair in pairs}
+            try:
+                while left:
+                    done, left = wait(left, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        future.result()
+                        callback.relative_update()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _above(path: str) -> list[str]:
+    names = path.split("/")
+    return ["/".join(names[:count]) for count in range(2, len(names))]

@@ -1,0 +1,189 @@
+"""Requests of httpx, sent by our session: it decides redirects, credentials, trust, proxies, time-outs and errors."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from urllib.parse import unquote, urlsplit
+
+import httpx
+
+from ctadata_providers.backends.servers import Server, identify
+from ctadata_providers.backends.services.urls import twice_quoted
+from ctadata_providers.errors import CredentialError, StorageError, TransientError, UnsupportedError
+from ctadata_providers.session import Request, Response, Session
+from ctadata_providers.session.services import JSON
+
+LONGEST_LISTING = 512 * 1024 * 1024
+"""Bytes of an answer that webdav4 parses whole: some 500,000 entries."""
+MEANT = frozenset({403, 404, 405, 409, 412, 416, 423, 502, 507})
+"""Statuses for which webdav4 has errors of its own; for all others ours are raised."""
+_REPEATED = frozenset({"PROPFIND", "OPTIONS", "GET", "HEAD", "MKCOL"})
+"""Methods that do no harm when they are sent again after a fault."""
+_OURS = frozenset(
+    {
+        *("host", "accept-encoding", "connection", "content-length", "transfer-encoding", "te", "expect"),
+        *("authorization", "cookie", "user-agent"),
+    }
+)
+"""Headers that httpx adds, and those that are the session's affair."""
+_DOCTYPE = b"<!DOCTYPE"
+_NOT_AT_SERVICE = frozenset({"DELETE", "MOVE", "COPY", "LOCK", "UNLOCK", "POST"})
+_ACTS = {"PROPFIND": "look up", "GET": "download", "MKCOL": "make folder", "DELETE": "remove", "MOVE": "rename"}
+
+
+class SessionTransport(httpx.BaseTransport):
+    """What httpx sends its requests with; it never sees a redirect, and holds no credential.
+
+    Attributes:
+        is_service: Whether it speaks to the downloadservice rather than to a door.
+
+    Args:
+        session: Sends them.
+        base: Path below which the storage lies.
+        first_byte: Seconds that a download may take to begin.
+        is_service: Whether it is the downloadservice rather than a door.
+    """
+
+    def __init__(self, session: Session, *, base: str, first_byte: float, is_service: bool = False) -> None:
+        self._session = session
+        self._base = base.rstrip("/")
+        self._first_byte = first_byte
+        self.is_service = is_service
+
+    @property
+    def server(self) -> Server:
+        """What the server is, as far as its answers have told."""
+        return identify(self._session.server_header)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request.
+
+        Raises:
+            CtaError: For whatever webdav4 has no error of its own.
+        """
+        body = request.read()
+        asked = self._asked(request, body)
+
+        def once() -> httpx.Response:
+            with ExitStack() as stack:
+                head, chunks = stack.enter_context(self._session.stream(asked))
+                if request.method == "PROPFIND":
+                    return _answer(head, httpx.ByteStream(_whole(chunks, asked.path)))
+                size = head.headers.get("content-length", "") if request.method == "GET" else ""
+                stream = _Body(chunks, asked.path, int(size) if size.isdecimal() else None, stack.pop_all())
+                return _answer(head, stream)
+
+        try:
+            return self._session.policy.call(once) if request.method in _REPEATED else once()
+        except StorageError as error:
+            if error.status not in MEANT:
+                raise
+            # webdav4 tells the reason phrase: so ours is told, and what can be done.
+            reason = str(error).encode("ascii", "backslashreplace")
+            return httpx.Response(error.status, extensions={"reason_phrase": reason})
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._session.close()
+
+    def _asked(self, request: httpx.Request, body: bytes) -> Request:
+        method, path = request.method, self._path(request.url)
+        headers = {name.title(): value for name, value in request.headers.items() if name not in _OURS}
+        if self.is_service and method in _NOT_AT_SERVICE:
+            raise UnsupportedError(
+                f"cannot {_act(method)} {path}: the downloadservice does not do this",
+                path=path,
+                remedy="use a direct door (--backend webdav, door_url)",
+            )
+        self._check_names(request, path, headers)
+        if self.is_service and not body and method in ("PROPFIND", "GET", "OPTIONS", "HEAD"):
+            headers["Content-Type"] = JSON  # then it answers 401 to a bad token, else it redirects
+        if "Destination" in headers and self.server.literal_hrefs:
+            headers["Destination"] = unquote(headers["Destination"]).encode().decode("latin-1")
+        return Request(
+            method=method,
+            url=self._url(request.url),
+            path=path,
+            act=_act(method),
+            headers=headers,
+            body=body or None,
+            timeout=self._first_byte if method == "GET" else None,
+        )
+
+    def _path(self, url: httpx.URL) -> str:
+        """Return the path of a URL in the storage, for messages."""
+        return url.path.removeprefix(self._base) or "/"
+
+    def _url(self, url: httpx.URL) -> str:
+        """Return the URL to send; the service decodes a path twice."""
+        if not self.is_service or not url.path.startswith(f"{self._base}/"):
+            return str(url)
+        below = twice_quoted(url.path[len(self._base) :])
+        return f"{url.scheme}://{url.netloc.decode('ascii')}{self._base}{below}"
+
+    def _check_names(self, request: httpx.Request, path: str, headers: Mapping[str, str]) -> None:
+        """Refuse what XRootD would cut, and so take for another file."""
+        target = unquote(urlsplit(headers.get("Destination", "")).path)
+        if "?" in path + target:
+            if self._session.server_header is None:
+                self._meet(str(request.url.copy_with(raw_path=b"/")))
+            if self.server.cuts_query:
+                raise UnsupportedError(
+                    f"{self.server.name} cuts a name at '?' and would meet another file: {path}",
+                    path=path,
+                    remedy="use a name without '?'",
+                )
+
+    def _meet(self, url: str) -> None:
+        try:
+            self._session.message(Request(method="OPTIONS", url=url, path="/", act="reach"))
+        except (StorageError, CredentialError):
+            if self._session.server_header is None:
+                raise  # any answer will do, but there was none
+
+
+class _Body(httpx.SyncByteStream):
+    """A body as it arrives; it ends with the session's exchange."""
+
+    def __init__(self, chunks: Iterator[bytes], path: str, size: int | None, stack: ExitStack) -> None:
+        self._chunks = chunks
+        self._path = path
+        self._missing = size
+        self._stack = stack
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            if self._missing is not None:
+                self._missing -= len(chunk)
+            yield chunk
+        if self._missing:
+            raise TransientError(
+                f"the download of {self._path} broke off: {self._missing} bytes are missing",
+                path=self._path,
+                remedy="try again",
+            )
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+def _act(method: str) -> str:
+    return _ACTS.get(method, method.lower())
+
+
+def _answer(head: Response, stream: httpx.SyncByteStream) -> httpx.Response:
+    reason = head.reason.encode("ascii", "replace")
+    return httpx.Response(head.status, headers=dict(head.headers), stream=stream, extensions={"reason_phrase": reason})
+
+
+def _whole(chunks: Iterator[bytes], path: str) -> bytes:
+    """Return a listing, which webdav4 will parse: only if that is safe."""
+    body = bytearray()
+    for chunk in chunks:
+        body += chunk
+        if len(body) > LONGEST_LISTING or _DOCTYPE in body[-len(chunk) - len(_DOCTYPE) :]:
+            raise StorageError(
+                f"the answer for {path} is too long, or is not what a listing may be",
+                path=path,
+                remedy="list a smaller folder, or use CtaClient.list_dir, which takes any",
+            )
+    return bytes(body)

@@ -1,0 +1,307 @@
+"""A file or folder of a workflow, as Snakemake asks for it."""
+# mypy: disable-error-code="import-untyped"
+# (The interface ships no py.typed; the class that inherits from it says so again.)
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from snakemake_interface_common.exceptions import WorkflowError
+from snakemake_interface_storage_plugins.exceptions import FileOrDirectoryNotFoundError
+from snakemake_interface_storage_plugins.io import IOCacheStorageInterface, Mtime
+from snakemake_interface_storage_plugins.storage_object import (
+    StorageObjectGlob,
+    StorageObjectRead,
+    StorageObjectTouch,
+    StorageObjectWrite,
+)
+
+from snakemake_storage_plugin_cta import queries
+
+if TYPE_CHECKING:
+    from ctadata_providers import CtaError, FileInfo
+    from ctadata_providers.uri import Address
+    from snakemake_storage_plugin_cta import StorageProvider
+    from snakemake_storage_plugin_cta.storage import Storage
+
+T = TypeVar("T")
+_CHECKSUMS = {"sha-256": "sha256", "md5": "md5"}
+"""Checksums that Snakemake can compute, too, by our names and its own; adler32 is not among them."""
+
+
+class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, StorageObjectTouch):  # type: ignore[misc]
+    """A file or folder at a `cta://` address.
+
+    What it is, how large and how old is answered from what the server told a few seconds ago at most. Snakemake calls
+    the `managed_` methods, in an event loop, which they do not block; the plain ones wait.
+    """
+
+    query: str
+
+    def __post_init__(self) -> None:
+        self._given = self.query
+        if self.provider.is_declaring or queries.has_wildcards(self.query):
+            return
+        try:
+            path = self._address.path
+        except ValueError:
+            return  # Snakemake will ask whether the query is valid
+        self.provider.want(self.query)
+        if not self.retrieve:
+            # A job reads this where it is: it is given what its programs understand.
+            self.query = self._storage.url(path)
+
+    def is_valid_query(self) -> Any:
+        """Tell whether the query is an address."""
+        return self.provider.is_valid_query(self._text)
+
+    @property
+    def _text(self) -> str:
+        # Snakemake rewrites `query` on copies of an object; a URL is what was made of an address above.
+        return self.query if self.query.startswith(queries.SCHEME) else self._given
+
+    @property
+    def _address(self) -> "Address":
+        return queries.parse(self._text)
+
+    @property
+    def _storage(self) -> "Storage":
+        provider: StorageProvider = self.provider
+        return provider.storage(self._address.name)
+
+    def _find(self) -> "FileInfo | None":
+        address = self._address
+        return self._storage.listing.find(address.path)
+
+    async def _found(self, act: str) -> "FileInfo | None":
+        from ctadata_providers.errors import CtaError
+
+        address = self._address
+        try:
+            return await self._storage.listing.found(address.path)
+        except CtaError as error:
+            raise self._failed(act, error) from error
+
+    def _failed(self, act: str, error: "CtaError") -> WorkflowError:
+        return WorkflowError(f"Failed to {act} {self.print_query}", error)
+
+    def local_suffix(self) -> str:
+        """Return the place of the local copy, unique for each file of each profile."""
+        return queries.local_suffix(self._text)
+
+    def get_inventory_parent(self) -> str:
+        """Return the key under which the inventory of the folder is noted."""
+        return self._cache_key(self._folder)
+
+    @property
+    def _folder(self) -> str:
+        return self._address.path.rpartition("/")[0] or "/"
+
+    def _cache_key(self, path: str) -> str:
+        suffix = queries.local_suffix(queries.of_path(path, self._address.name))
+        # As text: Snakemake asks for keys some ten times of each object.
+        return f"{self.provider.key_prefix}{suffix}" if suffix else str(self.provider.local_prefix)
+
+    async def inventory(self, cache: IOCacheStorageInterface) -> None:
+        """Tell the cache what is known of the folder that this object lies in; of a large or secret one, of this alone.
+
+        Raises:
+            WorkflowError: When the server did not answer.
+        """
+        parent = self.get_inventory_parent()
+        if parent in cache.exists_in_storage.has_inventory:
+            return
+        info = await self._found("list the folder of")
+        if parent in cache.exists_in_storage.has_inventory:
+            return  # by another that has waited for the same
+        listing = self._storage.listing
+        entries = listing.listed(self._folder)
+        if entries is None:
+            key = self._cache_key(self._address.path)
+            cache.exists_in_storage[key] = info is not None
+            entries = {} if info is None else {info.name: info}
+        else:
+            cache.exists_in_storage.has_inventory.add(parent)
+        wanted = listing.wanted(self._folder)
+        for name, entry in entries.items():
+            key = f"{parent}/{name}" if self._folder != "/" else self._cache_key(entry.path)
+            cache.exists_in_storage[key] = True
+            if name in wanted:
+                cache.mtime[key] = Mtime(storage=_mtime(entry))
+                cache.size[key] = _size(entry)
+
+    def exists(self) -> bool:
+        """Tell whether the file or folder exists in the storage."""
+        return self._find() is not None
+
+    async def managed_exists(self) -> bool:
+        """Tell whether the file or folder exists in the storage."""
+        return await self._found("check existence of") is not None
+
+    def mtime(self) -> float:
+        """Return the time of the last change in epoch seconds, 0 where the server keeps none."""
+        info = self._find()
+        return _mtime(info) if info else self._unstored().st_mtime
+
+    async def managed_mtime(self) -> float:
+        """Return the time of the last change in epoch seconds, 0 where the server keeps none."""
+        info = await self._found("get mtime of")
+        return _mtime(info) if info else self._managed_unstored().st_mtime
+
+    def size(self) -> int:
+        """Return the size in bytes, 0 for a folder."""
+        info = self._find()
+        return _size(info) if info else self._unstored().st_size
+
+    async def managed_size(self) -> int:
+        """Return the size in bytes, 0 for a folder."""
+        info = await self._found("get size of")
+        return _size(info) if info else self._managed_unstored().st_size
+
+    def checksum(self) -> str | None:
+        """Return a checksum that Snakemake can compare, where the server told one unasked."""
+        return _checksum(self._find())
+
+    async def managed_checksum(self) -> str | None:
+        """Return a checksum that Snakemake can compare, where the server told one unasked."""
+        return _checksum(await self._found("get checksum of"))
+
+    def local_footprint(self) -> int:
+        """Return the bytes that a local copy takes: for a folder the sum over all files in it."""
+        info = self._find()
+        if info is None or not info.is_dir:
+            return self.size()
+        return sum(_size(entry) for entry in self._storage.walk(info.path))
+
+    async def managed_local_footprint(self) -> int:
+        """Return the bytes that a local copy takes: for a folder the sum over all files in it."""
+        info = await self._found("get expected local footprint (i.e. size) of")
+        if info is None or not info.is_dir:
+            return await self.managed_size()
+        return await self._managed("get expected local footprint (i.e. size) of", self.local_footprint)
+
+    def _unstored(self) -> os.stat_result:
+        """Describe an output that is not stored yet by its local copy: `ensure()` asks before it is stored.
+
+        Raises:
+            NotFoundError: When there is no local copy either.
+        """
+        try:
+            local: Path = self.local_path()
+            return local.stat()
+        except FileNotFoundError as error:
+            from ctadata_providers.errors import NotFoundError
+
+            raise NotFoundError(f"{self._text} does not exist", path=self._address.path) from error
+
+    def _managed_unstored(self) -> os.stat_result:
+        try:
+            return self._unstored()
+        except FileNotFoundError as error:
+            raise FileOrDirectoryNotFoundError(self.local_path(), self.print_query) from error
+
+    def retrieve_object(self) -> None:
+        """Bring the file or folder to the local path, whole or not at all."""
+        self._storage.retrieve(self._address.path, self.local_path())
+
+    async def managed_retrieve(self) -> None:
+        """Bring the file or folder to the local path, whole or not at all, together with others."""
+        from ctadata_providers.errors import CtaError
+
+        await self.wait_for_free_space()
+        try:
+            await self._storage.retrieved(self._address.path, self.local_path())
+        except CtaError as error:
+            raise self._failed("retrieve storage object from", error) from error
+
+    def store_object(self) -> None:
+        """Send the file or folder at the local path; missing parents are made."""
+        self._storage.store(self.local_path(), self._address.path)
+
+    async def managed_store(self) -> None:
+        """Send the file or folder at the local path; missing parents are made."""
+        from ctadata_providers.errors import CtaError
+
+        try:
+            await self._storage.put(self.local_path(), self._address.path)
+        except CtaError as error:
+            raise self._failed("store output in storage", error) from error
+
+    def remove(self) -> None:
+        """Remove the file, or the folder with all in it.
+
+        Raises:
+            PermissionDeniedError: For what neither this process has stored nor any rule writes.
+        """
+        path = self._address.path
+        if path not in self._storage.stored and not self.provider.writes(self._text):
+            from ctadata_providers.errors import PermissionDeniedError
+
+            raise PermissionDeniedError(
+                f"{self._text} is not removed: no rule of this workflow writes it",
+                path=path,
+                remedy="remove it by hand (ctadata rm) if that was meant",
+            )
+        self._storage.remove(path)
+
+    async def managed_remove(self) -> None:
+        """Remove the file, or the folder with all in it, if the workflow writes it."""
+        await self._managed("remove storage object", self.remove)
+
+    def touch(self) -> None:
+        """Give the file or folder the present time; an absent one becomes an empty file.
+
+        Raises:
+            UnsupportedError: For a file above 1 MiB, because it is downloaded and uploaded again.
+        """
+        self._storage.touch(self._address.path)
+
+    async def managed_touch(self) -> None:
+        """Give the file or folder the present time; an absent one becomes an empty file."""
+        await self._managed("touch storage object", self.touch)
+
+    async def _managed(self, act: str, function: Callable[[], T]) -> T:
+        from ctadata_providers.errors import CtaError
+
+        try:
+            return await self._storage.run(function)
+        except CtaError as error:
+            raise self._failed(act, error) from error
+
+    def list_candidate_matches(self) -> Iterable[str]:
+        """Return the queries of all files and folders that the pattern may match.
+
+        A wildcard also matches `/`, so that every folder below the last constant one is listed.
+
+        Raises:
+            WorkflowError: When the server did not answer.
+        """
+        from ctadata_providers.errors import CtaError
+
+        folder, start = queries.constant_folder(self.query)
+        provider: StorageProvider = self.provider
+        try:
+            address = queries.parse(folder)
+            found = provider.storage(address.name).walk(address.path, start)
+            return list(queries.below(folder, (info.path for info in found)))
+        except CtaError as error:
+            raise WorkflowError(f"Failed to list what matches {self.print_query}", error) from error
+
+    def cleanup(self) -> None:
+        """Forget what was noted of the local copy, which Snakemake removes itself."""
+        self._storage.clean_up(self.local_path())
+
+
+def _mtime(info: "FileInfo") -> float:
+    # 0 is older than any output: a server that keeps no times causes no reruns.
+    return info.mtime or 0.0
+
+
+def _size(info: "FileInfo") -> int:
+    return 0 if info.is_dir else info.size or 0
+
+
+def _checksum(info: "FileInfo | None") -> str | None:
+    known = info.checksums if info is not None else {}
+    return next((f"{theirs}:{known[ours]}" for ours, theirs in _CHECKSUMS.items() if ours in known), None)

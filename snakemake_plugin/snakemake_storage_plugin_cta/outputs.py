@@ -1,0 +1,57 @@
+"""What a workflow writes, as its rules say: nothing else is ever removed."""
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+# The interface ships no py.typed.
+from snakemake_interface_storage_plugins.io import WILDCARD_REGEX  # type: ignore[import-untyped]
+
+
+def covers(pattern: str, query: str) -> bool:
+    r"""Tell whether a query is what a pattern, of an output, stands for, or lies below that.
+
+    >>> covers("cta://lst/users/{run}.txt", "cta://lst/users/1.txt")
+    True
+    >>> covers("cta://lst/users/d", "cta://lst/users/d/x"), covers("cta://lst/users/d", "cta://lst/users/e")
+    (True, False)
+    >>> covers("cta://lst/{run,\\d+}.txt", "cta://lst/a.txt")
+    False
+    """
+    return _expression(pattern).fullmatch(query.rstrip("/")) is not None
+
+
+@lru_cache(maxsize=10_000)
+def _expression(pattern: str) -> re.Pattern[str]:
+    pattern = pattern.rstrip("/")
+    parts, names, end = [], set[str](), 0
+    for match in WILDCARD_REGEX.finditer(pattern):
+        parts.append(re.escape(pattern[end : match.start()]))
+        name, end = match["name"], match.end()
+        group = f"g{len(name)}_{name.replace('.', '_')}"
+        parts.append(f"(?P={group})" if name in names else f"(?P<{group}>{match['constraint'] or '.+'})")
+        names.add(name)
+    parts.append(re.escape(pattern[end:]))
+    return re.compile("".join(parts) + "(/.*)?", re.DOTALL)
+
+
+def written(objects: Iterable[Any]) -> set[str] | None:
+    """Return the patterns of all outputs, logs and benchmarks of the workflow that some objects belong to.
+
+    Snakemake notes at each object of a rule the file that it stands for. Nothing is known, None, of objects outside of
+    a workflow.
+    """
+    for made in objects:
+        rule = getattr(getattr(made, "_iofile", None), "rule", None)
+        workflow = getattr(rule, "workflow", None)
+        if workflow is not None:
+            return {query for rule in workflow.rules for query in _queries(rule)}
+    return None
+
+
+def _queries(rule: Any) -> Iterable[str]:
+    for file in (*rule.output, *rule.log, *([rule.benchmark] if rule.benchmark else ())):
+        made = getattr(file, "flags", {}).get("storage_object")
+        if made is not None:
+            yield made.query

@@ -1,0 +1,357 @@
+"""Operators on lists and patterns, what they do with what is missing, and what they tell Airflow."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk import Asset
+from airflow.sdk.exceptions import AirflowSkipException
+from airflow_provider_cta.operators.cta import (
+    CtaDownloadOperator,
+    CtaListOperator,
+    CtaRemoveOperator,
+    CtaSyncOperator,
+    CtaUploadOperator,
+)
+
+from ctadata_providers import AlreadyExistsError, ConfigError, IntegrityError, NotFoundError, StorageError
+
+
+def run(operator: Any, context: Any = None) -> Any:
+    """Run an operator and return its result, which must be plain JSON."""
+    result = operator.execute(context or {})
+    assert json.loads(json.dumps(result)) == result
+    return result
+
+
+def download(remote_path: Any, local_path: Any, **settings: Any) -> Any:
+    return run(CtaDownloadOperator(task_id="get", remote_path=remote_path, local_path=local_path, **settings))
+
+
+def upload(local_path: Any, remote_path: Any, **settings: Any) -> Any:
+    return run(CtaUploadOperator(task_id="put", local_path=local_path, remote_path=remote_path, **settings))
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def night(cta_default: Any) -> Any:
+    """A data centre with a night of three runs."""
+    for number in range(3):
+        cta_default.put(f"/lst/night/run{number}.fits", b"x" * (number + 1))
+    cta_default.put("/lst/night/deep/log.txt", b"log")
+    return cta_default
+
+
+# Downloads
+
+
+def test_a_list_is_downloaded_into_a_folder_in_its_order(night: Any, tmp_path: Path) -> None:
+    results = download(["lst/night/run2.fits", "cta://lst/night/run0.fits"], f"{tmp_path}/")
+
+    assert [result["uri"] for result in results] == ["cta://lst/night/run2.fits", "cta://lst/night/run0.fits"]
+    assert [result["size"] for result in results] == [3, 1]
+    assert names(tmp_path) == ["run0.fits", "run2.fits"]
+
+
+def test_a_pattern_gives_a_list_of_files(night: Any, tmp_path: Path) -> None:
+    assert len(download("cta://lst/night/*", f"{tmp_path}/")) == 3
+    assert names(tmp_path) == ["run0.fits", "run1.fits", "run2.fits"]
+
+
+def test_a_list_of_many_costs_one_listing_and_a_get_each(night: Any, tmp_path: Path) -> None:
+    paths = [f"lst/night/many{number}" for number in range(20)]
+    for path in paths:
+        night.put(f"/{path}", b"x")
+    night.clear_requests()
+    download(paths, f"{tmp_path}/")
+    asked = [request.method for request in night.requests if request.server == "door"]
+
+    assert asked.count("PROPFIND") == 1
+    assert asked.count("GET") == 20
+
+
+def test_each_source_can_have_its_target(night: Any, tmp_path: Path) -> None:
+    download(["lst/night/run0.fits", "lst/night/run1.fits"], [tmp_path / "a", f"{tmp_path}/deep/"])
+
+    assert names(tmp_path) == ["a", "deep/run1.fits"]
+
+
+@pytest.mark.parametrize(
+    ("remote", "local", "message"),
+    [
+        (["lst/night/run0.fits", "lst/night/run1.fits"], "{}/one", "folder"),
+        ("lst/night/*", "{}/one", "folder"),
+        (["lst/night/run0.fits"], ["{}/a", "{}/b"], "one for each"),
+        (["lst/night/*"], ["{}/a"], "one for each"),
+        (["lst/night/run0.fits", "lst/other/run0.fits"], "{}/", "both"),
+        (["lst/night/run0.fits", "cta://other@lst/a"], "{}/", "several connections"),
+        ([7], "{}/", "remote_path"),
+        ([""], "{}/", "remote_path"),
+    ],
+)
+def test_what_does_not_fit_is_told_before_anything_is_written(
+    remote: Any, local: Any, message: str, night: Any, tmp_path: Path
+) -> None:
+    night.put("/lst/other/run0.fits", b"x")
+    place = [one.format(tmp_path) for one in local] if isinstance(local, list) else local.format(tmp_path)
+    with pytest.raises(ConfigError, match=message):
+        download(remote, place)
+
+    assert names(tmp_path) == []
+
+
+def test_of_a_list_all_must_be_there_unless_told_otherwise(night: Any, tmp_path: Path) -> None:
+    paths = ["lst/night/run0.fits", "lst/night/nothing", "lst/nowhere/*"]
+    with pytest.raises(NotFoundError, match="2 of 3 are not there, such as lst/night/nothing"):
+        download(paths, f"{tmp_path}/")
+    assert names(tmp_path) == []
+
+    assert [result["uri"] for result in download(paths, f"{tmp_path}/", on_missing="skip")] == [
+        "cta://lst/night/run0.fits"
+    ]
+
+
+@pytest.mark.parametrize("path", ["lst/night/nothing", "lst/nothing/", ["lst/night/nothing"], "lst/night/*.h5"])
+def test_a_task_without_anything_to_get_is_skipped_when_told_so(path: Any, night: Any, tmp_path: Path) -> None:
+    with pytest.raises(AirflowSkipException):
+        download(path, f"{tmp_path}/", on_missing="skip")
+    with pytest.raises(NotFoundError):
+        download(path, f"{tmp_path}/")
+
+
+@pytest.mark.parametrize("make", [lambda **s: download("lst/a", "/a", **s), lambda **s: upload("/a", "lst/a", **s)])
+def test_another_word_for_what_is_missing_is_told(make: Any, night: Any) -> None:
+    with pytest.raises(ConfigError, match="on_missing"):
+        make(on_missing="ignore")
+
+
+def test_the_checksum_mode_of_a_task_wins_over_that_of_its_connection(night: Any, tmp_path: Path) -> None:
+    with night.fault("wrong-digest"):
+        with pytest.raises(IntegrityError):
+            download("lst/night/run0.fits", tmp_path / "a", checksum="require")
+        assert download("lst/night/run0.fits", tmp_path / "a", checksum="off")["size"] == 1
+
+
+def test_the_first_error_of_a_list_ends_the_task(night: Any, tmp_path: Path) -> None:
+    (tmp_path / "run1.fits").write_bytes(b"old")
+    with pytest.raises(AlreadyExistsError):
+        download("lst/night/run*", f"{tmp_path}/", overwrite=False)
+
+    assert (tmp_path / "run1.fits").read_bytes() == b"old"
+
+
+# Uploads
+
+
+def test_a_list_is_uploaded_into_a_folder(cta_default: Any, tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).write_text(name)
+    results = upload([tmp_path / "a", str(tmp_path / "b")], "cta://lst/users/alice/")
+
+    assert [result["uri"] for result in results] == ["cta://lst/users/alice/a", "cta://lst/users/alice/b"]
+    assert cta_default.paths() == ["/lst/users/alice/a", "/lst/users/alice/b"]
+
+
+def test_uploads_have_targets_of_their_own(cta_default: Any, tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).write_text(name)
+    upload([tmp_path / "a", tmp_path / "b"], ["lst/x", "lst/y/"])
+
+    assert cta_default.paths() == ["/lst/x", "/lst/y/b"]
+
+
+@pytest.mark.parametrize(
+    ("local", "remote", "message"),
+    [(["a", "b"], "lst/one", "folder"), (["a"], ["lst/x", "lst/y"], "one for each"), (["a", "a"], "lst/", "same name")],
+)
+def test_uploads_that_do_not_fit_are_told_before_anything_is_sent(
+    local: list[str], remote: Any, message: str, cta_default: Any, tmp_path: Path
+) -> None:
+    for name in "ab":
+        (tmp_path / name).write_text(name)
+    with pytest.raises(ConfigError, match=message):
+        upload([tmp_path / name for name in local], remote)
+
+    assert cta_default.requests == []
+
+
+def test_missing_local_files_are_left_out_when_told_so(cta_default: Any, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("a")
+
+    assert len(upload([tmp_path / "a", tmp_path / "no"], "lst/", on_missing="skip")) == 1
+    for nothing in (tmp_path / "no", [tmp_path / "no"]):
+        with pytest.raises(AirflowSkipException):
+            upload(nothing, "lst/", on_missing="skip")
+        with pytest.raises(NotFoundError):
+            upload(nothing, "lst/")
+
+
+# Lists
+
+
+def test_a_folder_is_listed(night: Any) -> None:
+    assert run(CtaListOperator(task_id="ls", path="lst/night")) == [
+        "cta://lst/night/deep/",
+        "cta://lst/night/run0.fits",
+        "cta://lst/night/run1.fits",
+        "cta://lst/night/run2.fits",
+    ]
+    assert len(run(CtaListOperator(task_id="ls", path="lst/night", files_only=True))) == 3
+
+
+def test_what_was_handled_is_left_out(night: Any) -> None:
+    handled = ["cta://lst/night/run0.fits", "lst/night/run1.fits"]
+
+    assert run(CtaListOperator(task_id="ls", path="lst/night/*.fits", exclude=handled)) == ["cta://lst/night/run2.fits"]
+    assert run(CtaListOperator(task_id="ls", path="lst/night/**", exclude="lst/night/*[02].fits", files_only=True)) == [
+        "cta://lst/night/run1.fits",
+        "cta://lst/night/deep/log.txt",
+    ]
+
+
+def test_several_patterns_are_listed_each_file_once(night: Any) -> None:
+    listed = run(CtaListOperator(task_id="ls", path=["lst/night/*0*", "lst/night/run[01]*", "lst/night/deep/log.txt"]))
+
+    assert [uri.rsplit("/", 1)[1] for uri in listed] == ["run0.fits", "run1.fits", "log.txt"]
+
+
+def test_a_listing_can_tell_all(night: Any) -> None:
+    (told,) = run(CtaListOperator(task_id="ls", path="lst/night/run2.fits", metadata=True))
+
+    assert (told["uri"], told["size"]) == ("cta://lst/night/run2.fits", 3)
+
+
+def test_a_listing_of_nothing_new_skips_when_told_so(night: Any) -> None:
+    nothing: Any = {"path": "lst/night/*.fits", "exclude": ["lst/night/run?.fits"]}
+
+    assert run(CtaListOperator(task_id="ls", **nothing)) == []
+    with pytest.raises(AirflowSkipException):
+        run(CtaListOperator(task_id="ls", **nothing, on_missing="skip"))
+    with pytest.raises(AirflowSkipException):
+        run(CtaListOperator(task_id="ls", path="lst/no/such/", on_missing="skip"))
+    with pytest.raises(NotFoundError):
+        run(CtaListOperator(task_id="ls", path="lst/no/such/"))
+
+
+# Removal
+
+
+def test_files_and_patterns_are_removed(night: Any) -> None:
+    assert run(CtaRemoveOperator(task_id="rm", path=["lst/night/run0.fits", "lst/night/*2*", "lst/gone"])) == [
+        "cta://lst/night/run0.fits",
+        "cta://lst/night/run2.fits",
+    ]
+    assert night.paths() == ["/lst/night/deep/log.txt", "/lst/night/run1.fits"]
+
+
+def test_a_folder_is_removed_with_what_it_holds_only_when_told_so(night: Any) -> None:
+    with pytest.raises(StorageError):
+        run(CtaRemoveOperator(task_id="rm", path="lst/night"))
+    assert run(CtaRemoveOperator(task_id="rm", path="lst/night/", recursive=True)) == ["cta://lst/night/"]
+    assert night.paths() == []
+
+
+def test_what_is_not_there_is_an_error_when_told_so(night: Any) -> None:
+    with pytest.raises(NotFoundError, match="lst/gone"):
+        run(CtaRemoveOperator(task_id="rm", path="lst/gone", on_missing="fail"))
+
+
+# Sync
+
+
+def test_a_folder_is_made_like_another(night: Any, tmp_path: Path) -> None:
+    settings: Any = {"task_id": "sync", "source": "cta://lst/night/", "target": tmp_path}
+
+    assert run(CtaSyncOperator(**settings)) == {"copied": 4, "unchanged": 0, "removed": 0, "size": 9}
+    (tmp_path / "extra").write_text("x")
+    (tmp_path / "run0.fits").write_text("changed")
+    assert run(CtaSyncOperator(**settings, delete=True)) == {"copied": 1, "unchanged": 3, "removed": 1, "size": 1}
+
+
+def test_a_change_of_the_same_size_is_found_by_checksum(cta_default: Any, tmp_path: Path) -> None:
+    cta_default.put("/lst/night/a", b"new")
+    (tmp_path / "a").write_bytes(b"old")
+
+    assert run(CtaSyncOperator(task_id="sync", source="cta://lst/night/", target=tmp_path))["copied"] == 1
+
+
+def test_a_manifest_is_work_for_other_tasks(night: Any, tmp_path: Path) -> None:
+    plan = run(
+        CtaSyncOperator(task_id="plan", source="cta://lst/night/", target=str(tmp_path), manifest=True, chunk_size=3)
+    )
+
+    assert [len(chunk["remote_path"]) for chunk in plan] == [3, 1]
+    assert names(tmp_path) == []
+    for chunk in plan:
+        download(**chunk)
+    assert names(tmp_path) == ["deep/log.txt", "run0.fits", "run1.fits", "run2.fits"]
+    assert run(CtaSyncOperator(task_id="plan", source="cta://lst/night/", target=str(tmp_path), manifest=True)) == []
+
+
+def test_a_manifest_of_uploads(cta_default: Any, tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "a").write_text("a")
+    (chunk,) = run(CtaSyncOperator(task_id="plan", source=str(tmp_path), target="cta://lst/users/", manifest=True))
+    upload(**chunk)
+
+    assert cta_default.paths() == ["/lst/users/deep/a"]
+
+
+@pytest.mark.parametrize("settings", [{"chunk_size": 0}, {"manifest": True, "delete": True}, {"compare": "name"}])
+def test_a_sync_that_cannot_be_is_told(settings: dict[str, Any], night: Any, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError):
+        run(CtaSyncOperator(task_id="sync", source="cta://lst/night/", target=tmp_path, **settings))
+
+
+# What Airflow is told
+
+
+class Events(dict[Any, Any]):
+    """The outlet events of a task."""
+
+    def __missing__(self, key: Any) -> Any:
+        return self.setdefault(key, SimpleNamespace(extra={}))
+
+
+def test_size_and_checksum_go_into_the_event_of_the_asset(cta_default: Any, tmp_path: Path) -> None:
+    (tmp_path / "a b#1").write_bytes(b"abc")
+    asset, other = Asset("cta://lst/a%20b%231"), Asset("cta://lst/other")
+    events = Events()
+    operator = CtaUploadOperator(
+        task_id="put", local_path=tmp_path / "a b#1", remote_path="cta://lst/", outlets=[asset, other]
+    )
+    run(operator, {"outlet_events": events})
+
+    assert events[asset].extra == {"size": 3, "checksums": {"adler32": "024d0127"}}
+    assert events[other].extra == {}
+
+
+def test_a_folder_tells_its_size_to_its_asset(cta_default: Any, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    asset = Asset("cta://lst/night")
+    events = Events()
+    operator = CtaUploadOperator(
+        task_id="put", local_path=f"{tmp_path}/", remote_path="cta://lst/night/", outlets=[asset]
+    )
+    run(operator, {"outlet_events": events})
+
+    assert events[asset].extra == {"size": 3, "files": 1}
+
+
+def test_lineage_has_the_canonical_name(night: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, str]] = []
+    collector = SimpleNamespace(
+        add_input_asset=lambda context, uri: told.append(("in", uri)),
+        add_output_asset=lambda context, uri: told.append(("out", uri)),
+    )
+    monkeypatch.setattr("airflow_provider_cta.operators.base.get_hook_lineage_collector", lambda: collector)
+    night.put("/lst/night/odd #1%.fits", b"x")
+    download("cta://cta_default@lst/night/odd #1%.fits", tmp_path / "a")
+    upload([tmp_path / "a"], "lst/night/")
+
+    assert told == [("in", "cta://lst/night/odd%20%231%25.fits"), ("out", "cta://lst/night/a")]

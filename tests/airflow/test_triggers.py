@@ -1,0 +1,364 @@
+"""Triggers in an event loop, without a metadata database: what they tell, and how rarely they ask."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from airflow.triggers.base import BaseTrigger
+from airflow_provider_cta.triggers import watching
+from airflow_provider_cta.triggers.cta import CtaFolderTrigger, CtaPathTrigger
+
+from ctadata_providers import CtaError
+
+INTERVAL = 0.2
+PATIENCE = 20.0
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "SHORTEST", INTERVAL)
+
+
+def listings(cta: Any) -> int:
+    """Return how many questions were asked."""
+    return len([request for request in cta.requests if request.method == "PROPFIND"])
+
+
+async def first(trigger: BaseTrigger) -> dict[str, Any]:
+    """Return the first event of a trigger."""
+    events = trigger.run()
+    async for event in events:
+        payload: dict[str, Any] = event.payload
+        return payload
+    raise AssertionError("no event")
+
+
+async def until(happened: Callable[[], object]) -> None:
+    """Wait until something has happened."""
+    while not happened():
+        await asyncio.sleep(0.01)
+
+
+def run(scene: Any) -> Any:
+    """Run a coroutine, for a while at most."""
+    return asyncio.run(asyncio.wait_for(scene, PATIENCE))
+
+
+def test_what_is_there_is_told_as_the_sensor_tells_it(cta_default: Any) -> None:
+    cta_default.put("/lst/a.fits", b"x")
+    cta_default.put("/lst/b.fits", b"x")
+
+    assert run(first(CtaPathTrigger(["cta://lst/*.fits", "lst/a.fits"], poke_interval=INTERVAL))) == {
+        "status": "success",
+        "found": ["cta://lst/a.fits", "cta://lst/b.fits"],
+    }
+
+
+def test_it_waits_until_all_is_there(cta_default: Any) -> None:
+    async def scene() -> Any:
+        waiting = asyncio.create_task(first(CtaPathTrigger(["lst/a", "lst/night/*"], poke_interval=INTERVAL)))
+        await until(lambda: listings(cta_default) >= 2)
+        cta_default.put("/lst/a", b"x")
+        before = listings(cta_default)
+        await until(lambda: listings(cta_default) >= before + 3)
+        early = waiting.done()
+        cta_default.put("/lst/night/b", b"x")
+        return early, await waiting
+
+    early, event = run(scene())
+
+    assert not early
+    assert event["found"] == ["cta://lst/a", "cta://lst/night/b"]
+
+
+def test_a_thousand_waiting_tasks_ask_once_an_interval(cta_default: Any) -> None:
+    cta_default.make_dir("/lst/night")
+    names = [f"lst/night/run{number}.fits" for number in range(1000)]
+
+    async def scene() -> tuple[list[dict[str, Any]], int, int]:
+        waiting = [asyncio.create_task(first(CtaPathTrigger(name, poke_interval=INTERVAL))) for name in names]
+        await until(lambda: listings(cta_default) >= 3)
+        for name in names:
+            cta_default.put(f"/{name}", b"x")
+        before = listings(cta_default)
+        events = await asyncio.gather(*waiting)
+        return events, before, listings(cta_default)
+
+    events, before, after = run(scene())
+
+    assert [event["found"] for event in events] == [[f"cta://{name}"] for name in names]
+    assert before <= 4
+    assert after - before <= 2
+
+
+def test_who_comes_later_shares_the_looks_of_who_waits_already(cta_default: Any) -> None:
+    cta_default.make_dir("/lst")
+
+    async def scene() -> None:
+        waiting = asyncio.create_task(first(CtaPathTrigger("lst/a", poke_interval=INTERVAL)))
+        await until(lambda: listings(cta_default) >= 2)
+        cta_default.clear_requests()
+        later = [asyncio.create_task(first(CtaPathTrigger(f"lst/{n}", poke_interval=INTERVAL))) for n in range(9)]
+        await until(lambda: listings(cta_default) >= 2)
+        assert {r.headers.get("depth") for r in cta_default.requests if r.method == "PROPFIND"} == {"1"}
+        for task in (waiting, *later):
+            task.cancel()
+
+    run(scene())
+
+
+def test_nobody_looks_when_nobody_waits(cta_default: Any) -> None:
+    async def scene() -> int:
+        waiting = asyncio.create_task(first(CtaPathTrigger("lst/a", poke_interval=INTERVAL)))
+        await until(lambda: listings(cta_default) >= 1)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        before = listings(cta_default)
+        await asyncio.sleep(3 * INTERVAL)
+        return listings(cta_default) - before
+
+    assert run(scene()) == 0
+
+
+def test_a_server_that_fails_for_a_while_is_asked_again(cta_default: Any, store_connection: Any) -> None:
+    settings = {"door_url": cta_default.door_url, "ca_path": str(cta_default.ca_file), "retries": 0}
+    store_connection("cta_default", password=cta_default.token, extra=settings)
+    cta_default.put("/lst/a", b"x")
+    cta_default.faults.add("unavailable", method="PROPFIND", times=2)
+
+    assert run(first(CtaPathTrigger("lst/a", poke_interval=INTERVAL)))["status"] == "success"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"path": "lst/a/"}, "NotADirError"),
+        ({"path": "lst/../a"}, "ConfigError"),
+        ({"path": []}, "ConfigError"),
+        ({"path": "lst/a", "min_count": "many"}, "ConfigError"),
+        ({"path": "lst/a", "newer_than": "yesterday"}, "ConfigError"),
+    ],
+)
+def test_what_does_not_pass_is_told(arguments: dict[str, Any], message: str, cta_default: Any) -> None:
+    cta_default.put("/lst/a", b"x")
+    event = run(first(CtaPathTrigger(**{"poke_interval": INTERVAL, **arguments})))
+
+    assert event["status"] == "error"
+    assert event["message"].startswith(message)
+
+
+def test_a_refused_token_ends_the_wait_of_all_and_is_not_shown(cta_default: Any, store_connection: Any) -> None:
+    expired = cta_default.make_token(lifetime=-3600.0)
+    settings = {"door_url": cta_default.door_url, "ca_path": str(cta_default.ca_file)}
+    store_connection("cta_default", password=expired, extra=settings)
+
+    async def scene() -> Any:
+        triggers = [CtaPathTrigger(f"lst/{name}", poke_interval=INTERVAL) for name in "abc"]
+        return await asyncio.gather(*map(first, triggers))
+
+    events = run(scene())
+
+    assert all(event["message"].startswith("CredentialError") for event in events)
+    assert expired not in str(events)
+
+
+def test_a_connection_that_is_not_there_ends_the_wait() -> None:
+    with pytest.raises(Exception, match="there_is_none"):
+        run(first(CtaPathTrigger("lst/a", cta_conn_id="there_is_none", poke_interval=INTERVAL)))
+
+
+def test_a_changed_token_is_used_at_the_next_look(cta_default: Any, store_connection: Any) -> None:
+    other = cta_default.make_token()
+    settings = {"door_url": cta_default.door_url, "ca_path": str(cta_default.ca_file)}
+
+    def tokens() -> set[str]:
+        return {str(r.headers.get("authorization", "")).removeprefix("Bearer ") for r in cta_default.requests}
+
+    async def scene() -> None:
+        waiting = asyncio.create_task(first(CtaPathTrigger("lst/a", poke_interval=INTERVAL)))
+        await until(lambda: listings(cta_default) >= 1)
+        store_connection("cta_default", password=other, extra=settings)
+        before = listings(cta_default)
+        await until(lambda: listings(cta_default) >= before + 2)
+        cta_default.put("/lst/a", b"x")
+        await waiting
+
+    run(scene())
+
+    assert cta_default.requests[-1].status == 207
+
+
+def test_a_trigger_is_made_anew_of_its_arguments(cta_default: Any) -> None:
+    trigger = CtaPathTrigger(
+        ["lst/*"], poke_interval=5, min_count=3, stable_for=2.0, newer_than="2024-11-14", metadata=True
+    )
+    path, arguments = trigger.serialize()
+
+    assert path == "airflow_provider_cta.triggers.cta.CtaPathTrigger"
+    assert CtaPathTrigger(**arguments).serialize() == (path, arguments)
+
+
+# What has changed in a folder
+
+
+class Store:
+    """The state of an asset, as a trigger sees it."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+
+    async def aget(self, key: str, default: Any = None) -> Any:
+        return self.values.get(key, default)
+
+    async def aset(self, key: str, value: Any) -> None:
+        self.values[key] = value
+
+
+def folder(store: Any, path: str = "cta://lst/night/", **arguments: Any) -> CtaFolderTrigger:
+    trigger = CtaFolderTrigger(path, poke_interval=INTERVAL, **arguments)
+    trigger.asset_state_store = store
+    return trigger
+
+
+class Listener:
+    """Collects the events of a trigger."""
+
+    def __init__(self, trigger: CtaFolderTrigger) -> None:
+        self.events: list[dict[str, Any]] = []
+        self._task = asyncio.create_task(self._listen(trigger.run()))
+
+    async def _listen(self, events: AsyncIterator[Any]) -> None:
+        async for event in events:
+            self.events.append(event.payload)
+
+    async def __aenter__(self) -> "Listener":
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+
+async def looked(cta: Any, times: int = 2) -> None:
+    """Wait for so many looks from now on."""
+    before = listings(cta)
+    await until(lambda: listings(cta) >= before + times)
+
+
+def test_each_change_of_a_folder_is_told_once(cta_default: Any) -> None:
+    cta_default.put("/lst/night/old", b"x")
+
+    async def scene() -> list[dict[str, Any]]:
+        async with Listener(folder(Store())) as listener:
+            await looked(cta_default, 3)
+            cta_default.put("/lst/night/new", b"x")
+            await until(lambda: listener.events)
+            await looked(cta_default, 3)
+            cta_default.put("/lst/night/new", b"longer")
+            await until(lambda: len(listener.events) == 2)
+            await looked(cta_default, 3)
+            return listener.events
+
+    change = {"uri": "cta://lst/night/", "changed": ["cta://lst/night/new"], "count": 1}
+
+    assert run(scene()) == [change, change]
+
+
+def test_after_a_restart_only_what_is_new_is_told(cta_default: Any) -> None:
+    store = Store()
+    cta_default.put("/lst/night/old", b"x")
+
+    async def scene() -> list[dict[str, Any]]:
+        async with Listener(folder(store)):
+            await until(lambda: store.values)
+        cta_default.put("/lst/night/meanwhile", b"x")
+        async with Listener(folder(store)) as listener:
+            await until(lambda: listener.events)
+            await looked(cta_default, 3)
+            return listener.events
+
+    assert [event["changed"] for event in run(scene())] == [["cta://lst/night/meanwhile"]]
+
+
+def test_what_is_there_at_first_is_told_when_wanted(cta_default: Any) -> None:
+    cta_default.put("/lst/night/old", b"x")
+
+    async def scene() -> list[dict[str, Any]]:
+        async with Listener(folder(Store(), "cta://lst/night/o*", existing=True)) as listener:
+            await until(lambda: listener.events)
+            await looked(cta_default, 3)
+            return listener.events
+
+    assert [event["changed"] for event in run(scene())] == [["cta://lst/night/old"]]
+
+
+def test_what_comes_together_is_one_change(cta_default: Any) -> None:
+    async def scene() -> list[dict[str, Any]]:
+        cta_default.make_dir("/lst/night")
+        store = Store()
+        async with Listener(folder(store, stable_for=3 * INTERVAL)) as listener:
+            await until(lambda: store.values or listings(cta_default) > 6)
+            for number in range(4):
+                cta_default.put(f"/lst/night/{number}", b"x")
+                await looked(cta_default, 1)
+            await until(lambda: listener.events)
+            return listener.events
+
+    assert [event["count"] for event in run(scene())] == [4]
+
+
+def test_a_folder_that_is_not_there_yet_is_waited_for(cta_default: Any) -> None:
+    async def scene() -> list[dict[str, Any]]:
+        store = Store()
+        async with Listener(folder(store)) as listener:
+            await until(lambda: store.values)
+            cta_default.put("/lst/night/first", b"x")
+            await until(lambda: listener.events)
+            return listener.events
+
+    assert [event["count"] for event in run(scene())] == [1]
+
+
+def test_a_watcher_of_several_assets_still_tells_each_change_once(cta_default: Any) -> None:
+    class Several(Store):
+        async def aget(self, key: str, default: Any = None) -> Any:
+            raise ValueError("Task has 2 concrete inlets")
+
+        async def aset(self, key: str, value: Any) -> None:
+            raise ValueError("Task has 2 concrete inlets")
+
+    async def scene() -> list[dict[str, Any]]:
+        async with Listener(folder(Several())) as listener:
+            await looked(cta_default, 2)
+            cta_default.put("/lst/night/first", b"x")
+            await until(lambda: listener.events)
+            await looked(cta_default, 3)
+            return listener.events
+
+    assert [event["count"] for event in run(scene())] == [1]
+
+
+def test_a_large_folder_is_remembered_in_few_bytes(cta_default: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_cta.triggers.cta._REMEMBERED", 3)
+    store = Store()
+    for number in range(9):
+        cta_default.put(f"/lst/night/{number}", b"x")
+
+    async def scene() -> list[dict[str, Any]]:
+        async with Listener(folder(store)):
+            await until(lambda: store.values)
+        async with Listener(folder(store)) as listener:
+            await looked(cta_default, 3)
+            assert listener.events == []
+            cta_default.put("/lst/night/new", b"x")
+            await until(lambda: listener.events)
+            return listener.events
+
+    assert [event["changed"] for event in run(scene())] == [["cta://lst/night/new"]]
+    assert [len(value) for value in store.values.values()] == [1]
+
+
+def test_a_failing_look_ends_the_watcher(cta_default: Any) -> None:
+    with pytest.raises(CtaError):
+        run(first(folder(Store(), "cta://lst/../x")))

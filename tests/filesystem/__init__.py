@@ -1,0 +1,1 @@
+"""`cta://` in the Python data world."""
