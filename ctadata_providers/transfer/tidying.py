@@ -5,7 +5,7 @@ from functools import partial
 
 from ctadata_providers.errors import CtaError, NotFoundError
 from ctadata_providers.session.loop import curl_loop
-from ctadata_providers.session.tasks import in_thread, wait
+from ctadata_providers.session.tasks import in_thread, to_its_end, wait
 from ctadata_providers.transfer.context import Context
 from ctadata_providers.transfer.uploads import Remembered
 
@@ -15,7 +15,7 @@ SETTLING = 0.3
 
 
 async def tidy(context: Context, remembered: Remembered, *, stopped: bool) -> None:
-    """Remove what is left under a temporary name, and forget it when it is gone.
+    """Remove what is left under a temporary name, and forget it when it is gone; whoever stops the upload waits for it.
 
     Args:
         context: What the transfers of a client share.
@@ -23,6 +23,10 @@ async def tidy(context: Context, remembered: Remembered, *, stopped: bool) -> No
         stopped: Whether bytes were on their way: a server may make the file of a stopped upload after it has answered
             that there is none.
     """
+    await to_its_end(_tidied(context, remembered, stopped=stopped))
+
+
+async def _tidied(context: Context, remembered: Remembered, *, stopped: bool) -> None:
     gone = await wait(in_thread(partial(removed, context, remembered.path)))
     if gone is None and stopped:
         await wait(curl_loop().sleep(SETTLING))
