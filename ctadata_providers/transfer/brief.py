@@ -168,12 +168,14 @@ async def _short_upload(
     temporary = f"{folder.rstrip('/')}/{part_name(name, context.door + path)}"
     remembered = remember(context.door, path, temporary)
     waits_for: TransientError | None = None
-    renamed = False
+    renamed = unanswered = False
     told = 0
     try:
         writing = brief.write(temporary, content)
         if writing is not None:
+            unanswered = True
             await wait(writing)
+            unanswered = False
             size = await _unless_closed(brief.size(temporary))
             if size == len(content):
                 if progress is not None:
@@ -182,12 +184,13 @@ async def _short_upload(
                 await _unless_closed(brief.rename(temporary, path))
                 renamed = True
     except TransientError as error:
+        unanswered = False
         if error.status != 500:  # which nginx says where a parent is missing: the long way makes it
             waits_for = named(path, temporary, error)
     except Detour:
         pass
-    except BaseException as error:
-        await tidy(context, remembered, stopped=isinstance(error, CancelledError))
+    except BaseException:
+        await tidy(context, remembered, unanswered=unanswered)
         raise
     finally:
         if renamed:
@@ -200,7 +203,7 @@ async def _short_upload(
         try:
             return await _long(context, long_way, waits_for)
         except CancelledError:
-            await tidy(context, remembered, stopped=False)  # the long way may not have come to it
+            await tidy(context, remembered, unanswered=unanswered)  # the long way may not have come to it
             raise
     algorithm = verify.algorithm_for(context, {})
     checksums = {algorithm: checksum_of(content, algorithm)} if algorithm else {}
