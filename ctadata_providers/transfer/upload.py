@@ -250,14 +250,16 @@ class _Upload:
     async def _parents_made(self, failed: CtaError) -> bool:
         """Make the missing parents after a failed write, and tell whether there were any.
 
-        A server that does not answer this either says no more than it did: the failed write is what is told then.
+        A server that does not answer this either says no more than it did: the failed write is what is told then. One
+        that says that something is missing is there, and asked again.
         """
-        try:
-            return await wait(asked(self._make_parents))
-        except TransientError:
-            if isinstance(failed, TransientError):
-                return False
-            raise
+        while True:
+            try:
+                return await wait(asked(self._make_parents))
+            except TransientError as error:
+                if isinstance(failed, TransientError):
+                    return False
+                await self._again(error)
 
     async def _verify(self, path: str, result: WriteResult) -> None:
         info = await self._seen(path)

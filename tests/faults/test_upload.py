@@ -431,6 +431,19 @@ def test_parents_are_made_when_they_are_missing_and_only_then(
     assert parts_at(door) == []
 
 
+def test_a_look_for_a_missing_parent_that_breaks_off_is_tried_again(
+    open_door: Open, client_of: Client, source: Path, payload: bytes
+) -> None:
+    door = open_door()
+    door.fault("PUT", acts.status(409), times=1)
+    door.fault("PROPFIND", lambda exchange: exchange.reset(), path="/a/b", times=1)
+
+    result = client_of(door).upload(source, "/a/b/events.fits")
+
+    assert door.files == {"/a/b/events.fits": payload}
+    assert result.retries == 1
+
+
 def test_move_never_replaces_a_folder_nor_a_file_without_leave(open_door: Open, client_of: Client) -> None:
     door = open_door(files={"/n/a": b"a", "/n/b": b"b", "/n/folder/x": b"x"})
     client = client_of(door)
