@@ -431,12 +431,12 @@ def test_parents_are_made_when_they_are_missing_and_only_then(
     assert parts_at(door) == []
 
 
-def test_a_look_for_a_missing_parent_that_breaks_off_is_tried_again(
+def test_a_look_for_a_missing_parent_that_fails_in_passing_is_tried_again(
     open_door: Open, client_of: Client, source: Path, payload: bytes
 ) -> None:
     door = open_door()
     door.fault("PUT", acts.status(409), times=1)
-    door.fault("PROPFIND", lambda exchange: exchange.reset(), path="/a/b", times=1)
+    door.fault("PROPFIND", acts.status(503, "Retry-After: 0"), path="/a/b", times=1)
 
     result = client_of(door).upload(source, "/a/b/events.fits")
 
