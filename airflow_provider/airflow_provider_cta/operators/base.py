@@ -5,11 +5,11 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
-from airflow.sdk import Asset, BaseOperator, Context
+from airflow.sdk import Asset, AssetAlias, BaseOperator, Context
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.lineage import get_hook_lineage_collector
 
-from airflow_provider_cta.assets import address_of, asset_uri
+from airflow_provider_cta.assets import address_of, asset_uri, cta_asset
 from airflow_provider_cta.hooks.cta import CtaHook
 from airflow_provider_cta.links.cta import CtaDoorLink
 from ctadata_providers import ConfigError, CtaClient, uri
@@ -91,6 +91,8 @@ class CtaOperator(BaseOperator):
     def _tell(self, context: Context, *, read: Iterable[str] = (), wrote: Iterable[Result] = ()) -> None:
         """Tell lineage what was read and written, and put checksum and size of a result into the event of its asset.
 
+        An alias among the outlets gets the asset of each result.
+
         Args:
             context: Of the task.
             read: Addresses.
@@ -110,6 +112,9 @@ class CtaOperator(BaseOperator):
                 result = results.get(address_of(outlet.uri)) or results.get(f"{address_of(outlet.uri)}/")
                 if result is not None:
                     events[outlet].extra.update(_event_extra(result))
+            elif isinstance(outlet, AssetAlias):
+                for address, result in results.items():
+                    events[outlet].add(cta_asset(address), extra=_event_extra(result))
 
     def _go_on(self, context: Context, client: CtaClient) -> None:
         """Go on with what the last try of this task has left, on whichever machine, and remember who leaves it now."""
