@@ -41,7 +41,8 @@ class APIClient:
     """The functions of ctadata, with its names, arguments and results.
 
     Each call reads profile and environment anew, and takes the keyword arguments of `Overrides`, which come before the
-    attributes of the same names. All raise the errors of `ctadata_providers.errors`.
+    attributes of the same names. These may be set on a client, and as with ctadata on the class, for all clients. All
+    raise the errors of `ctadata_providers.errors`.
 
     Args:
         dev_instance: Whether to use the door of the profile `dev`.
@@ -52,12 +53,12 @@ class APIClient:
 
     direct: ClassVar[bool] = False
     """Whether a door is meant in any case."""
+    token: str | None = None
+    downloadservice: str | None = None
+    certificateservice: str | None = None
+    chunk_size: int | None = None
 
     def __init__(self, dev_instance: bool = False) -> None:
-        self.token: str | None = None
-        self.downloadservice: str | None = None
-        self.certificateservice: str | None = None
-        self.chunk_size: int | None = None
         self.dev_instance = dev_instance
 
     def list_dir(

@@ -165,6 +165,16 @@ def test_the_keywords_lead_to_a_service(services: FakeCta, monkeypatch: pytest.M
     assert client.list_dir("lst/users/bob")[1] == "lst/users/bob/x"
 
 
+def test_what_is_set_on_the_class_counts_for_every_call(services: FakeCta, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CTADS_URL", "https://127.0.0.1:1/services/downloadservice/")
+    monkeypatch.setattr(ctadata.APIClient, "downloadservice", services.service_url)
+    monkeypatch.setattr(ctadata.api.APIClient, "token", services.make_hub_token("bob"))
+
+    assert ctadata.upload_file("latest.txt", "x")["path"] == "lst/users/bob/x"
+    assert ctadata.APIClient().list_dir("lst/users/bob")[1] == "lst/users/bob/x"
+    assert ctadata.direct.APIClient().token is None  # no door sees the token of a hub
+
+
 def test_a_token_by_keyword_comes_before_the_one_of_the_environment(services: FakeCta) -> None:
     told = ctadata.upload_file("latest.txt", "x", token=services.make_hub_token("bob"))
 
