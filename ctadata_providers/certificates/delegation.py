@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 CertificateKey = Literal["lst", "cta", "arc"]
 """What a proxy is for: paths below `/lst`, below `/cta`, or all others, the root among them."""
 KEYS: tuple[CertificateKey, ...] = get_args(CertificateKey)
-SCOPE = "access:services!service="
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,9 +197,9 @@ class _Service:
         return refusal.meant
 
     def _token(self) -> str:
-        name = self.url.rstrip("/").rpartition("/")[2]
-        page = f"{self._config.hub}token" if self._config.hub else "the hub's page for tokens"
-        return f"get a token with the scope {SCOPE}{name} from {page}, and give it as JUPYTERHUB_API_TOKEN"
+        from ctadata_providers.credentials.hub import new_token
+
+        return f"{new_token(self._config, self.url)} as JUPYTERHUB_API_TOKEN"
 
 
 def _uploaded(

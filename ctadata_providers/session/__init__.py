@@ -75,7 +75,10 @@ class Session:
         self._server_header: str | None = None
         self._dated: tuple[str, float] | None = None
         self._admission = Admission(
-            lambda: self.credential, clock_ahead=lambda: self.clock_ahead, announce=config.on_token
+            lambda: self.credential,
+            clock_ahead=lambda: self.clock_ahead,
+            announce=config.on_token,
+            advice=self._after_refusal,
         )
 
     @property
@@ -280,6 +283,10 @@ class Session:
         ended = self._admission.refuses(response, admitted) and response.status == 403
         hidden = (*hop.secrets, *guest_secrets(request))
         return error_for(response, act=request.act, path=request.path, secret=secret, hidden=hidden, ended=ended)
+
+    def _after_refusal(self) -> str:
+        """Return what to do about a credential that was just refused."""
+        return "get a new one; this one is not sent for 20 s: dCache blocks a site after three"
 
     def _delay(self, hop: Hop) -> float:
         """Take the next place at the door; the pools are not limited."""

@@ -66,11 +66,16 @@ class ServiceSession(Session):
             remedy="the storage behind the service redirects: use its door (--backend webdav, door_url)",
         )
 
+    def _after_refusal(self) -> str:
+        return f"{new_token(self.config, self._url)}; this one is not sent for 20 s"
+
     def _error(self, response: Response, request: Request, hop: Hop, admitted: Pass) -> CtaError:
         error = super()._error(response, request, hop, admitted)
         if response.status == 401:
             return CredentialError(
-                f"{error.message}: the hub token is refused", path=request.path, remedy=new_token(self.config)
+                f"{error.message}: the hub token is refused",
+                path=request.path,
+                remedy=new_token(self.config, self._url),
             )
         if response.status == 400 and any(words in _text(response) for words in _CERTIFICATE):
             return CredentialError(

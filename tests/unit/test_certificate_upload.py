@@ -221,7 +221,9 @@ def test_a_token_without_the_scope_and_a_bad_one_are_told_apart(cta: FakeCta, se
         upload_personal(cta.proxy_file, config=settings(hub_token=cta.make_hub_token(scope=False)))
     with pytest.raises(CredentialError, match=r"refuses the hub token.*/hub/token"):
         upload_personal(cta.proxy_file, config=settings(hub_token="0123456789abcdef"))
-    with pytest.raises(CredentialError, match="no hub token"):
+    with pytest.raises(CredentialError, match=r"refused.*scope \S+certificateservice.*not sent for 20 s"):
+        upload_personal(cta.proxy_file, config=settings(hub_token="0123456789abcdef"))
+    with pytest.raises(CredentialError, match=r"no hub token.*scope \S+certificateservice"):
         upload_personal(cta.proxy_file, config=settings(hub_token=""))
 
     assert {request.status for request in cta.requests if request.method == "POST"} == {403, 302}
@@ -319,6 +321,8 @@ def test_the_health_is_told_without_a_good_token_and_is_not_shown_one(cta: FakeC
 
     assert all(service.well for service in found.services + without.services)
     assert {key.state for key in found.keys} == {"token refused"}
+    assert all("service=downloadservice" in (key.remedy or "") for key in found.keys + without.keys)
+    assert not any("door" in f"{key.said} {key.remedy}" for key in found.keys)
     assert {key.state for key in without.keys} == {"no token"}
     assert not found.well
     assert len(health) == 8

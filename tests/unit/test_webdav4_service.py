@@ -112,8 +112,9 @@ def test_a_refused_token_is_told_and_no_login_page_passes_for_a_listing(cta: Fak
         settings = {**cta.service_settings(), "hub_token": token}
         with webdav4_client(Config.from_mapping(settings)) as client:
             for act in (lambda to: to.ls("/"), lambda to: to.content_length("lst"), lambda to: to.mkdir(f"{HOME}/a")):
-                with pytest.raises(CredentialError):
+                with pytest.raises(CredentialError, match="service=downloadservice") as caught:
                     act(client)
+                assert "door" not in str(caught.value)
 
 
 def test_without_a_certificate_the_true_reason_is_told(client: Client, cta: FakeCta) -> None:
