@@ -10,13 +10,14 @@ from urllib.parse import urljoin, urlsplit
 
 from ctadata_providers.config import Config
 from ctadata_providers.credentials.hub import hub_credential, new_token
-from ctadata_providers.errors import CredentialError, CtaError, UnsupportedError
+from ctadata_providers.errors import CredentialError, CtaError, PermissionDeniedError, UnsupportedError
 from ctadata_providers.session import Request, Response, Session
 from ctadata_providers.session.admission import Pass
 from ctadata_providers.session.redirects import REDIRECTS, Hop, shown
 
 JSON = "application/json"
 """The Content-Type, without a charset, with which a service tells a bad token by 401 instead of by a redirect."""
+_LACKS_SCOPE = "token scopes are insufficient"
 _CERTIFICATE = ("any certificate configured", "certificate is invalid", "while retrieving certificate")
 
 
@@ -77,6 +78,9 @@ class ServiceSession(Session):
                 path=request.path,
                 remedy=new_token(self.config, self._url),
             )
+        if response.status == 403 and _LACKS_SCOPE in _text(response):
+            remedy = new_token(self.config, self._url)
+            return PermissionDeniedError(error.message, path=request.path, status=403, remedy=remedy)
         if response.status == 400 and any(words in _text(response) for words in _CERTIFICATE):
             return CredentialError(
                 error.message,
