@@ -192,6 +192,12 @@ def test_what_cannot_be_meant_is_refused_first(cta: FakeCta, settings: Settings,
 # What the service says
 
 
+def test_an_address_that_is_no_certificateservice_is_told(cta: FakeCta, settings: Settings) -> None:
+    for url in (cta.service_url, cta.hub_url):
+        with pytest.raises(StorageError, match="CTACS_URL"):
+            upload_personal(cta.proxy_file, config=settings(certificate_service_url=url))
+
+
 def test_its_false_success_is_a_failure(cta: FakeCta, settings: Settings) -> None:
     cta.set_certificate("alice", "lst", "none")
     path = cta.make_proxy(lifetime=9 * DAY)
@@ -340,6 +346,38 @@ def test_a_wrong_address_leads_to_a_login_page_and_is_no_service(cta: FakeCta, s
 
     assert [service.well for service in found.services] == [True, True, False, False]
     assert not found.well
+
+
+def test_an_address_where_there_is_no_downloadservice_says_nothing_of_certificates(
+    cta: FakeCta, settings: Settings
+) -> None:
+    found = status(settings(service_url=cta.hub_url), keys=["lst"])  # it has a page "health", too
+
+    assert [(service.name, service.well) for service in found.services[:2]] == [
+        ("downloadservice", True),
+        ("storage", False),
+    ]
+    assert found.keys[0].state == "unknown"
+    assert "CTADS_URL" in (found.keys[0].remedy or "")
+    assert not found.well
+
+
+def test_a_folder_that_the_storage_has_not_is_an_answer_and_one_that_it_refuses_is_not(
+    cta: FakeCta, settings: Settings
+) -> None:
+    with cta.fault("not-found", server="storage"):
+        without = status(settings(), keys=["lst"])
+    with cta.fault("forbidden", server="storage"):
+        refused = status(settings(), keys=["lst"])
+
+    assert (without.keys[0].state, refused.keys[0].state) == ("works", "unusable")
+
+
+def test_it_is_asked_about_keys_that_there_are(cta: FakeCta, settings: Settings) -> None:
+    with pytest.raises(ConfigError, match="lst, cta, arc"):
+        status(settings(), keys=["lst", "astri"])  # type: ignore[list-item]  # what a user may write
+
+    assert cta.requests == []
 
 
 def test_a_storage_that_fails_is_not_the_certificate(cta: FakeCta, settings: Settings) -> None:
