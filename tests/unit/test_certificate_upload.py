@@ -362,6 +362,13 @@ def test_an_address_where_there_is_no_downloadservice_says_nothing_of_certificat
     assert not found.well
 
 
+def test_where_nothing_answers_the_setting_of_the_service_is_named(settings: Settings) -> None:
+    found = status(settings(service_url="https://localhost:1/services/downloadservice/"), keys=["lst"])
+
+    assert "service_url" in found.services[0].said
+    assert "service_url" in (found.keys[0].remedy or "")
+
+
 def test_a_folder_that_the_storage_has_not_is_an_answer_and_one_that_it_refuses_is_not(
     cta: FakeCta, settings: Settings
 ) -> None:
