@@ -67,6 +67,19 @@ def new_token(config: Config, url: str | None = None) -> str:
     return f"get a token with the scope {scope} from {page} (or restart your server there), and give it"
 
 
+def services_instead(config: Config) -> str | None:
+    """Return how to come to the services with a hub token that lies about unused, None where there is none.
+
+    A hub need not tell its servers its public address (before JupyterHub 5 it cannot): then nothing shows that it is
+    that of the services, and its token stays here.
+    """
+    chosen = {config.given_by("backend"), config.given_by("door_url")}
+    unused = config.backend == "webdav" and config.given_by("hub_token") == "environment" and config.hub_token
+    if not (unused and chosen <= {None, "built-in"} and config.service_url):
+        return None
+    return f"if the token in JUPYTERHUB_API_TOKEN is of their hub, use the CTA services: CTADS_URL={config.service_url}"
+
+
 def service_scope(config: Config, url: str | None = None) -> str:
     """Return the scope that a token needs for what is at a URL: the certificateservice, else the downloadservice."""
     service, usual = config.service_url, "downloadservice"

@@ -83,6 +83,7 @@ def error_for(
     secret: str | None,
     hidden: Sequence[str] = (),
     ended: bool = False,
+    instead: str | None = None,
     now: float | None = None,
 ) -> CtaError:
     """Return the error that a status other than success means.
@@ -94,12 +95,14 @@ def error_for(
         secret: The credential that was sent, which the server may repeat; empty for a certificate, None for none.
         hidden: What else the server may repeat and nobody is to see, as the parts of a signed URL.
         ended: Whether the credential's own time is over; XRootD then says 403, as it does for all.
+        instead: What else can be done where no credential was sent.
         now: Epoch seconds, for a `Retry-After` that is a date.
     """
     status = response.status
     secrets = (*filter(None, (secret,)), *hidden)
     said = f"{status} {scrubbed(response.reason, secrets) or _excerpt(response, secrets)}".strip()
     message = f"cannot {act} {path}: {response.url.partition('?')[0]} answered {said}"
+    lacking = f"{_NO_CREDENTIAL}; or, {instead}" if instead else _NO_CREDENTIAL
     if ended:
         return CredentialError(
             f"{message} (and the token has expired)",
@@ -108,9 +111,7 @@ def error_for(
         )
     if status == 401:
         hint = (
-            "the credential is wrong, expired, or not for this door: get a new token"
-            if secret is not None
-            else _NO_CREDENTIAL
+            "the credential is wrong, expired, or not for this door: get a new token" if secret is not None else lacking
         )
         return CredentialError(message, path=path, remedy=hint)
     if status == 400 and "checksum mismatch" in (response.reason + _excerpt(response)).lower():
@@ -120,7 +121,7 @@ def error_for(
         return TransientError(message, path=path, status=status, retry_after=wait, remedy=_PATIENCE)
     kind, remedy = _KINDS.get(status, (StorageError, None))
     if status == 403 and secret is None:
-        remedy = _NO_CREDENTIAL
+        remedy = lacking
     return kind(message, path=path, status=status, remedy=remedy)
 
 

@@ -11,6 +11,7 @@ import ctadata_providers.compat as ctadata
 from ctadata_providers import Config, CredentialError, IsADirError, NotFoundError
 from ctadata_providers.cli import legacy, main
 from ctadata_providers.compat.settings import config_of
+from ctadata_providers.config import BUILT_IN_PROFILES
 from ctadata_providers.testing import FakeCta
 from tests.unit.compat import examples
 from tests.unit.compat.test_commands import Run, runner
@@ -202,6 +203,21 @@ def test_a_token_of_another_hub_stays_here(cta_environ: object, monkeypatch: pyt
     monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "of-another-hub")
 
     assert config_of({}, direct=False).backend == "webdav"
+
+
+def test_a_door_that_lets_nobody_in_tells_of_the_token_that_the_services_might_take(
+    services: FakeCta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BUILT_IN_PROFILES["prod"], "door_url", services.door_url)
+    monkeypatch.delenv("CTADS_URL")
+    monkeypatch.setenv("JUPYTERHUB_API_URL", "http://hub:8081/hub/api")  # as on a hub that does not tell its name
+
+    with pytest.raises(CredentialError, match="CTADS_URL=https://platform"):
+        ctadata.list_dir("lst")
+    with pytest.raises(CredentialError) as caught:
+        ctadata.direct.list_dir("lst")
+    assert "CTADS_URL" not in str(caught.value)
+    assert not any("authorization" in request.headers for request in services.requests)
 
 
 def test_the_service_is_read_at_each_call(services: FakeCta, monkeypatch: pytest.MonkeyPatch) -> None:
