@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ctadata_providers.certificates.delegation import KEYS, CertificateKey, require_key
 from ctadata_providers.config import Config
-from ctadata_providers.errors import ConfigError, CredentialError, CtaError
+from ctadata_providers.errors import ConfigError, CredentialError, CtaError, StorageError
 
 if TYPE_CHECKING:
     from ctadata_providers.certificates.asking import Refusal, WordySession
@@ -164,9 +164,9 @@ def _asked(session: "WordySession", url: str, what: str, *, is_listing: bool = F
 
     Raises:
         Refusal: When it says no.
-        CtaError: When it does not answer, or there is no token for it.
+        CtaError: When it does not answer, or not as a service does, or there is no token for it.
     """
-    from ctadata_providers.certificates.asking import words_of
+    from ctadata_providers.certificates.asking import is_page, words_of
     from ctadata_providers.session import Request, Response
     from ctadata_providers.session.messages import read_all
     from ctadata_providers.session.services import JSON
@@ -174,9 +174,15 @@ def _asked(session: "WordySession", url: str, what: str, *, is_listing: bool = F
     request = Request(method="GET", url=url, path=what, act="ask about", headers={"Content-Type": JSON})
     with closing(session), session.stream(request) as (head, chunks):
         if is_listing:
-            return ""
-        body = read_all(chunks, what, seconds=session.config.timeout, limit=_HEALTH_BYTES)
-        return words_of(Response(head.status, head.reason, {}, head.url, body))
+            body = next((chunk for chunk in chunks if chunk.strip()), b"")  # of a long one no more is read
+        else:
+            body = read_all(chunks, what, seconds=session.config.timeout, limit=_HEALTH_BYTES)
+    if is_page(body) or (is_listing and not body.lstrip().startswith(b"[")):
+        raise StorageError(
+            f"what answers at {url} is no such service",
+            remedy="check service_url and certificate_service_url (CTADS_URL, CTACS_URL)",
+        )
+    return "" if is_listing else words_of(Response(head.status, head.reason, {}, head.url, body))
 
 
 def _meaning(refusal: "Refusal", key: CertificateKey) -> tuple[KeyState, str | None]:

@@ -174,3 +174,23 @@ def test_a_page_without_end_is_no_health(door: Door, settings: Settings) -> None
     found = status(settings(door))
 
     assert all(len(service.said) < 200 for service in found.services)
+
+
+@pytest.mark.parametrize("body", [b"\n<!DOCTYPE html><title>Welcome</title>", b"<html><body>Log in</body></html>"])
+def test_a_site_that_answers_everything_with_a_page_is_no_service(body: bytes, door: Door, settings: Settings) -> None:
+    door.fault("GET", lambda exchange: exchange.answer(200, body=body))
+    found = status(settings(door))
+
+    assert not any(service.well for service in found.services)
+    assert all("CTADS_URL" in service.said for service in found.services)
+    assert {key.state for key in found.keys} == {"unknown"}
+    assert not found.well
+
+
+@pytest.mark.parametrize(
+    ("body", "state"), [(b"[]\n", "works"), (b" [{}]", "works"), (b"{}", "unknown"), (b"", "unknown")]
+)
+def test_only_a_listing_tells_that_a_certificate_works(body: bytes, state: str, door: Door, settings: Settings) -> None:
+    door.fault("GET", lambda exchange: exchange.answer(200, body=body))
+
+    assert status(settings(door), keys=["lst"]).keys[0].state == state
