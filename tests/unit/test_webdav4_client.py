@@ -272,9 +272,17 @@ def test_a_file_that_breaks_off_is_no_file(fake_cta: FakeCta, tmp_path: Path) ->
 # Where it is not there
 
 
-def test_without_webdav4_it_is_told_how_to_get_it() -> None:
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [
+        ("sys.modules['webdav4'] = None", "not installed"),
+        # The one that ctadata has left behind.
+        ("import webdav4.urls; del webdav4.urls.strip_trailing_slash", "too old"),
+    ],
+)
+def test_without_webdav4_it_is_told_how_to_get_it(before: str, told: str) -> None:
     code = (
-        "import sys; sys.modules['webdav4'] = None\n"
+        f"import sys; {before}\n"
         "from ctadata_providers import ConfigError\n"
         "from ctadata_providers.webdav4_client import webdav4_client\n"
         "try:\n    webdav4_client()\n"
@@ -282,6 +290,7 @@ def test_without_webdav4_it_is_told_how_to_get_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
+    assert told in done.stdout
     assert "pip install 'ctadata-providers[webdav4]'" in done.stdout
 
 
