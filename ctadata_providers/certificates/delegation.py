@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from ctadata_providers.certificates.proxies import delegable
+from ctadata_providers.certificates.proxies import Delegable, delegable
 from ctadata_providers.config import Config
 from ctadata_providers.errors import (
     ConfigError,
@@ -80,14 +80,14 @@ def upload_personal(
     if user is not None and not user.strip():
         raise ConfigError("an empty text is no user", remedy="leave it out for yourself")
     service = _Service(config or Config.from_env())
-    info, pem = delegable(path, now=now)
-    content = {"certificate": pem.decode("ascii"), "certificate_key": key, "user": user}
+    proxy = delegable(path, now=now)
+    content = {"certificate_key": key, "user": user}
     who_may = "ask its operators for access" if user is None else "only administrators may give it for others"
-    answer = service.post("certificate", content, info, what=f"your certificate for {key!r}", who_may=who_may)
+    answer = service.post("certificate", content, proxy, what=f"your certificate for {key!r}", who_may=who_may)
     validity = answer.get("validity")
     if not isinstance(validity, str):
-        raise service.not_stored(validity, info)
-    return _uploaded(answer, info, key=key, user=user)
+        raise service.not_stored(validity, proxy.info)
+    return _uploaded(answer, proxy.info, key=key, user=user)
 
 
 def upload_shared(path: str | Path, *, config: Config | None = None, now: float | None = None) -> UploadedCertificate:
@@ -106,13 +106,13 @@ def upload_shared(path: str | Path, *, config: Config | None = None, now: float 
         TransientError: When it is away.
     """
     service = _Service(config or Config.from_env())
-    info, pem = delegable(path, now=now)
+    proxy = delegable(path, now=now)
     what = "the shared certificate"
     who_may = f"{what} may be given by administrators only"
-    answer = service.post("main-certificate", {"certificate": pem.decode("ascii")}, info, what=what, who_may=who_may)
+    answer = service.post("main-certificate", {}, proxy, what=what, who_may=who_may)
     if answer.get("certificateUploaded") is not True and not isinstance(answer.get("validity"), str):
-        raise service.not_stored(answer.get("validity"), info)
-    return _uploaded(answer, info, key=None, user=None)
+        raise service.not_stored(answer.get("validity"), proxy.info)
+    return _uploaded(answer, proxy.info, key=None, user=None)
 
 
 def require_key(key: str) -> None:
@@ -134,15 +134,13 @@ class _Service:
             raise ConfigError("no certificateservice is known", remedy="set certificate_service_url (CTACS_URL)")
         self.url = config.certificate_service
 
-    def post(
-        self, route: str, content: dict[str, Any], info: "ProxyInfo", *, what: str, who_may: str
-    ) -> dict[str, Any]:
-        """Send something, again after a transient fault, and return what is answered.
+    def post(self, route: str, content: dict[str, Any], proxy: Delegable, *, what: str, who_may: str) -> dict[str, Any]:
+        """Send a proxy, again after a transient fault, and return what is answered.
 
         Args:
             route: Where to.
-            content: What.
-            info: The proxy in it.
+            content: What is told of it.
+            proxy: The proxy.
             what: What it is, for messages.
             who_may: What to do where one may not.
 
@@ -153,13 +151,14 @@ class _Service:
         from ctadata_providers.session import Request
         from ctadata_providers.session.services import JSON
 
+        info = proxy.info
         request = Request(
             method="POST",
             url=self.url + route,
             path=str(info.path),
             act="upload",
             headers={"Content-Type": JSON},
-            body=json.dumps(content).encode(),
+            body=json.dumps({"certificate": proxy.pem.decode("ascii"), **content}).encode(),
             retried=False,
         )
         with closing(UploadSession(self._config, self.url)) as session:
