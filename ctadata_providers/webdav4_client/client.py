@@ -9,17 +9,28 @@ from os import PathLike
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Self
 from urllib.parse import quote, unquote, urlsplit
+from xml.etree.ElementTree import ParseError
 
+from httpx import InvalidURL
 from webdav4.client import Client, IsACollectionError, ResourceAlreadyExists, ResourceNotFound
 from webdav4.http import Client as HttpClient
 from webdav4.urls import join_url_path, strip_trailing_slash
 
 from ctadata_providers import uri
 from ctadata_providers.client import CtaClient
-from ctadata_providers.errors import AlreadyExistsError, ConfigError, IsADirError, NotFoundError, UnsupportedError
+from ctadata_providers.errors import (
+    AlreadyExistsError,
+    ConfigError,
+    CtaError,
+    IsADirError,
+    NotFoundError,
+    StorageError,
+    UnsupportedError,
+)
 from ctadata_providers.session import Session
 from ctadata_providers.session.exchange import FIRST_BYTE_FACTOR
 from ctadata_providers.session.services import ServiceSession
+from ctadata_providers.session.status import ADDRESS
 from ctadata_providers.webdav4_client.transport import SessionTransport
 
 if TYPE_CHECKING:
@@ -34,6 +45,8 @@ __all__ = ["Webdav4Client"]
 
 Callback = Callable[[int], Any]
 _PREFIX = "ctadata-webdav4-"
+_MISSHAPEN = (ParseError, AssertionError, KeyError, ValueError, InvalidURL)
+"""What webdav4 raises over an answer that it does not understand."""
 _PIECE = 1024 * 1024
 
 
@@ -104,15 +117,28 @@ class Webdav4Client(Client):  # type: ignore[misc]  # webdav4 ships no types
         headers: Any = None,
         follow_redirects: bool = False,
     ) -> "MultiStatusResponse":
-        """Return properties of a path alone, unless a header `Depth` says otherwise."""
-        found = super().propfind(path, data, {"Depth": "0", **(headers or {})}, follow_redirects)
+        """Return properties of a path alone, unless a header `Depth` says otherwise.
+
+        Raises:
+            ResourceNotFound: When there is nothing.
+            StorageError: When the answer is no listing.
+            CtaError: For all else.
+        """
+        try:
+            found = super().propfind(path, data, {"Depth": "0", **(headers or {})}, follow_redirects)
+        except CtaError:
+            raise
+        except _MISSHAPEN as error:
+            raise _no_listing(path) from error
         entries = list(found.responses.values())
         if self._transport.server.literal_hrefs:
             for entry in entries:
                 entry.path = entry.href
                 entry.path_norm = strip_trailing_slash(entry.href)
         base = self.base_url.path.rstrip("/")
-        found.responses = {entry.path_norm: entry for entry in entries if _is_in(base, entry.path_norm)}
+        found.responses = _Entries({entry.path_norm: entry for entry in entries if _is_in(base, entry.path_norm)})
+        if not found.responses:
+            raise _no_listing(path)
         return found
 
     @contextmanager
@@ -270,6 +296,21 @@ class Webdav4Client(Client):  # type: ignore[misc]  # webdav4 ships no types
             ConfigError: For a segment `.` or `..`, or a control character.
         """
         return uri.parse_path("/" + re.sub("/{2,}", "/", path).strip("/"))
+
+
+class _Entries(dict[str, "MultiStatusResponse"]):
+    """The entries of a listing by path; that of one that it does not tell of is asked for in vain."""
+
+    def __missing__(self, path: str) -> "MultiStatusResponse":
+        raise _no_listing(path)
+
+
+def _no_listing(path: str) -> StorageError:
+    return StorageError(
+        f"the answer for {path} is not a WebDAV listing of it",
+        path=path,
+        remedy=f"check that {ADDRESS} is that of a WebDAV door",
+    )
 
 
 def _is_in(base: str, path: str) -> bool:
