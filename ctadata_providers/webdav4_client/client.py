@@ -4,7 +4,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Self
@@ -61,8 +61,9 @@ class Webdav4Client(Client):  # type: ignore[misc]  # webdav4 ships no types
     about one entry only. What webdav4 has no error for is raised as one of ours.
 
     Limits of webdav4 that remain: a listing is held in memory whole (`CtaClient.list_dir` gives it as it arrives);
-    `remove` takes a folder with all that it holds on most servers (`CtaClient.remove` does not). The downloadservice
-    neither removes, renames nor copies, and writes in one's own folder only.
+    `remove` takes a folder with all that it holds on most servers (`CtaClient.remove` does not), but none that stands
+    at the top of the storage. The downloadservice neither removes, renames nor copies, and writes in one's own folder
+    only.
 
     Args:
         config: The settings; without it they are those of profile and environment.
@@ -140,6 +141,39 @@ class Webdav4Client(Client):  # type: ignore[misc]  # webdav4 ships no types
         if not found.responses:
             raise _no_listing(path)
         return found
+
+    def move(self, from_path: str, to_path: str, overwrite: bool = False) -> None:
+        """Rename a file or folder; what is at the target may be replaced if it is a file.
+
+        Raises:
+            IsADirError: When the target is a folder, which the server would replace with all that it holds.
+            ResourceAlreadyExists: When it exists and may not be replaced.
+            UnsupportedError: On the downloadservice, and where the server cannot rename to that name.
+        """
+        self._require_no_folder(to_path, overwrite)
+        super().move(from_path, to_path, overwrite)
+
+    def copy(self, from_path: str, to_path: str, depth: int | str = "infinity", overwrite: bool = False) -> None:
+        """Copy a file or folder within the server, where that has a COPY of its own; else as `move`."""
+        self._require_no_folder(to_path, overwrite)
+        super().copy(from_path, to_path, depth, overwrite)
+
+    def remove(self, path: str) -> None:
+        """Remove a file or folder, on most servers with all that it holds; but for the top of the storage.
+
+        Raises:
+            ResourceNotFound: When there is nothing.
+            StorageError: For the root, and a folder in it that is not empty.
+            UnsupportedError: On the downloadservice.
+        """
+        ours = self._path(path)
+        if self._transport.is_service or ours.count("/") > 1:
+            super().remove(path)
+            return
+        try:
+            self._cta.remove(ours)
+        except NotFoundError as error:
+            raise ResourceNotFound(path) from error
 
     @contextmanager
     def open(
@@ -288,6 +322,15 @@ class Webdav4Client(Client):  # type: ignore[misc]  # webdav4 ships no types
     def downloadFile(self, from_path: str, to_path: "PathLike[Any] | str") -> None:  # noqa: N802
         """Download a file, as `download_file`: the counterpart of `uploadFile`."""
         self.download_file(from_path, to_path)
+
+    def _require_no_folder(self, path: str, overwrite: bool) -> None:
+        if not overwrite or self._transport.is_service:
+            return
+        with suppress(ResourceNotFound):
+            if self.isdir(path):
+                raise IsADirError(
+                    f"{path} is a folder, and is not overwritten", path=path, remedy="give the new name, in that folder"
+                )
 
     def _path(self, path: str) -> str:
         """Return our path for one of webdav4, to which empty names and slashes at the ends mean nothing.

@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 from webdav4.client import Client, HTTPError, ResourceAlreadyExists, ResourceConflict, ResourceNotFound
 
-from ctadata_providers import Config, ConfigError, CredentialError, IntegrityError, TransientError, UnsupportedError
+from ctadata_providers import (
+    Config,
+    ConfigError,
+    CredentialError,
+    IntegrityError,
+    IsADirError,
+    StorageError,
+    TransientError,
+    UnsupportedError,
+)
 from ctadata_providers.testing import FakeCta
 from ctadata_providers.webdav4_client import webdav4_client
 from ctadata_providers.webdav4_client.client import Webdav4Client
@@ -86,6 +95,34 @@ def test_a_file_is_moved(client: Client, local: Path) -> None:
     client.move(ODD, "two words/moved #2")
 
     assert client.ls("two words", detail=False) == ["two words/moved #2"]
+
+
+def test_the_top_of_the_storage_is_not_removed_with_all_that_it_holds(client: Client, local: Path) -> None:
+    client.upload_file(local, "top/a/b")
+    client.upload_file(local, "file")
+    client.mkdir("empty")
+    for path in ("", "/", "top", "/top/"):
+        with pytest.raises(StorageError):
+            client.remove(path)
+    client.remove("file")
+    client.remove("empty")
+    with pytest.raises(ResourceNotFound):
+        client.remove("file")
+
+    assert client.ls("top/a", detail=False) == ["top/a/b"]
+    assert client.ls("/", detail=False) == ["top"]
+    client.remove("top/a")
+    assert client.ls("top") == []
+
+
+@pytest.mark.parametrize("act", ["move", "copy"])
+def test_a_folder_is_never_overwritten(act: str, client: Client, local: Path) -> None:
+    client.upload_file(local, "a")
+    client.upload_file(local, "folder/b")
+
+    with pytest.raises(IsADirError, match="is a folder"):
+        getattr(client, act)("a", "folder", overwrite=True)
+    assert client.ls("folder", detail=False) == ["folder/b"]
 
 
 def test_file_objects_serve_from_where_they_stand(client: Client) -> None:
