@@ -82,8 +82,9 @@ class ServiceSession(Session):
             remedy = new_token(self.config, self._url)
             return PermissionDeniedError(error.message, path=request.path, status=403, remedy=remedy)
         if response.status == 400 and any(words in _text(response) for words in _CERTIFICATE):
+            told = super()._error(replace(response, reason=""), request, hop, admitted)  # in the words of the body
             return CredentialError(
-                error.message,
+                told.message,
                 path=request.path,
                 remedy="the service has no usable certificate of yours: 'ctadata certificate upload' gives it one",
             )

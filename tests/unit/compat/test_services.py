@@ -147,11 +147,15 @@ def test_an_error_page_is_an_error_and_leaves_the_old_file(services: FakeCta, he
     assert (here / "latest.txt").read_text() == "hello"
 
 
-@pytest.mark.parametrize("state", ["none", "expired"])
-def test_a_certificate_that_is_missing_is_told_as_ctadata_does(services: FakeCta, state: str) -> None:
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [("none", "You do not have any certificate configured"), ("expired", "is invalid, please reupload it")],
+)
+def test_a_certificate_that_is_missing_is_told_as_ctadata_does(services: FakeCta, state: str, words: str) -> None:
     services.set_certificate("alice", "lst", state)  # type: ignore[arg-type]  # of the two, both are states
-    with pytest.raises(ctadata.api.StorageException, match="certificate"):
-        ctadata.list_dir("lst")
+    for act in (ctadata.list_dir, ctadata.fetch_and_save_file):
+        with pytest.raises(ctadata.api.StorageException, match=f"{words}.*'ctadata certificate upload'"):
+            act("lst/some-data-dir/some-data-file")
 
 
 def test_the_keywords_lead_to_a_service(services: FakeCta, monkeypatch: pytest.MonkeyPatch) -> None:
