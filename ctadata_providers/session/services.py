@@ -17,8 +17,8 @@ from ctadata_providers.session.redirects import REDIRECTS, Hop, shown
 
 JSON = "application/json"
 """The Content-Type, without a charset, with which a service tells a bad token by 401 instead of by a redirect."""
-_LACKS_SCOPE = "token scopes are insufficient"
 _CERTIFICATE = ("any certificate configured", "certificate is invalid", "while retrieving certificate")
+_LACKS_SCOPE = "token scopes are insufficient"
 
 
 class RedirectedError(UnsupportedError):
