@@ -17,7 +17,7 @@ from ctadata_providers.compat.errors import (
     TokenExpiredError,
 )
 from ctadata_providers.compat.places import file_target, target_of, tree_target
-from ctadata_providers.compat.settings import Overrides, config_of
+from ctadata_providers.compat.settings import Overrides, config_of, services_config
 from ctadata_providers.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class APIClient:
         from ctadata_providers.certificates import upload_personal
 
         path = _present(certificate_file_path)
-        stored = upload_personal(path, _key(certificate_key), user=user, config=self._config(overrides))
+        stored = upload_personal(path, _key(certificate_key), user=user, config=self._services_config(overrides))
         return {"message": stored.message, "validity": stored.validity}
 
     def upload_certificate(
@@ -200,7 +200,7 @@ class APIClient:
         """
         from ctadata_providers.certificates import upload_shared
 
-        stored = upload_shared(_present(certificate_file_path), config=self._config(overrides))
+        stored = upload_shared(_present(certificate_file_path), config=self._services_config(overrides))
         return {"certificateUploaded": True, "message": stored.message}
 
     def webdav4_client(self, **overrides: Unpack[Overrides]) -> "Webdav4Client":
@@ -228,6 +228,12 @@ class APIClient:
 
     def _config(self, overrides: Overrides) -> Config:
         return config_of(self._given(overrides), direct=self.direct)
+
+    def _services_config(self, overrides: Overrides) -> Config:
+        given = self._given(overrides)
+        if self.direct:
+            given["token"] = overrides.get("token")  # the attribute is for the door
+        return services_config(given)
 
     def _given(self, overrides: Mapping[str, Any]) -> Overrides:
         """Return what a call says over what the attributes say.

@@ -255,6 +255,31 @@ def test_the_shared_certificate_is_for_administrators(services: FakeCta) -> None
     assert told == {"certificateUploaded": True, "message": "Shared certificate stored"}
 
 
+@pytest.mark.parametrize("meant", ["service", "door", "direct", "dev"])
+def test_a_token_with_a_certificate_is_always_the_hubs(
+    services: FakeCta, monkeypatch: pytest.MonkeyPatch, meant: str
+) -> None:
+    proxy, token = str(services.make_proxy("robot")), services.make_hub_token("admin", admin=True)
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "another")
+    if meant == "door":
+        monkeypatch.setenv("CTA_DOOR_URL", services.door_url)
+    module = ctadata.direct if meant == "direct" else ctadata
+
+    told = module.upload_shared_certificate(proxy, token=token, dev_instance=meant == "dev")
+    assert told["message"] == "Shared certificate stored"
+    assert module.upload_certificate(proxy, token=token)["message"] == "Certificate stored"
+    assert {request.server for request in services.requests} == {"certificateservice"}
+
+
+def test_a_token_that_a_client_has_for_the_door_is_not_sent_with_a_certificate(services: FakeCta) -> None:
+    client = ctadata.direct.APIClient()
+    client.token = services.token
+    told = client.upload_certificate(str(services.make_proxy("alice")))
+
+    assert told["message"] == "Certificate stored"
+    assert not any(services.token in request.headers["authorization"] for request in services.requests)
+
+
 def test_the_certificateservice_is_taken_by_keyword(services: FakeCta, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CTACS_URL", "https://127.0.0.1:1/services/certificateservice/")
     told = ctadata.upload_certificate(
