@@ -251,7 +251,8 @@ class APIClient:
 
 def _fetch(client: CtaClient, source: str, target: str | os.PathLike[str] | None) -> int:
     info = client.stat(source)
-    return client.download(source, info.name if target is None else os.fspath(target), info=info).size
+    local = (info.name or ".") if target is None else os.fspath(target)
+    return client.download(source, local, info=info).size
 
 
 def _present(path: str | os.PathLike[str]) -> Path:

@@ -139,6 +139,14 @@ def test_what_is_in_a_folder_keeps_its_place(services: FakeCta, here: Path) -> N
     assert services.get("/lst/users/alice/tgt/deep/er/b") == b"b"
 
 
+def test_a_folder_is_not_fetched_as_a_file_nor_is_the_root(services: FakeCta, files: Files) -> None:
+    for path in ("lst", "lst/some-data-dir/", "/", ""):
+        with pytest.raises(IsADirError):
+            ctadata.fetch_and_save_file(path)
+
+    assert files() == ["latest.txt"]
+
+
 def test_an_error_page_is_an_error_and_leaves_the_old_file(services: FakeCta, here: Path, files: Files) -> None:
     with pytest.raises(NotFoundError):
         ctadata.fetch_and_save_file("lst/some-data-dir/no-such-file", "latest.txt")
