@@ -33,8 +33,10 @@ from ctadata_providers.session.services import ServiceSession
 from ctadata_providers.session.tasks import Task, in_thread, spawn, wait
 
 T = TypeVar("T")
-REMEMBERED = 1024
-REMEMBERED_SECONDS = 60.0
+REMEMBERED = 16 * 1024
+"""Files of which it is kept what a listing told: those of a large folder, which spares a request for each."""
+REMEMBERED_SECONDS = 600.0
+"""For so long; a file that has changed meanwhile is asked about anew."""
 
 
 class DownloadServiceBackend:

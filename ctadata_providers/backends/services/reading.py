@@ -10,9 +10,9 @@ from collections import deque
 from functools import partial
 from typing import Protocol
 
-from ctadata_providers.backends.base import FileInfo, ReadResult
+from ctadata_providers.backends.base import ChangedError, FileInfo, ReadResult
 from ctadata_providers.backends.entries import number
-from ctadata_providers.backends.reading import Span, changed, check_match, check_range, total_size
+from ctadata_providers.backends.reading import Span, changed, check_match, check_range, same_tag, total_size
 from ctadata_providers.backends.services.fetching import Fetching, Window
 from ctadata_providers.backends.services.urls import Urls
 from ctadata_providers.errors import AlreadyExistsError, IntegrityError, IsADirError, TransientError
@@ -58,8 +58,18 @@ class Reading:
     async def read(self, path: str, sink: Sink, start: int, end: int | None, if_match: str | None) -> ReadResult:
         """Push the bytes of a file into a sink, as `Backend.read`."""
         info = await self._seen(path, fresh=False)
-        size = info.size or 0
-        window = Window(path, sink, start, size if end is None else min(end, size))
+        window = _window(info, sink, start, end)
+        try:
+            return await self._version(info, window, if_match)
+        except ChangedError:
+            if window.has_begun:
+                raise
+        info = await self._seen(path, fresh=True)  # it has only changed since somebody was told of it
+        return await self._version(info, _window(info, sink, start, end), if_match)
+
+    async def _version(self, info: FileInfo, window: Window, if_match: str | None) -> ReadResult:
+        """Push the bytes of one version of a file, that which was told of, into the sink."""
+        path = info.path
         try:
             if not self._redirects and path not in self._odd:
                 return await self._by_pieces(info, window, if_match)
@@ -69,9 +79,9 @@ class Reading:
         except _NotByPieces as error:
             logger.info("%s: %s; it is fetched whole", path, error)
         fresh = await self._seen(path, fresh=True)
-        if if_match is not None and fresh.etag is not None:
-            _check_same(path, if_match, fresh.etag)
-        if info.size != fresh.size:
+        if if_match is not None and fresh.etag is not None and not same_tag(if_match, fresh.etag):
+            raise changed(path)
+        if info.size != fresh.size or (window.has_begun and (info.etag, info.modified) != (fresh.etag, fresh.modified)):
             raise changed(path)
         return await self._fetching.fetch(fresh, window)
 
@@ -142,6 +152,11 @@ class Reading:
         return _result(response, info, start)
 
 
+def _window(info: FileInfo, sink: Sink, start: int, end: int | None) -> Window:
+    size = info.size or 0
+    return Window(info.path, sink, start, size if end is None else min(end, size))
+
+
 def _result(response: Response, info: FileInfo, start: int) -> ReadResult:
     return ReadResult(
         size=info.size,
@@ -149,8 +164,3 @@ def _result(response: Response, info: FileInfo, start: int) -> ReadResult:
         encrypted=response.url.startswith("https://"),
         start=start,
     )
-
-
-def _check_same(path: str, wanted: str, etag: str) -> None:
-    if wanted.removeprefix("W/") != etag.removeprefix("W/"):
-        raise changed(path)
