@@ -55,7 +55,7 @@ class DownloadServiceBackend:
         self._door = ServiceDoor(config, self._session, urls)
         self._looks = Looks(self._door, self._session, urls)
         self._reading = Reading(self._session, urls, self._look)
-        self._writing = Writing(self._session, urls, self.home)
+        self._writing = Writing(self._session, urls, self.home, self._looks.stat)
         self._remembered = _Remembered()
         self._lock = threading.Lock()
         self._user: HubUser | None = None
@@ -152,6 +152,7 @@ class DownloadServiceBackend:
         return next(iter(possible), homes[0])
 
     def _look(self, path: str, *, fresh: bool) -> FileInfo:
+        self._door.check_name(path)
         known = None if fresh else self._remembered.take(path)
         return known or self._looks.stat(path)
 

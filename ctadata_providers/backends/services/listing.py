@@ -10,6 +10,8 @@ from ctadata_providers.backends.entries import Place, entry_name, number
 from ctadata_providers.errors import StorageError, TransientError
 
 MAX_ENTRY_CHARACTERS = 256 * 1024
+XROOTD_FOLDER = 4096
+"""The size that XRootD tells of its folders, which pass for files."""
 _BETWEEN = " \t\r\n,["
 
 

@@ -30,6 +30,16 @@ def test_a_refused_token_is_told_with_the_page_for_a_new_one(
     assert all(one.path.startswith(("/lst", OURS)) for one in service.asked)
 
 
+@pytest.mark.parametrize("hub", ["", "https://hub.example", "https://hub.example/base"])
+def test_a_redirect_to_the_login_of_a_hub_of_any_name_is_a_refused_token(
+    hub: str, service: Service, client: CtaClient
+) -> None:
+    service.fault("PROPFIND", acts.redirect(f"{hub}{LOGIN}"))
+
+    with pytest.raises(CredentialError, match="the hub token is refused"):
+        client.stat(PATH)
+
+
 def test_the_login_page_is_never_taken_for_content(service: Service, client: CtaClient, target: Path) -> None:
     client.stat(PATH)
     service.fault("GET", acts.redirect(LOGIN))

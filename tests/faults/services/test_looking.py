@@ -10,6 +10,7 @@ from ctadata_providers import (
 )
 from tests.faults import acts
 from tests.faults.cells import assert_whole
+from tests.faults.scripted import Exchange
 from tests.faults.services.scripted import HOME, ODD, PATH, Service
 
 
@@ -46,6 +47,20 @@ def test_a_propfind_that_is_not_allowed_leads_to_the_listing(code: int, service:
     assert [info.path for info in client.list_dir("/lst/night")] == [PATH]
     assert client.stat(PATH).size == 300_000
     assert len(service.requests("PROPFIND")) == 2  # the listing, and whether it is a file
+
+
+def test_what_appears_between_two_questions_is_no_sign_that_there_is_no_webdav(
+    service: Service, client: CtaClient
+) -> None:
+    def late(exchange: Exchange) -> None:
+        exchange.answer(404)
+        service.files["/lst/new"] = b"new"
+
+    service.fault("PROPFIND", late, times=1)
+
+    assert client.exists("/lst/new")
+    assert client.stat("/lst/new").etag is not None
+    assert len(service.requests("LIST")) == 1
 
 
 def test_what_is_missing_is_asked_for_once_when_the_service_has_shown_its_webdav(

@@ -77,6 +77,21 @@ def test_where_webdav_does_not_store_the_upload_route_does(
     ]
 
 
+def test_the_upload_route_which_knows_no_condition_replaces_nothing_either(
+    service: Service, client: CtaClient, source: Path
+) -> None:
+    def appear(exchange: Exchange) -> None:
+        service.files[OURS] = b"of another client"
+        exchange.answer(405)
+
+    service.fault("PUT", appear)
+
+    with pytest.raises(AlreadyExistsError):
+        client.upload(source, OURS, overwrite=False)
+
+    assert service.files[OURS] == b"of another client"
+
+
 def test_an_empty_file_after_a_redirect_is_no_success(service: Service, client: CtaClient, source: Path) -> None:
     def lose(exchange: Exchange) -> None:
         for _ in exchange.chunks():
