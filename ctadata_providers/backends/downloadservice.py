@@ -139,8 +139,7 @@ class DownloadServiceBackend:
         self._session.close()
 
     def _found_home(self) -> str:
-        homes = [f"{top}/users/{fragment(self.user().name)}" for top in TOPS]
-        possible = []
+        homes, possible = self._homes(), []
         for home in homes:
             try:
                 if self._looks.stat(home).is_dir:
@@ -180,14 +179,20 @@ class DownloadServiceBackend:
         except StorageError:
             pass
         return PermissionDeniedError(
-            error.message, path=error.path, status=error.status, remedy=self._where_to_write(error)
+            error.message, path=error.path, status=error.status, remedy=self._where_to_write(error, writes)
         )
 
-    def _where_to_write(self, error: PermissionDeniedError) -> str | None:
+    def _where_to_write(self, error: PermissionDeniedError, path: str) -> str | None:
         try:
+            if path.startswith(tuple(f"{home}/" for home in self._homes())):
+                return error.remedy  # it was the storage that refused
             return f"the service takes uploads below {self.home()} alone; elsewhere the door may (--backend webdav)"
         except CtaError:
             return error.remedy
+
+    def _homes(self) -> list[str]:
+        """Return the folders in which the service lets the user write."""
+        return [f"{top}/users/{fragment(self.user().name)}" for top in TOPS]
 
 
 class _Remembered:

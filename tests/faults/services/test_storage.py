@@ -2,15 +2,27 @@
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ctadata_providers import Config, CtaClient, CtaError, IntegrityError, TransientError
+from ctadata_providers import (
+    Config,
+    CredentialError,
+    CtaClient,
+    CtaError,
+    IntegrityError,
+    NotFoundError,
+    PermissionDeniedError,
+    QuotaError,
+    TransientError,
+)
 from ctadata_providers.cli import main
 from ctadata_providers.testing import FakeCta
 from tests.faults.cells import assert_absent, assert_whole
+from tests.unit.fake_cta.services.clients import struck
 
 HOME = "/lst/users/alice"
 PATH = f"{HOME}/events.fits"
@@ -28,22 +40,30 @@ def client_of(cta: FakeCta, **settings: object) -> CtaClient:
     return CtaClient(Config.from_mapping({name: str(value) for name, value in how.items()}))
 
 
-def test_two_hundred_downloads_at_once_are_all_right_and_nobody_is_starved(tmp_path: Path) -> None:
+def test_two_hundred_downloads_are_all_right_and_take_four_of_the_ten_threads(tmp_path: Path) -> None:
     contents = {f"/lst/many/{number}.fits": os.urandom(1000 + 37 * number) for number in range(200)}
-    with FakeCta(services=True, bans=False) as cta:
+    with FakeCta(services=True, bans=False) as cta, client_of(cta, timeout=20) as client, client_of(cta) as other:
         for path, content in contents.items():
             cta.put(path, content)
-        with client_of(cta, timeout=20) as client:
-            assert client.config.max_parallel == 4
-            result = client.download_tree("/lst/many", tmp_path / "many")
+        cta.put(PATH, b"of another user")
+        with ThreadPoolExecutor(1) as pool:
+            # Whatever is asked of the storage for them holds a thread until this ends.
+            with cta.fault("stall", method="GET", path="/lst/many/*", server="storage") as silent:
+                downloads = pool.submit(client.download_tree, "/lst/many", tmp_path / "many")
+                struck(silent, 4)
+                answers = {other.read(PATH) for _ in range(20)}
+                taken = silent.hits
+            result = downloads.result(60)
 
-    assert result.files == 200
+    assert client.config.max_parallel == 4
+    assert (taken, answers) == (4, {b"of another user"})
+    assert (result.files, result.retries) == (200, 0)
     assert {f"/lst/many/{file.name}": file.read_bytes() for file in (tmp_path / "many").iterdir()} == contents
 
 
 def test_a_token_without_the_scope_is_told_the_scope(cta: FakeCta) -> None:
     unscoped = client_of(cta, hub_token=cta.make_hub_token(scope=False))
-    with unscoped as client, pytest.raises(CtaError, match="access:services!service=downloadservice"):
+    with unscoped as client, pytest.raises(CredentialError, match="access:services!service=downloadservice"):
         client.stat(PATH)
 
 
@@ -51,9 +71,9 @@ def test_a_missing_certificate_is_told_with_the_remedy(cta: FakeCta, tmp_path: P
     (tmp_path / "sent").write_bytes(b"sent")
     cta.set_certificate("alice", "lst", "none")
     with client_of(cta) as client:
-        with pytest.raises(CtaError, match="ctadata certificate upload"):
+        with pytest.raises(CredentialError, match="ctadata certificate upload"):
             client.stat(PATH)
-        with pytest.raises(CtaError, match="ctadata certificate upload"):
+        with pytest.raises(CredentialError, match="ctadata certificate upload"):
             client.upload(tmp_path / "sent", f"{HOME}/new")
 
 
@@ -66,26 +86,88 @@ def test_what_is_stored_comes_back(cta: FakeCta, tmp_path: Path, payload: bytes,
     assert_whole(target, payload)
 
 
-FAULTS: dict[str, dict[str, Any]] = {
-    "server-error": {},
-    "unavailable": {},
-    "reset": {"after": 1000},
-    "stall": {"after": 1000},
-    "stall at once": {},
-    "truncate": {"after": 1000},
-    "longer-body": {"by": 10},
-    "wrong-size": {},
+READS: dict[str, tuple[dict[str, Any], type[CtaError]]] = {
+    "server-error": ({}, TransientError),
+    "unavailable": ({}, TransientError),
+    "forbidden": ({}, PermissionDeniedError),
+    "not-found": ({}, NotFoundError),
+    "reset": ({}, TransientError),
+    "reset half-way": ({"after": 1000}, TransientError),
+    "stall": ({}, TransientError),
+    "stall half-way": ({"after": 1000}, TransientError),
+    "truncate": ({"after": 1000}, TransientError),
+    "truncate early and unannounced": ({"after": 1000, "announced": False}, TransientError),
+    "truncate late and unannounced": ({"after": 200_000, "announced": False}, IntegrityError),
+    "longer-body": ({"by": 10}, IntegrityError),
+    "corrupt": ({"after": 1000}, IntegrityError),
+    "wrong-size": ({"by": -10}, IntegrityError),
 }
+"""What goes wrong at the storage, what it takes, and what it means; half-way is after some bytes."""
 
 
-@pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_of_the_storage_leaves_no_wrong_file_and_no_hang(name: str, cta: FakeCta, target: Path) -> None:
+@pytest.mark.parametrize("name", READS)
+def test_a_fault_of_the_storage_is_the_right_error_and_leaves_no_wrong_file(
+    name: str, cta: FakeCta, target: Path
+) -> None:
+    options, error = READS[name]
+    kind: Any = name.partition(" ")[0]
+    method = "PROPFIND" if kind == "wrong-size" else "GET"
     with client_of(cta, timeout=0.3, retries=0) as client:
-        client.stat(PATH)
-        kind: Any = name.partition(" ")[0]
-        method = "PROPFIND" if kind == "wrong-size" else "GET"
-        with cta.fault(kind, method=method, server="storage", **FAULTS[name]):
-            assert_absent(lambda: client.download(PATH, target), (TransientError, IntegrityError), "", target)
+        client.stat("/lst")
+        with cta.fault(kind, method=method, server="storage", **options):
+            assert_absent(lambda: client.download(PATH, target), error, "", target)
+
+
+WRITES: dict[str, tuple[dict[str, Any], type[CtaError], str]] = {
+    "server-error": ({}, TransientError, "old"),
+    "unavailable": ({}, TransientError, "old"),
+    "forbidden": ({}, PermissionDeniedError, "old"),
+    "no-space": ({}, QuotaError, "old"),
+    "reset": ({}, TransientError, "old"),
+    "reset half-way": ({"after": 1000}, TransientError, "gone"),
+    "stall": ({}, TransientError, "old"),
+    "stall half-way": ({"after": 1000}, IntegrityError, "wrong"),
+    "truncate": ({"after": 1000}, IntegrityError, "wrong"),
+    "longer-body": ({"by": 10}, IntegrityError, "wrong"),
+    "corrupt": ({"after": 1000}, IntegrityError, "wrong"),
+    "redirect": ({}, IntegrityError, "wrong"),
+}
+"""The same of uploads, and what is there then: the old file, nothing, or what the error warns of."""
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_fault_of_the_storage_in_an_upload_is_the_right_error_and_tells_what_may_remain(
+    name: str, fake_cta_services: FakeCta, source: Path, payload: bytes
+) -> None:
+    options, error, left = WRITES[name]
+    kind: Any = name.partition(" ")[0]
+    cta = fake_cta_services
+    cta.put(PATH, b"old")
+    with (
+        client_of(cta, timeout=0.3, retries=0) as client,
+        cta.fault(kind, method="PUT", server="storage", **options),
+        pytest.raises(error) as caught,
+    ):
+        client.upload(source, PATH)
+    stored = cta.get(PATH) if cta.exists(PATH) else None
+
+    assert type(caught.value) is error
+    assert ("a partial file may remain" in str(caught.value)) == (left == "wrong")
+    assert (stored == b"old", stored is None) == (left == "old", left == "gone")
+    assert stored != payload
+
+
+def test_an_upload_that_the_storage_forbids_in_ones_own_folder_is_not_sent_there(
+    fake_cta_services: FakeCta, source: Path
+) -> None:
+    with (
+        client_of(fake_cta_services) as client,
+        fake_cta_services.fault("forbidden", method="PUT", server="storage"),
+        pytest.raises(PermissionDeniedError) as caught,
+    ):
+        client.upload(source, PATH)
+
+    assert "the service takes uploads below" not in str(caught.value)
 
 
 def test_a_slow_storage_is_waited_for(cta: FakeCta, target: Path, payload: bytes) -> None:
