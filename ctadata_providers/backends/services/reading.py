@@ -6,6 +6,7 @@ another length than its range. And a redirect of its storage it passes on. In bo
 """
 
 import logging
+import time
 from collections import deque
 from functools import partial
 from typing import Protocol
@@ -23,7 +24,8 @@ from ctadata_providers.session.tasks import in_thread, wait
 logger = logging.getLogger(__name__)
 PIECE = 64 * 1024 * 1024
 """Bytes of one answer: the service takes several times as many of memory for it."""
-
+SMALLEST_PIECE = 1024 * 1024
+"""Bytes of one answer at least, where the storage is too slow for more."""
 MANY = 256
 
 
@@ -52,6 +54,7 @@ class Reading:
         self._urls = urls
         self._look = look
         self._redirects = False
+        self._most = PIECE  # nothing of an answer comes before all of it has come to the service
         self._odd: deque[str] = deque(maxlen=MANY)  # files of whose bytes another number came than was announced
         self._fetching = Fetching(session, urls, partial(look, fresh=True))
 
@@ -99,11 +102,12 @@ class Reading:
         size = info.size or 0
         if size == 0:
             return await self._piece(info, window, 0, if_match)
-        etag, result = if_match, None
+        etag, result, pieces = if_match, None, 0
         while result is None or window.at < window.end:
-            result = await self._piece(info, window, min(window.at + PIECE, window.end), etag)
+            pieces += 1
+            result = await self._piece(info, window, min(window.at + min(self._most, PIECE), window.end), etag)
             etag = result.etag or etag
-        if window.end - window.start > PIECE and etag is None:
+        if pieces > 1 and etag is None:
             now = await self._seen(info.path, fresh=True)
             if (now.size, now.modified) != (info.size, info.modified):
                 raise changed(info.path)
@@ -137,6 +141,7 @@ class Reading:
         request = Request(
             method="GET", url=self._urls.webdav(path), path=path, act="download", headers=headers, accept=accept
         )
+        began = time.monotonic()
         try:
             response = await self._session.exchange(request)
         except AlreadyExistsError as error:  # 412: If-Match is not fulfilled
@@ -144,12 +149,25 @@ class Reading:
         except IntegrityError:
             self._odd.append(path)
             raise
+        except TransientError as error:
+            if error.status is None:
+                self._learn(end - start, time.monotonic() - began, came=False)
+            raise
+        self._learn(end - start, time.monotonic() - began, came=True)
         try:
             span.check_whole()
         except TransientError:
             self._odd.append(path)
             raise
         return _result(response, info, start)
+
+    def _learn(self, size: int, seconds: float, *, came: bool) -> None:
+        """Ask for less at once when so much did not come in time, and for more again when it came soon."""
+        timeout = self._session.config.timeout
+        if not came and seconds >= timeout:
+            self._most = max(size // 4, SMALLEST_PIECE)
+        elif came and size >= self._most and seconds < timeout:
+            self._most = min(2 * self._most, PIECE)
 
 
 def _window(info: FileInfo, sink: Sink, start: int, end: int | None) -> Window:

@@ -177,6 +177,20 @@ def test_a_slow_storage_is_waited_for(cta: FakeCta, target: Path, payload: bytes
     assert_whole(target, payload)
 
 
+def test_a_storage_that_is_too_slow_for_a_large_range_is_asked_for_smaller_ones(
+    fake_cta_services: FakeCta, target: Path
+) -> None:
+    cta, content = fake_cta_services, os.urandom(8 << 20)
+    cta.put(PATH, content)
+    with client_of(cta, timeout=0.2) as client, cta.fault("slow", method="GET", server="storage", rate=4 << 20):
+        result = client.download(PATH, target)
+    ranges = {request.headers["range"] for request in cta.requests if request.method == "GET"}
+
+    assert_whole(target, content)
+    assert result.retries == 1
+    assert f"bytes=0-{(2 << 20) - 1}" in ranges
+
+
 def test_a_fault_that_passes_is_waited_out(cta: FakeCta, target: Path, payload: bytes) -> None:
     with client_of(cta, retries=3) as client, cta.fault("unavailable", server="storage", times=2):
         client.download(PATH, target)
