@@ -35,10 +35,10 @@ def before_each(does: Act, *numbers: int) -> Act:
     return act
 
 
-def test_a_piece_and_what_is_fetched_behind_it_are_of_one_version(
-    service: Service, client: CtaClient, target: Path, small_pieces: None
+@pytest.mark.parametrize("second", [LARGE[::-1], bytes(1_500_000) + PNFS + bytes(1_500_000 - len(PNFS))])
+def test_a_piece_and_what_comes_behind_it_by_either_route_are_of_one_version(
+    second: bytes, service: Service, client: CtaClient, target: Path, small_pieces: None
 ) -> None:
-    versions = [LARGE, bytes(1_500_000) + PNFS + bytes(1_500_000 - len(PNFS))]
 
     def heedless(exchange: Exchange) -> None:
         """Answer as a storage without tags, on which another file takes the name at that moment."""
@@ -47,13 +47,13 @@ def test_a_piece_and_what_is_fetched_behind_it_are_of_one_version(
         data, first, last = service.files[PATH], int(found[1]), int(found[2])
         body = data[first : last + 1].replace(PNFS, SHOWN)
         exchange.answer(206, f"Content-Range: bytes {first}-{last}/{len(data)}", body=body)
-        service.files[PATH] = versions[1]
+        service.files[PATH] = second
 
-    service.files[PATH] = versions[0]
+    service.files[PATH] = LARGE
     service.fault("GET", heedless)
     client.download(PATH, target)
 
-    assert_whole(target, versions[1])
+    assert_whole(target, second)
 
 
 def test_a_tag_that_a_listing_writes_without_quotes_is_the_same_tag(
