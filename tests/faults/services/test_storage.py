@@ -198,6 +198,21 @@ def test_a_fault_that_passes_is_waited_out(cta: FakeCta, target: Path, payload: 
     assert_whole(target, payload)
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", ["webdav", "dcache"])
+def test_two_gibibytes_go_there_and_back(kind: Any, tmp_path: Path) -> None:
+    size = 2 << 30
+    with (tmp_path / "sent").open("wb") as file:
+        file.truncate(size)
+        file.write(b"begin")
+    with FakeCta(services=True, bans=False, service_storage=kind) as cta, client_of(cta, timeout=60) as client:
+        sent = client.upload(tmp_path / "sent", PATH)
+        back = client.download(PATH, tmp_path / "back")
+
+    assert (sent.size, back.size) == (size, size)
+    assert sent.checksums == back.checksums
+
+
 @pytest.fixture
 def environ(cta: FakeCta, monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment of a user who has set CTADS_URL and has a hub token."""
