@@ -14,7 +14,7 @@ from ctadata_providers.backends.webdav import WebdavBackend
 from ctadata_providers.config import Config
 from ctadata_providers.errors import CtaError, NotADirError, NotFoundError, StorageError, UnsupportedError
 from ctadata_providers.session import Request
-from ctadata_providers.session.services import JSON, ServiceSession
+from ctadata_providers.session.services import JSON, RedirectedError, ServiceSession
 
 T = TypeVar("T")
 _NO_ROUTE = frozenset({405, 501})
@@ -38,6 +38,14 @@ class ServiceDoor(WebdavBackend):
     def _url(self, path: str) -> str:
         self.check_name(path)
         return self._urls.webdav(path)
+
+    def _look(self, path: str, *, slash: str = "") -> FileInfo:
+        try:
+            return super()._look(path, slash=slash)
+        except RedirectedError:
+            if slash:
+                raise
+            return super()._look(path, slash="/")  # as Apache wants a folder to be asked for
 
     def check_name(self, path: str) -> None:
         """Refuse a name that the storage would take for another.

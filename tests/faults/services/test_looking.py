@@ -11,7 +11,7 @@ from ctadata_providers import (
 from tests.faults import acts
 from tests.faults.cells import assert_whole
 from tests.faults.scripted import Exchange
-from tests.faults.services.scripted import HOME, ODD, PATH, Service
+from tests.faults.services.scripted import HOME, ODD, PATH, Service, propfind
 
 
 def test_a_folder_is_listed_by_one_propfind(service: Service, client: CtaClient, payload: bytes) -> None:
@@ -19,6 +19,27 @@ def test_a_folder_is_listed_by_one_propfind(service: Service, client: CtaClient,
 
     assert [(info.path, info.is_dir, info.size) for info in infos] == [(PATH, False, len(payload))]
     assert [one.method for one in service.asked] == ["PROPFIND"]
+
+
+def test_a_folder_that_its_storage_redirects_to_its_slash_is_asked_with_it(
+    service: Service, client: CtaClient, source: Path
+) -> None:
+    """As Apache answers, with an address that is not for clients of the service."""
+
+    def redirecting(exchange: Exchange) -> None:
+        path = exchange.asked.path
+        if service.is_dir(path) and not path.endswith("/"):
+            exchange.answer(301, f"Location: https://storage.localhost/pnfs{path}/")
+        else:
+            propfind(exchange)
+
+    service.fault("PROPFIND", redirecting)
+
+    assert client.stat("/lst").is_dir
+    assert client.home() == HOME
+    client.upload(source, f"{HOME}/new/deep/events.fits")
+
+    assert [info.path for info in client.walk(HOME)][-1] == f"{HOME}/new/deep/events.fits"
 
 
 def test_the_root_which_webdav_has_not_is_listed_all_the_same(service: Service, client: CtaClient) -> None:
