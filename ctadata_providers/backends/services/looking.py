@@ -61,8 +61,8 @@ class ServiceDoor(WebdavBackend):
             )
 
     def _place(self) -> Place:
-        # The `Server` header may be that of the hub's proxy, and the storage one that does not encode.
-        literal = True if self.server.literal_hrefs else None
+        # The `Server` header may be that of the service, and the storage one that does not encode.
+        literal = self.server.literal_hrefs if self.server.name else None
         return Place(self._config.door_url, self._config.base_path, literal_hrefs=literal)
 
     def _request(self, method: str, path: str, act: str, **options: Any) -> Request:

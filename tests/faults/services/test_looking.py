@@ -10,8 +10,9 @@ from ctadata_providers import (
 )
 from tests.faults import acts
 from tests.faults.cells import assert_whole
+from tests.faults.multistatus import listing, response
 from tests.faults.scripted import Exchange
-from tests.faults.services.scripted import HOME, ODD, PATH, Service, propfind
+from tests.faults.services.scripted import BASE, HOME, ODD, PATH, Service, propfind
 
 
 def test_a_folder_is_listed_by_one_propfind(service: Service, client: CtaClient, payload: bytes) -> None:
@@ -121,6 +122,26 @@ def test_a_listing_that_leads_elsewhere_is_refused(href: str, service: Service, 
 
 
 # Names
+
+
+@pytest.mark.parametrize(
+    ("server", "href", "name"),
+    [
+        ("WsgiDAV/4.4.0 Cheroot/10.0.1", "%5E|", "^|"),
+        ("gunicorn, XrootD/v5.5.3", "%5E_", "%5E_"),
+        ("gunicorn", "%5E_", "^_"),
+        ("gunicorn", "a b#c", "a b#c"),
+    ],
+)
+def test_a_name_is_read_as_its_storage_writes_it(
+    server: str, href: str, name: str, service: Service, client: CtaClient
+) -> None:
+    service.server = server
+    body = listing(response(f"{BASE}/webdav/lst/night/"), response(f"{BASE}/webdav/lst/night/{href}"))
+    body = body.replace(b"<D:resourcetype/>", b"<D:resourcetype><D:collection/></D:resourcetype>", 1)
+    service.fault("PROPFIND", acts.status(207, body=body))
+
+    assert [info.name for info in client.list_dir("/lst/night")] == [name]
 
 
 @pytest.mark.parametrize(
