@@ -123,7 +123,9 @@ class SessionTransport(httpx.BaseTransport):
         target = unquote(urlsplit(headers.get("Destination", "")).path)
         if "?" in path + target:
             if self._session.server_header is None:
-                self._meet(str(request.url.copy_with(raw_path=b"/")))
+                # Only what the service passes on tells what the storage is.
+                place = f"{self._base}/{path.split('/')[1]}" if self.is_service else "/"
+                self._meet(self._url(request.url.copy_with(path=place)))
             if self.server.cuts_query:
                 raise UnsupportedError(
                     f"{self.server.name} cuts a name at '?' and would meet another file: {path}",
