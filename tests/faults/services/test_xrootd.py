@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ctadata_providers import CtaClient, UnsupportedError
+from ctadata_providers import Config, CtaClient, UnsupportedError
 from ctadata_providers.testing import FakeCta
+from ctadata_providers.webdav4_client import webdav4_client
 from tests.faults.services.scripted import HOME
 from tests.faults.services.test_storage import client_of
 
@@ -57,3 +58,11 @@ def test_an_upload_is_refused_with_the_door_as_the_way(client: CtaClient, tmp_pa
 
     with pytest.raises(UnsupportedError, match="--backend webdav"):
         client.upload(tmp_path / "sent", f"{HOME}/new/sent")
+
+
+def test_a_client_of_webdav4_refuses_a_name_that_it_cuts(cta: FakeCta) -> None:
+    with webdav4_client(Config.from_mapping(cta.service_settings())) as client:
+        with pytest.raises(UnsupportedError, match="cuts a name"):
+            client.info("lst/q?x")
+
+        assert client.content_length("lst/q") == 3
