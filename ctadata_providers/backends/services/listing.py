@@ -37,6 +37,8 @@ def entries(chunks: Iterable[bytes], *, path: str) -> Iterator[dict[str, Any]]:
                 entry, at = read(text, at)
             except ValueError:  # not whole yet, or the end
                 break
+            except RecursionError as error:
+                raise _no_listing(path) from error
             if not isinstance(entry, dict) or not isinstance(entry.get("href"), str):
                 raise _no_listing(path)
             yield entry

@@ -14,6 +14,7 @@ from ctadata_providers.session.services import ServiceSession
 from ctadata_providers.session.tasks import in_thread, wait
 
 _NO_ROUTE = frozenset({405, 501})
+_LONGEST_ANSWER = 64 * 1024
 _DOOR = "use the door itself (--backend webdav, door_url)"
 
 
@@ -76,6 +77,7 @@ class Writing:
             raise AlreadyExistsError(
                 f"cannot upload {path}: it exists", path=path, remedy="remove it first, or allow overwriting"
             )
+        said = bytearray()
         request = Request(
             method="POST",
             url=self._urls.upload(path.removeprefix(home + "/")),
@@ -84,9 +86,16 @@ class Writing:
             headers={"Content-Type": "application/octet-stream"},
             source=source,
             size=size,
+            accept=lambda _: lambda data: said.extend(data[: _LONGEST_ANSWER - len(said)]),
         )
         answer = await self._session.exchange(request)
-        told = _told(answer.body)  # of a success without content: nothing
+        told = _told(bytes(said))
+        if not told and answer.status != 204:  # what is replaced is answered without content
+            raise IntegrityError(
+                f"the service does not say that it has stored {path}: it answered {answer.status} with something else",
+                path=path,
+                remedy="check that service_url is the downloadservice",
+            )
         stored = told.get("path")
         if isinstance(stored, str) and path not in (_absolute(stored), _absolute(unquote(stored))):
             raise IntegrityError(
@@ -110,7 +119,7 @@ class Writing:
 def _told(body: bytes) -> dict[str, Any]:
     try:
         told = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return told if isinstance(told, dict) else {}
 

@@ -9,6 +9,7 @@ from ctadata_providers import (
     CredentialError,
     CtaClient,
     PermissionDeniedError,
+    StorageError,
 )
 from tests.faults import acts
 from tests.faults.cells import Told, assert_absent, assert_nothing_secret
@@ -104,6 +105,14 @@ def test_the_true_reason_of_a_denied_upload_is_looked_for(service: Service, clie
 
 
 # One's own folder
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"name": 1}', b'{"a":' * 20_000])
+def test_what_does_not_answer_as_a_hub_is_told(body: bytes, service: Service, client: CtaClient) -> None:
+    service.fault("USER", acts.status(200, body=body))
+
+    with pytest.raises(StorageError, match="does not answer as a JupyterHub"):
+        client.home()
 
 
 @pytest.mark.parametrize(

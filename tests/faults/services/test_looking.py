@@ -102,7 +102,9 @@ def test_a_listing_that_breaks_off_is_never_whole(service: Service, client: CtaC
         list(client.list_dir("/lst"))
 
 
-@pytest.mark.parametrize("body", [b"<html>login</html>", b'{"a": 1}', b"[1, 2]", b""])
+@pytest.mark.parametrize(
+    "body", [b"<html>login</html>", b'{"a": 1}', b"[1, 2]", b"", b"[" + b'{"a":' * 20_000, b'[{"href": 1}]']
+)
 def test_what_is_no_listing_is_said_to_be_none(body: bytes, service: Service, client: CtaClient) -> None:
     service.webdav = False
     service.fault("LIST", lambda exchange: exchange.answer(200, body=body))

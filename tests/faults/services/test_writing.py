@@ -106,6 +106,18 @@ def test_an_empty_file_after_a_redirect_is_no_success(service: Service, client: 
         client.upload(source, OURS)
 
 
+@pytest.mark.parametrize("body", [b"<html>Sign in</html>", b"", b"[]", b"[" * 2000])
+def test_a_page_instead_of_the_answer_of_the_upload_route_is_no_success(
+    body: bytes, service: Service, client: CtaClient, source: Path, payload: bytes
+) -> None:
+    service.files[OURS] = payload[::-1]  # of the same size
+    service.fault("PUT", acts.status(405))
+    service.fault("UPLOAD", acts.status(200, body=body))
+
+    with pytest.raises(IntegrityError, match="does not say"):
+        client.upload(source, OURS)
+
+
 def test_a_part_that_is_stored_as_if_it_were_whole_is_no_success(
     service: Service, client: CtaClient, source: Path
 ) -> None:
