@@ -46,16 +46,8 @@ BODY = answer(*SPANS)
         answer(*SPANS, (90, 95)),
     ],
     ids=[
-        "xrootd",
-        "no-first-line",
-        "apache",
-        "lower-case",
-        "unknown-size",
-        "preamble",
-        "epilogue",
-        "out-of-order",
-        "joined",
-        "one-more",
+        *("xrootd", "no first line", "apache", "lower case", "unknown size"),
+        *("preamble", "epilogue", "out of order", "joined", "one more"),
     ],
 )
 def test_ranges_are_read_however_they_are_written_and_cut(body: bytes) -> None:
