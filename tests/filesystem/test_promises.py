@@ -4,6 +4,7 @@ import gc
 import hashlib
 import multiprocessing
 import pickle
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -226,6 +227,18 @@ def test_storage_options_may_be_text() -> None:
     assert (config.retries, config.max_parallel, config.timeout, config.allow_http_pools) == (2, 3, 7.5, True)
     with pytest.raises(ConfigError, match="max_paralel"):
         CtaFileSystem(max_paralel="3")
+
+
+def test_it_is_told_when_a_file_was_made_where_the_server_knows(fs: CtaFileSystem, server: Server) -> None:
+    fs.pipe_file("/promises/made", b"x")
+
+    assert fs.modified("/promises/made").timestamp() == pytest.approx(time.time(), abs=120)
+    if server.name.startswith("xrootd"):
+        with pytest.raises(NotImplementedError):
+            fs.created("/promises/made")
+    else:
+        assert fs.created("/promises/made").timestamp() == pytest.approx(time.time(), abs=120)
+        assert fs.info("/promises/made")["created"] == fs.created("/promises/made").timestamp()
 
 
 def test_block_size_and_cache_of_a_file_system_are_those_of_its_files(server: Server) -> None:
