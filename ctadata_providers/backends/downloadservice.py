@@ -33,8 +33,10 @@ from ctadata_providers.session.services import ServiceSession
 from ctadata_providers.session.tasks import Task, in_thread, spawn, wait
 
 T = TypeVar("T")
-REMEMBERED = 1024
-REMEMBERED_SECONDS = 60.0
+REMEMBERED = 16 * 1024
+"""Files of which it is kept what a listing told: those of a large folder, which spares a request for each."""
+REMEMBERED_SECONDS = 600.0
+"""For so long; a file that has changed meanwhile is asked about anew."""
 
 
 class DownloadServiceBackend:
@@ -53,7 +55,7 @@ class DownloadServiceBackend:
         self._door = ServiceDoor(config, self._session, urls)
         self._looks = Looks(self._door, self._session, urls)
         self._reading = Reading(self._session, urls, self._look)
-        self._writing = Writing(self._session, urls, self.home)
+        self._writing = Writing(self._session, urls, self.home, self._looks.stat)
         self._remembered = _Remembered()
         self._lock = threading.Lock()
         self._user: HubUser | None = None
@@ -141,8 +143,7 @@ class DownloadServiceBackend:
         self._session.close()
 
     def _found_home(self) -> str:
-        homes = [f"{top}/users/{fragment(self.user().name)}" for top in TOPS]
-        possible = []
+        homes, possible = self._homes(), []
         for home in homes:
             try:
                 if self._looks.stat(home).is_dir:
@@ -154,6 +155,7 @@ class DownloadServiceBackend:
         return next(iter(possible), homes[0])
 
     def _look(self, path: str, *, fresh: bool) -> FileInfo:
+        self._door.check_name(path)
         known = None if fresh else self._remembered.take(path)
         return known or self._looks.stat(path)
 
@@ -181,14 +183,20 @@ class DownloadServiceBackend:
         except StorageError:
             pass
         return PermissionDeniedError(
-            error.message, path=error.path, status=error.status, remedy=self._where_to_write(error)
+            error.message, path=error.path, status=error.status, remedy=self._where_to_write(error, writes)
         )
 
-    def _where_to_write(self, error: PermissionDeniedError) -> str | None:
+    def _where_to_write(self, error: PermissionDeniedError, path: str) -> str | None:
         try:
+            if path.startswith(tuple(f"{home}/" for home in self._homes())):
+                return error.remedy  # it was the storage that refused
             return f"the service takes uploads below {self.home()} alone; elsewhere the door may (--backend webdav)"
         except CtaError:
             return error.remedy
+
+    def _homes(self) -> list[str]:
+        """Return the folders in which the service lets the user write."""
+        return [f"{top}/users/{fragment(self.user().name)}" for top in TOPS]
 
 
 class _Remembered:

@@ -172,7 +172,7 @@ class _Service:
             body = session.policy.call(once)
         try:
             answer = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
             raise StorageError(

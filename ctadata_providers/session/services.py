@@ -17,6 +17,7 @@ from ctadata_providers.session.redirects import REDIRECTS, Hop, shown
 
 JSON = "application/json"
 """The Content-Type, without a charset, with which a service tells a bad token by 401 instead of by a redirect."""
+_AUTHORIZE = "/hub/api/oauth2/authorize"
 _CERTIFICATE = ("any certificate configured", "certificate is invalid", "while retrieving certificate")
 _LACKS_SCOPE = "token scopes are insufficient"
 
@@ -49,7 +50,17 @@ class ServiceSession(Session):
             target = urlsplit(urljoin(self._url, location))
         except ValueError:
             return False
+        if target.path.endswith(_AUTHORIZE):
+            return True  # also where the hub has a name of its own
         return target.hostname == hub.hostname and target.path.startswith((hub.path, "/hub/"))
+
+    def _note(self, response: Response, hop: Hop) -> None:
+        """Learn what the storage is: that only the answers tell which the service passes on from it."""
+        passed_on = response.ok or response.status == 404
+        if not (passed_on and hop.url.startswith(f"{self._url}webdav/")):
+            own = {name: value for name, value in response.headers.items() if name != "server"}
+            response = replace(response, headers=own)
+        super()._note(response, hop)
 
     def _heard(self, response: Response, hop: Hop, admitted: Pass) -> None:
         super()._heard(self._meant(response, ""), hop, admitted)

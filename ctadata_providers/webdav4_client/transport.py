@@ -123,7 +123,7 @@ class SessionTransport(httpx.BaseTransport):
         """Refuse what XRootD would cut, and so take for another file."""
         target = unquote(urlsplit(headers.get("Destination", "")).path)
         if "?" in path + target:
-            self._meet(str(request.url.copy_with(raw_path=b"/")))
+            self._meet(request, path)
             if self.server.cuts_query:
                 raise UnsupportedError(
                     f"{self.server.name} cuts a name at '?' and would meet another file: {path}",
@@ -136,7 +136,7 @@ class SessionTransport(httpx.BaseTransport):
         target = unquote(urlsplit(headers.get("Destination", "")).path).removeprefix(self._base)
         if not target or (request.method == "MOVE" and is_plain(target)):
             return
-        self._meet(str(request.url.copy_with(raw_path=b"/")))
+        self._meet(request, "/")
         if request.method == "COPY" and not self.server.copies_inside:
             raise UnsupportedError(
                 f"{self.server.name} has no COPY of its own",
@@ -148,10 +148,12 @@ class SessionTransport(httpx.BaseTransport):
                 f"this server does not rename rightly to {target}", path=target, remedy="use another name"
             )
 
-    def _meet(self, url: str) -> None:
-        """Make sure that it is known what the server is."""
+    def _meet(self, request: httpx.Request, path: str) -> None:
+        """Make sure that it is known what the server is; of a service, what the storage is that it passes on."""
         if self._session.server_header is not None:
             return
+        place = f"{self._base}/{path.split('/')[1]}" if self.is_service else "/"
+        url = self._url(request.url.copy_with(path=place))
         try:
             self._session.message(Request(method="OPTIONS", url=url, path="/", act="reach"))
         except (StorageError, CredentialError):
