@@ -122,7 +122,7 @@ def status(config: Config | None = None, *, keys: Sequence[CertificateKey] = KEY
 
 def _at_once(questions: Sequence[Callable[[], T]]) -> list[T]:
     """Return the answers to questions, some of which are asked at a time; Ctrl-C waits for none of them."""
-    from ctadata_providers.session.tasks import in_thread, run, wait
+    from ctadata_providers.session.tasks import following, in_thread, run, wait
 
     turns = Semaphore(_AT_ONCE)
 
@@ -133,7 +133,7 @@ def _at_once(questions: Sequence[Callable[[], T]]) -> list[T]:
     asked = [in_thread(partial(in_turn, question), asks=True) for question in questions]
 
     async def answers() -> list[T]:
-        return [await wait(one) for one in asked]
+        return [await wait(following(one)) for one in asked]
 
     return run(answers())
 
