@@ -50,7 +50,7 @@ class DownloadServiceBackend:
         base = config.service_url
         if base is None:
             raise ConfigError("there is no downloadservice to use", remedy="set service_url (CTADS_URL)")
-        urls = Urls(base)
+        self._urls = urls = Urls(base)
         self._session = ServiceSession(config, base)
         self._door = ServiceDoor(config, self._session, urls)
         self._looks = Looks(self._door, self._session, urls)
@@ -110,6 +110,10 @@ class DownloadServiceBackend:
             path=path,
             remedy="remove it at the door: 'ctadata --backend webdav rm' (door_url), with a token or proxy for that",
         )
+
+    def url(self, path: str) -> str:
+        """Return the WebDAV URL of a path at the service, for requests with the hub token."""
+        return self._urls.webdav(path)
 
     def user(self) -> HubUser:
         """Tell whose hub token it is, and what it is good for.

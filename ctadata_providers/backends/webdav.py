@@ -403,7 +403,8 @@ class WebdavBackend(CopyingDoor):
 
     def _propfind(self, path: str, url: str, *, depth: str, act: str) -> Request:
         headers = {"Depth": depth, "Content-Type": "application/xml; charset=utf-8"}
-        return self._request("PROPFIND", path, act, url=url, headers=headers, body=propfind.BODY)
+        body = propfind.BODY_OF_ONE if depth == "0" else propfind.BODY
+        return self._request("PROPFIND", path, act, url=url, headers=headers, body=body)
 
 
 def _no_folder(path: str) -> NotADirError:
