@@ -30,7 +30,7 @@ soak: $(READY) ## Full sizes, minutes to hours: fuzz for FUZZ_SECONDS, and the t
 	sh tests/real/install.sh
 	sh tests/real/install.sh tests/real/soak-packages.txt
 	$(UV) pip install -q --group soak
-	$(BIN)/python -m pytest -m "soak and real" tests/real --timeout 3600
+	$(BIN)/python -m pytest -m "soak and real" tests/real tests/filesystem --timeout 3600
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 servers-table: $(READY) ## Write the table of docs/servers.md from a run on every server
