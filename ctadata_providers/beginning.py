@@ -71,6 +71,7 @@ class Beginning(Connection):
         overwrite: bool = True,
         info: FileInfo | None = None,
         progress: Progress | None = None,
+        through_here: bool = True,
     ) -> Future[CopyResult]:
         """Begin what `copy` does; the arguments are the same."""
 
@@ -86,7 +87,9 @@ class Beginning(Connection):
                 return Route(from_._transfers, into._transfers), told, there
 
             context, (route, told, there) = await self._prepared(prepare)
-            task = partial(transfer.copy, route, told, there, overwrite=overwrite, progress=progress)
+            task = partial(
+                transfer.copy, route, told, there, overwrite=overwrite, progress=progress, through_here=through_here
+            )
             return await wait(context.turns.begin(lambda: spawn(task()), limit=route.target.max_parallel))
 
         return spawn(work())
