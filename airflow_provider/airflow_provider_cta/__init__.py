@@ -42,7 +42,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "sensors": [_modules("airflow_provider_cta.sensors.cta")],
         "extra-links": ["airflow_provider_cta.links.cta.CtaDoorLink"],
-        "triggers": [_modules("airflow_provider_cta.triggers.cta")],
+        "triggers": [_modules("airflow_provider_cta.triggers.cta", "airflow_provider_cta.triggers.copying")],
         "task-decorators": [
             {"name": "cta_sensor", "class-name": "airflow_provider_cta.decorators.sensor.cta_sensor_task"}
         ],

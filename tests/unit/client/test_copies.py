@@ -152,9 +152,9 @@ class TestWays:
         fake_cta.clear_requests()
         with client_of(site, copy_hosts="") as closed, pytest.raises(UnsupportedError):
             here.copy("lst/a", "closed", to=closed, through_here=False)
-        with fake_cta.fault("unavailable", method="COPY"), site.fault("unavailable", method="COPY"):
-            with pytest.raises(TransientError):
-                here.copy("lst/a", "busy", to=there, through_here=False)
+        busy = fake_cta.fault("unavailable", method="COPY"), site.fault("unavailable", method="COPY")
+        with busy[0], busy[1], pytest.raises(TransientError):
+            here.copy("lst/a", "busy", to=there, through_here=False)
 
         assert copied.way == "pull"
         assert site.paths() == ["/by/servers"]
