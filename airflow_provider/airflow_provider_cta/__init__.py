@@ -32,6 +32,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": [_modules("airflow_provider_cta.hooks.cta")],
         "operators": [_modules("airflow_provider_cta.operators.cta")],
+        "filesystems": ["airflow_provider_cta.fs.cta"],
         "asset-uris": [
             {
                 "schemes": ["cta"],
