@@ -136,7 +136,7 @@ class CtaOperator(BaseOperator):
             if isinstance(outlet, Asset) and outlet.uri.startswith("cta://"):
                 result = results.get(address_of(outlet.uri)) or results.get(f"{address_of(outlet.uri)}/")
                 if result is not None:
-                    events[outlet].extra.update({**_event_extra(result), **beside})
+                    events[outlet].extra.update({**event_extra(result), **beside})
 
     def _go_on(self, context: Context, client: CtaClient) -> None:
         """Go on with what the last try of this task has left, on whichever machine, and remember who leaves it now."""
@@ -149,7 +149,8 @@ class CtaOperator(BaseOperator):
         store.set(_OWNER, client.owner)
 
 
-def _event_extra(result: Mapping[str, Any]) -> dict[str, Any]:
+def event_extra(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a result goes into the event of its asset."""
     return {name: result[name] for name in ("size", "checksums", "files") if name in result}
 
 

@@ -150,13 +150,6 @@ class CtaCopyOperator(CtaOperator):
         return source, stack.enter_context(self._client(self._target_conn))
 
     def _plan(self, source: CtaClient) -> Pairs:
-        if isinstance(self.source, str) and not is_pattern(self.source):
-            try:
-                found = {self.source: [source.stat(self.source)]}
-            except NotFoundError:
-                skip_if(True, self.on_missing, self.source)
-                raise
-            return [(found[self.source][0], self._inside(self.source))]
         return paired(self._sources, look_for(source, self._sources, self.on_missing), self.target, "target")
 
     def _plan_of_tree(self, source: CtaClient, target: CtaClient) -> Pairs:
@@ -178,10 +171,6 @@ class CtaCopyOperator(CtaOperator):
             raise
         target.make_dir(below, parents=True)
         return pairs
-
-    def _inside(self, source: str) -> str:
-        (target,) = as_list(self.target, "target")
-        return target + uri.split(uri.parse(source).path)[1] if target.endswith("/") else target
 
     # Copying.
 

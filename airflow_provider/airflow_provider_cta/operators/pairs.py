@@ -31,7 +31,7 @@ def paired(paths: Sequence[str], found: Found, targets: Any, name: str) -> list[
 
     Args:
         paths: The paths and patterns, in their order.
-        found: What is there of them; folders are left out.
+        found: What is there of them; of several, folders are left out.
         targets: One target (a folder, ending in `/`, for several files), or a list of as many as there are paths.
         name: What the targets are called, for errors.
 
@@ -49,7 +49,8 @@ def paired(paths: Sequence[str], found: Found, targets: Any, name: str) -> list[
         (target,) = as_list(targets, name)
         if not target.endswith("/") and (len(paths) > 1 or is_pattern(paths[0])):
             raise ConfigError(f"{target} cannot take several files", remedy="end it with '/': a folder")
-        infos = {info.path: info for path in paths for info in found[path] if not info.is_dir}
+        alone = len(paths) == 1 and not is_pattern(paths[0])  # a folder is then an error, which the transfer tells
+        infos = {info.path: info for path in paths for info in found[path] if alone or not info.is_dir}
         pairs = [(info, inside(target, info.path)) for info in infos.values()]
     taken: dict[str, str] = {}
     for info, target in pairs:
