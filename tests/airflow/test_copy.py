@@ -56,7 +56,7 @@ def run(operator: Any, context: Any = None) -> Any:
         result = operator.execute(context or {})
     except TaskDeferred as deferred:
         event = in_time(fired(again(deferred.trigger)))
-        result = operator.execute_complete(context or {}, event, **json.loads(json.dumps(deferred.kwargs)))
+        result = operator.execute_complete(context or {}, event)
     assert json.loads(json.dumps(result)) == result
     return result
 
@@ -297,10 +297,10 @@ def test_what_servers_do_not_copy_is_left_to_a_worker_and_passes_no_triggerer(
         with monkeypatch.context() as without:
             without.setattr("tempfile.tempdir", str(tmp_path / "none"))  # whoever spools fails
             event = in_time(fired(trigger))
-        pairs = [[f"cta://lst/night/run{n}.fits", f"cta://site@lst/run{n}.fits"] for n in range(2)]
-        result = operator.execute_complete({}, event, pairs=pairs)
+        result = operator.execute_complete({}, event)
 
-    assert event == {"status": "success", "copied": [None, None]}
+    pairs = [[f"cta://lst/night/run{n}.fits", f"cta://site@lst/run{n}.fits"] for n in range(2)]
+    assert event == {"status": "success", "copied": [None, None], "left": pairs}
     assert [one["way"] for one in result] == ["client", "client"]
     assert site.get("/lst/run0.fits") == DATA
 

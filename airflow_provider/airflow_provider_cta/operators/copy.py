@@ -93,12 +93,9 @@ class CtaCopyOperator(CtaOperator):
             ),
             method_name="execute_complete",
             timeout=self.execution_timeout,
-            kwargs={"pairs": [[info.uri, to] for info, to in pairs]},
         )
 
-    def execute_complete(
-        self, context: Context, event: dict[str, Any], pairs: list[list[str]]
-    ) -> Result | list[Result]:
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Result | list[Result]:
         """Copy what the servers did not copy among themselves, and return what was done.
 
         Raises:
@@ -107,7 +104,7 @@ class CtaCopyOperator(CtaOperator):
         if event["status"] != "success":
             raise error_of(event)
         results: list[Result | None] = event["copied"]
-        left = [pair for pair, result in zip(pairs, results, strict=True) if result is None]
+        left: list[list[str]] = event["left"]
         if left:
             with self._killable(), ExitStack() as stack:
                 source, target = self._clients(stack)

@@ -24,8 +24,9 @@ CLEANING = 10.0
 class CtaCopyTrigger(BaseTrigger):
     """Have servers copy files from one connection to another; fires once.
 
-    The event is `{"status": "success", "copied": [...]}` with a result for each pair, in their order, None for one
-    that the servers do not copy among themselves; or `{"status": "error", ...}`, what `error_of` makes an error of.
+    The event is `{"status": "success", "copied": [...], "left": [...]}` with a result for each pair, in their order,
+    None for one that the servers do not copy among themselves, and these pairs; or `{"status": "error", ...}`, what
+    `error_of` makes an error of.
 
     Killed with its task, it stops the copies; nothing partial stays. So does a triggerer that ends; the one that goes
     on makes anew what was not yet whole, and no more: a file that is there already with the same checksum is not
@@ -64,7 +65,9 @@ class CtaCopyTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire when all are copied, or when one cannot be."""
         try:
-            event = {"status": "success", "copied": await self._copy()}
+            results = await self._copy()
+            left = [list(pair) for pair, result in zip(self.pairs, results, strict=True) if result is None]
+            event = {"status": "success", "copied": results, "left": left}
         except CtaError as error:
             event = {"status": "error", **told(error)}
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]  # Airflow's
