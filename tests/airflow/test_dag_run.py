@@ -183,3 +183,34 @@ def test_a_dag_runs_and_leaves_no_secret_anywhere(
     assert "CredentialError" in places["output"]
     assert "ConfigError" in places["output"]
     assert "NotFoundError" in places["output"]
+
+
+def night_copy(self: Any) -> None:
+    """Write what the asset is that this function stands for."""
+    from airflow.sdk import ObjectStoragePath
+
+    ObjectStoragePath(self.uri.replace("//", "//cta_default@")).write_bytes(DATA)
+
+
+def test_a_function_that_is_an_asset_has_the_canonical_name(
+    cta_default: Any, run_dag: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.models.asset import AssetEvent, AssetModel
+    from airflow.sdk import ObjectStoragePath, asset
+    from airflow.sdk.definitions._internal.contextmanager import DagContext
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    monkeypatch.setattr(DagContext, "current_autoregister_module_name", __name__)
+    monkeypatch.setattr(DagContext, "autoregistered_dags", set())
+    defined = asset(uri=ObjectStoragePath("cta://cta_default@lst/night/copy.fits"), schedule=None)(night_copy)
+    ((dag, _),) = DagContext.autoregistered_dags
+    finished = run_dag(dag)
+    with create_session() as session:
+        query = select(AssetModel.uri).join(AssetEvent, AssetEvent.asset_id == AssetModel.id)
+        told = set(session.scalars(query))
+
+    assert str(finished.state) == "success"
+    assert defined.uri == "cta://lst/night/copy.fits"
+    assert told == {"cta://lst/night/copy.fits"}
+    assert cta_default.get("/lst/night/copy.fits") == DATA

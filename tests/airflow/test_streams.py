@@ -31,8 +31,9 @@ from ctadata_providers import (
     TransientError,
 )
 from ctadata_providers.testing import FakeCta
+from tests.airflow.forgetful import Forgetful
 
-pytestmark = pytest.mark.filterwarnings("ignore:UPath 'nowhere' filesystem not explicitly implemented")
+pytestmark = pytest.mark.filterwarnings("ignore:UPath 'forgetful' filesystem not explicitly implemented")
 
 SMALL = b"dark night"
 LARGE = bytes(range(256)) * 20_000
@@ -363,39 +364,11 @@ def test_paths_and_connections_are_templates_also_those_that_are_objects() -> No
     assert (task.remote_path, str(task.storage_path), task.storage_conn_id) == ("lst/1", "file:///data/1", "s1")
 
 
-class Nowhere(fsspec.AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
-    """A storage that forgets all that is written, and has one large file."""
-
-    protocol = "nowhere"
-    size = 0
-
-    def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
-        if path.endswith("large"):
-            return {"name": path, "size": 64_000_000, "type": "file"}
-        if not self.size:
-            raise FileNotFoundError(path)
-        return {"name": path, "size": self.size, "type": "file"}
-
-    def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
-        return _Forgetful(self, path, mode, **kwargs)
-
-
-class _Forgetful(fsspec.spec.AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no types
-    def _upload_chunk(self, final: bool = False) -> bool:
-        return True
-
-    def _fetch_range(self, start: int, end: int) -> bytes:
-        return bytes(end - start)
-
-    def commit(self) -> None:
-        self.fs.size = self.loc
-
-
 def test_memory_does_not_grow_with_the_file(cta_default: FakeCta, tmp_path: Path) -> None:
-    fsspec.register_implementation("nowhere", Nowhere, clobber=True)
-    attach("nowhere", fs=Nowhere())
+    fsspec.register_implementation("forgetful", Forgetful, clobber=True)
+    attach("forgetful", fs=Forgetful(64_000_000))
     cta_default.put("/lst/large", bytes(64_000_000))
-    for operator in (give("lst/large", "nowhere://box/new"), take("nowhere://box/large", "lst/new")):
+    for operator in (give("lst/large", "forgetful://box/new"), take("forgetful://box/file", "lst/new")):
         tracemalloc.start()
         run(operator)
         peak = tracemalloc.get_traced_memory()[1]

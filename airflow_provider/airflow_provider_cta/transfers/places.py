@@ -12,10 +12,12 @@ from airflow.sdk.io import has_fs
 from ctadata_providers import ConfigError, IntegrityError, IsADirError
 
 BLOCK = 8 * 1024 * 1024
-"""Bytes that are written, or read ahead, at once; object stores take at least 5 MiB."""
+"""Bytes that are written at once; object stores take at least 5 MiB."""
+_AHEAD = 4 * 1024 * 1024
+"""Bytes that are read at once, one block of them ahead."""
 _PARTS = 9000
 """Blocks of a file at most: S3 takes 10,000."""
-_BLOCKS_AHEAD = 2
+_BLOCKS = 2
 _TELLING = ("size", "mtime", "modified", "last_modified", "LastModified", "ETag", "etag", "generation", "created")
 """What of the details of a file changes with what it holds."""
 
@@ -92,9 +94,9 @@ class Place:
         return details
 
     def read(self) -> Any:
-        """Open it; some blocks are read ahead."""
-        ahead = {"cache_type": "background", "cache_options": {"maxblocks": _BLOCKS_AHEAD}}
-        return self.fs.open(self.path, "rb", block_size=BLOCK, **ahead)
+        """Open it."""
+        ahead = {"cache_type": "background", "cache_options": {"maxblocks": _BLOCKS}}
+        return self.fs.open(self.path, "rb", block_size=_AHEAD, **ahead)
 
     def put(self, content: bytes) -> None:
         """Write a small file at once."""
