@@ -3,6 +3,8 @@
 import asyncio
 import json
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -358,6 +360,33 @@ def test_a_triggerer_that_ends_after_the_copy_makes_it_no_second_time_also_witho
     assert after["copied"][0].pop("way") == "before"
     assert before == after
     assert copies(site) == 1
+
+
+@pytest.mark.real
+def test_a_triggerer_that_is_killed_leaves_no_part_and_the_next_one_copies_the_rest(
+    site: FakeCta, cta_default: FakeCta
+) -> None:
+    trigger = deferred(copy_of("lst/night/*.fits", "cta://site@lst/", deferrable=True))
+    in_time(fired(CtaCopyTrigger(trigger.pairs[:1], "cta_default", "site")))
+    program = (
+        "import asyncio, json, sys\n"
+        "from airflow_provider_cta.triggers.copying import CtaCopyTrigger\n"
+        "async def main():\n"
+        "    async for event in CtaCopyTrigger(**json.loads(sys.argv[1])).run():\n"
+        "        sys.stdout.write('\\n' + json.dumps(event.payload))\n"
+        "asyncio.run(main())"
+    )
+    command = [sys.executable, "-c", program, json.dumps(trigger.serialize()[1])]
+    with cta_default.fault("slow", **SLOW), subprocess.Popen(command) as process:
+        wait_until(lambda: len(site.paths()) > 1)
+        process.kill()
+    wait_until(lambda: site.paths() == ["/lst/run0.fits"])
+    told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    event = json.loads(told.splitlines()[-1])
+
+    assert [result["way"] for result in event["copied"]] == ["before", "pull", "pull"]
+    assert site.paths() == [f"/lst/run{number}.fits" for number in range(3)]
+    assert [site.get(path) for path in site.paths()] == [DATA + bytes(number) for number in range(3)]
 
 
 def test_a_file_that_is_gone_meanwhile_is_told(site: FakeCta) -> None:

@@ -26,6 +26,7 @@ from ctadata_providers import (
     ConfigError,
     IntegrityError,
     IsADirError,
+    NotADirError,
     NotFoundError,
     PermissionDeniedError,
     TransientError,
@@ -151,9 +152,34 @@ def test_lists_and_patterns_go_both_ways(shelf: Shelf, cta_default: FakeCta) -> 
     assert cta_default.get("/lst/y/run8.fits") == SMALL * 8
 
 
+def test_folders_go_both_ways_with_all_that_is_below_them(shelf: Shelf, cta_default: FakeCta) -> None:
+    for name in ("a", "deep/b", "deep/er/c"):
+        cta_default.put(f"/lst/night/{name}", SMALL)
+    cta_default.make_dir("/lst/night/empty")
+    there = run(give("cta://lst/night/", "memory://box/night/"))
+    back = run(take("memory://box/night", "cta://lst/back/", recursive=True))
+
+    figures = {"storage_path": "memory:///box/night", "files": 3, "size": 3 * len(SMALL)}
+    assert there == {"uri": "cta://lst/night/", **figures}
+    assert back == {"uri": "cta://lst/back/", **figures}
+    assert shelf.find("/") == ["/box/night/a", "/box/night/deep/b", "/box/night/deep/er/c"]
+    assert [path for path in cta_default.paths() if "back" in path] == [
+        "/lst/back/a",
+        "/lst/back/deep/b",
+        "/lst/back/deep/er/c",
+    ]
+
+
 @pytest.mark.parametrize(
     ("operator", "error"),
     [
+        (give("lst/none/", "memory://box/x"), NotFoundError),
+        (give("lst/none/", "memory://box/x", on_missing="skip"), AirflowSkipException),
+        (give("lst/a/", "memory://box/x"), NotADirError),
+        (give("lst/", ["memory://box/x", "memory://box/y"]), ConfigError),
+        (take("memory://none/", "lst/x"), NotFoundError),
+        (take("memory://none/", "lst/x", on_missing="skip"), AirflowSkipException),
+        (take("memory://box/", ["lst/x", "lst/y"]), ConfigError),
         (give("lst/none", "memory://box/x"), NotFoundError),
         (give(["lst/a", "lst/none"], "memory://box/"), NotFoundError),
         (give("lst/none", "memory://box/x", on_missing="skip"), AirflowSkipException),

@@ -12,6 +12,7 @@ from airflow_provider_cta.hooks.cta import CtaHook
 from airflow_provider_cta.operators.base import CtaOperator, OnMissing, Result, event_extra
 from airflow_provider_cta.transfers.places import Place
 from airflow_provider_cta.transfers.streams import each
+from airflow_provider_cta.wanted import is_pattern
 from ctadata_providers import ConfigError
 
 StoragePath: TypeAlias = str | ObjectStoragePath
@@ -30,6 +31,7 @@ class StreamOperator(CtaOperator):
         storage_path: StoragePath | Sequence[StoragePath],
         storage_conn_id: str | None = None,
         overwrite: bool = True,
+        recursive: bool = False,
         on_missing: OnMissing = "fail",
         **kwargs: Any,
     ) -> None:
@@ -38,6 +40,7 @@ class StreamOperator(CtaOperator):
         self.storage_path = storage_path
         self.storage_conn_id = storage_conn_id
         self.overwrite = overwrite
+        self.recursive = recursive
         self.on_missing = on_missing
 
     @property
@@ -49,6 +52,10 @@ class StreamOperator(CtaOperator):
         if not isinstance(given, Sequence):
             raise ConfigError(f"storage_path={given!r} cannot be used", remedy="give a path, or a list of some")
         return [str(path) for path in given]
+
+    def _is_folder(self, source: Any) -> bool:
+        """Tell whether a source is a folder with all that is below it."""
+        return isinstance(source, str) and not is_pattern(source) and (self.recursive or source.endswith("/"))
 
     def _place(self, path: str) -> Place:
         """Return the other side of a transfer.
@@ -64,6 +71,21 @@ class StreamOperator(CtaOperator):
     def _each(self, work: Callable[[T, threading.Event], Result], items: Sequence[T]) -> list[Result]:
         stop = threading.Event()
         return each(lambda item: work(item, stop), items, stop)
+
+    def _result(self, source: Any, target: Any, results: list[Result], **places: str) -> Result | list[Result]:
+        """Return the result of the task: of a folder the sum, of one file what was done, else a list.
+
+        Args:
+            source: What was given as the source.
+            target: What was given as the target.
+            results: Of the files.
+            **places: What the result of a folder tells of its places.
+        """
+        size = sum(result["size"] for result in results)
+        self.log.info("%d files, %d bytes from %s to %s", len(results), size, source, target)
+        if self._is_folder(source):
+            return {**places, "files": len(results), "size": size}
+        return results[0] if isinstance(source, str) and not is_pattern(source) else results
 
     def _tell_storage(self, context: Context, results: Sequence[Result], *, wrote: bool) -> None:
         """Tell lineage of the other side, and what was written there to the events of its assets."""

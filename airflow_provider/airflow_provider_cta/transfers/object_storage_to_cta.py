@@ -21,15 +21,18 @@ class ObjectStorageToCtaOperator(StreamOperator):
     that does not tell the size of a file). At the data centre a file is whole or absent; its size and checksum are
     compared with what was read. A source that changes meanwhile is an `IntegrityError`. Missing folders are made.
 
-    The result tells `uri` (canonical, of the target), `storage_path` (of the source), `size` and `checksums`; of a list
-    or a pattern it is a list. Size and checksums also go into the event of the asset in `outlets` that the target is.
+    The result tells `uri` (canonical, of the target), `storage_path` (of the source) and `size`; of a file also
+    `checksums`, of a folder the number of `files`. Of a list or a pattern it is a list. Size and checksums also go into
+    the event of the asset in `outlets` that the target is.
 
     Args:
-        remote_path: The target, a `cta://` address or plain path; `cta://name@...` names the connection. A trailing `/`
-            means the folder to put files into. For a list also a list of as many targets.
-        storage_path: The source, as `s3://bucket/key` or an `ObjectStoragePath`. Several are a list, or a pattern.
+        remote_path: The target, a `cta://` address or plain path; `cta://name@...` names the connection. For files, a
+            trailing `/` means the folder to put them into. For a list also a list of as many targets.
+        storage_path: The source, as `s3://bucket/key` or an `ObjectStoragePath`. A trailing `/` means a folder with all
+            that is below it. Several files are a list, or a pattern.
         storage_conn_id: The connection of the other storage, where its path names none.
         overwrite: Replace what exists; without it that is an `AlreadyExistsError`.
+        recursive: The source is a folder although it has no trailing `/`.
         on_missing: `fail`, or `skip`: leave out what is not there, and skip the task when nothing is.
         cta_conn_id: The connection for an address that names none.
         checksum: `auto`, `require` or `off`; default what the connection says.
@@ -46,10 +49,13 @@ class ObjectStorageToCtaOperator(StreamOperator):
                 return from_storage(client, *pair, overwrite=self.overwrite, progress=progress, stop=stop)
 
             results = self._each(send, pairs)
-            self._tell(context, client.config, wrote=results)
+            source, target = self._storage_paths, self.remote_path
+            there = self._place(source).uri if isinstance(source, str) else ""
+            folder = uri.format_uri(uri.parse(str(target)).path, folder=True) if isinstance(target, str) else ""
+            result = self._result(source, target, results, uri=folder, storage_path=there)
+            self._tell(context, client.config, wrote=[result] if isinstance(result, dict) else result)
         self._tell_storage(context, results, wrote=False)
-        self.log.info("Took in %d files, %d bytes", len(results), sum(result["size"] for result in results))
-        return results[0] if isinstance(self._storage_paths, str) and not is_pattern(self._storage_paths) else results
+        return result
 
     def _pairs(self) -> list[tuple[Place, str]]:
         """Return each file with its target.
@@ -59,6 +65,8 @@ class ObjectStorageToCtaOperator(StreamOperator):
             NotFoundError: When a file is missing, with `on_missing="fail"`.
         """
         given, targets = self._storage_paths, as_list(self.remote_path, "remote_path")
+        if isinstance(given, str) and self._is_folder(given):
+            return self._pairs_of_tree(self._place(given), targets)
         paths = [given] if isinstance(given, str) else given
         several = len(paths) > 1 or any(map(is_pattern, paths))
         if isinstance(self.remote_path, str):
@@ -72,6 +80,15 @@ class ObjectStorageToCtaOperator(StreamOperator):
         skip_if(not pairs, self.on_missing, "nothing of that")
         _refuse_twice(pairs)
         return pairs
+
+    def _pairs_of_tree(self, top: Place, targets: list[str]) -> list[tuple[Place, str]]:
+        if not isinstance(self.remote_path, str):
+            raise ConfigError(f"one source and {len(targets)} targets", remedy="give one folder")
+        files = top.below()
+        skip_if(not files, self.on_missing, top.uri)
+        if not files:
+            raise NotFoundError(f"there is nothing below {top.uri}", path=top.uri)
+        return [(place, targets[0].rstrip("/") + place.path.removeprefix(top.path.rstrip("/"))) for place in files]
 
     def _files(self, path: str) -> Sequence[Place]:
         place = self._place(path)

@@ -78,6 +78,15 @@ class Place:
         found = self.fs.glob(self.path, detail=True)
         return [Place(self.fs, path) for path, details in sorted(found.items()) if details["type"] == "file"]
 
+    def below(self) -> "list[Place]":
+        """Return all files below this folder, by their names."""
+        found = self.fs.find(self.path.rstrip("/"), detail=True)
+        return [
+            Place(self.fs, path)
+            for path, details in sorted(found.items())
+            if details["type"] == "file" and not path.endswith("/")  # object stores may have files for their folders
+        ]
+
     def look(self) -> Details | None:
         """Tell of the file that is there now, None when there is none.
 
