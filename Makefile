@@ -74,6 +74,7 @@ $(READY): requirements.lock pyproject.toml snakemake_plugin/pyproject.toml airfl
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed; say make PYTHON=...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv
-	$(UV) pip install -q --require-hashes -r requirements.lock
+	$(UV) pip install -q --compile-bytecode --require-hashes -r requirements.lock
 	$(UV) pip install -q --no-deps --no-build-isolation -e . -e snakemake_plugin -e airflow_provider
+	$(BIN)/python -m compileall -q ctadata_providers snakemake_plugin airflow_provider
 	@touch $@

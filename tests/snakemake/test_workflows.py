@@ -263,12 +263,11 @@ rule both:
     assert not fake_cta.exists("/lst/users")
 
 
-def test_a_kill_during_a_retrieve_leaves_nothing_partial_and_a_rerun_is_right(
-    workdir: Workdir, fake_root: Path
-) -> None:
+def test_a_kill_during_a_retrieve_leaves_nothing_partial_and_a_rerun_resumes(workdir: Workdir, tmp_path: Path) -> None:
     size = 200_000_000
-    workdir.follow(os.environ)
-    with (fake_root / "large.bin").open("wb") as file:
+    served = tmp_path / "served"
+    served.mkdir()
+    with (served / "large.bin").open("wb") as file:
         file.truncate(size)
     workdir.write("""
 rule count:
@@ -276,12 +275,22 @@ rule count:
     output: "size.txt"
     shell: "stat -c %s {input} > {output}"
 """)
-    process = workdir.start()
-    kill_while_it_writes(process, workdir.copies)
-    arrived = [path for path in workdir.copies.rglob("*") if path.is_file()]
+    with FakeCta(root=served) as cta:
+        workdir.follow(cta.environ())
+        kill_while_it_writes(workdir.start(), workdir.copies)
+        arrived = [path for path in workdir.copies.rglob("*.ctapart") if path.is_file()]
 
-    assert 0 < sum(path.stat().st_size for path in arrived if path.suffix == ".ctapart") < size
-    assert not (workdir.copies / "large.bin").exists()
-    workdir.succeed("--nolock", "--rerun-incomplete")
+        assert 0 < sum(path.stat().st_size for path in arrived) < size
+        assert not (workdir.copies / "large.bin").exists()
+        before = len(cta.requests)
+        workdir.succeed("--nolock", "--rerun-incomplete")
+        asked = [request.headers["range"] for request in cta.requests[before:] if request.server == "pool"]
 
     assert (workdir.path / "size.txt").read_text().strip() == str(size)
+    assert 0 < sum(_bytes(text, size) for text in asked) < size
+
+
+def _bytes(text: str, size: int) -> int:
+    """Return how many bytes a header `Range` asks for."""
+    start, _, end = text.removeprefix("bytes=").partition("-")
+    return int(end or size - 1) + 1 - int(start)
