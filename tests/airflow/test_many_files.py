@@ -357,6 +357,13 @@ def test_lineage_has_the_canonical_name(night: Any, tmp_path: Path, monkeypatch:
     night.put("/lst/night/odd #1%.fits", b"x")
     download("cta://cta_default@lst/night/odd #1%.fits", tmp_path / "a")
     upload([tmp_path / "a"], "lst/night/")
+    run(CtaSyncOperator(task_id="sync", source="cta://lst/night/", target=tmp_path / "synced"))
+    run(CtaSyncOperator(task_id="sync", source=tmp_path / "synced", target="cta://lst/synced"))
 
     beside = {"instance": night.door_url}
-    assert told == [("in", "cta://lst/night/odd%20%231%25.fits", beside), ("out", "cta://lst/night/a", beside)]
+    assert told == [
+        ("in", "cta://lst/night/odd%20%231%25.fits", beside),
+        ("out", "cta://lst/night/a", beside),
+        ("in", "cta://lst/night", beside),
+        ("out", "cta://lst/synced", beside),
+    ]

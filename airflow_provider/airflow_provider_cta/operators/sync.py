@@ -79,7 +79,13 @@ class CtaSyncOperator(CtaOperator):
         remote, _ = self.at_the_door
         with self._client(self._conn_id(remote) if uri.is_uri(remote) else self.cta_conn_id) as client:
             self._go_on(context, client)
-            return self._plan(client) if self.manifest else self._sync(client)
+            if self.manifest:
+                return self._plan(client)
+            result = self._sync(client)
+            folder = uri.format_uri(uri.parse(remote).path, folder=True)
+            reads = uri.is_uri(str(self.source))
+            self._tell(context, client.config, read=[folder] if reads else (), wrote=() if reads else [{"uri": folder}])
+            return result
 
     def _sync(self, client: CtaClient) -> Result:
         done = client.sync(
