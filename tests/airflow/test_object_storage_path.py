@@ -1,5 +1,7 @@
 """`ObjectStoragePath("cta://name@...")`, and what of Airflow stands on it."""
 
+import json
+import os
 import pickle
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from airflow_provider_cta.fs.system import ConnectionFileSystem
 
 from ctadata_providers import ConfigError, CredentialError, NotFoundError
 from ctadata_providers.testing import FakeCta
+from tests.canaries import Canaries
 
 DATA = b"0123456789" * 100_000
 
@@ -226,3 +229,27 @@ def test_large_results_of_tasks_are_kept_there(xcoms_at_cta: Any, cta_default: F
     assert cta_default.token not in str(stored)
     xcoms_at_cta.purge(results[0])
     assert cta_default.paths() == []
+
+
+@pytest.mark.real
+def test_a_dag_keeps_its_large_results_there(cta_default: FakeCta, tmp_path: Path) -> None:
+    (tmp_path / "dags").mkdir()
+    backend = "airflow.providers.common.io.xcom.backend.XComObjectStorageBackend"
+    environ = {
+        **os.environ,
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__CORE__XCOM_BACKEND": backend,
+        "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH": "cta://cta_default@lst/users/alice/xcom",
+        "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_THRESHOLD": "1000",
+    }
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-m", "tests.airflow.large_results"]
+    ran = subprocess.run(command, env=environ, cwd=root, capture_output=True, text=True, timeout=100, check=True)
+    told = json.loads(ran.stdout.splitlines()[-1])
+    (kept,) = cta_default.paths()
+
+    assert told["state"] == "success"
+    assert told["count"] == 10_000
+    assert told["make"] == f"cta://cta_default@{kept}"
+    assert cta_default.token not in ran.stdout + ran.stderr
+    assert Canaries(cta_default.token).below(tmp_path) == []
