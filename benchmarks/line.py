@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 from benchmarks import ours, peers
 from benchmarks.long_line import LongLine, long_line
 from benchmarks.peers import installed, is_peer
-from benchmarks.programs import Usage
 from benchmarks.runner import Entry, Goal, Results, Scenario, Work, faster
 from benchmarks.site import Site
 
@@ -20,7 +19,6 @@ PARALLEL = 32
 _ONE_STREAM = 8
 """The part of the file that a single stream fetches: 1 / 8, to take no longer than the others."""
 _ROUNDS = 3
-_MANY = "ctadata-providers, in process, listed before"
 
 
 @contextmanager
@@ -81,7 +79,7 @@ def small(site: Site, line: LongLine) -> Scenario:
         f"aria2c -j{PARALLEL}": partial(peers.aria2c_get_small, site, parallel=PARALLEL),
         f"rclone --transfers {PARALLEL}": partial(peers.rclone_get_small, site, parallel=PARALLEL),
         ours.IN_PROCESS: partial(ours.get_tree, site, max_parallel=PARALLEL),
-        _MANY: partial(_get_listed, site),
+        ours.LISTED: partial(ours.get_listed, site, max_parallel=PARALLEL),
     }
     present, missing = installed(work)
     check = partial(site.check_small, site.received)
@@ -101,16 +99,9 @@ def small(site: Site, line: LongLine) -> Scenario:
         note=f"{_line_note()} Each file costs a round trip on a kept connection, so {PARALLEL} at once are at most"
         f" {limit:.0f} files/s. curl and aria2c are told every name; rclone and ours list the folder first, but for the"
         " last row, whose listing is not timed.",
-        goals=[_share(ours.IN_PROCESS, limit, what), _share(_MANY, limit, what)],
+        goals=[_share(ours.IN_PROCESS, limit, what), _share(ours.LISTED, limit, what)],
         repeats=_ROUNDS,
     )
-
-
-def _get_listed(site: Site) -> Usage:
-    """Download the small files, known from a listing over the short way."""
-    near = ours.settings_of(replace(site, url=site.server.url))
-    arguments = ("/small", site.received, near)
-    return ours.in_child(site, "download_many", *arguments, count=site.files, max_parallel=PARALLEL)
 
 
 def _share(name: str, limit: float, what: str) -> Goal:

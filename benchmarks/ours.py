@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from benchmarks.site import Site
 from ctadata_providers import Config, CtaClient
 
 IN_PROCESS = "ctadata-providers, in process"
+LISTED = f"{IN_PROCESS}, listed before"
 COMMAND = "ctadata, whole process"
 
 
@@ -37,6 +38,13 @@ def put(site: Site, **settings: Any) -> Usage:
 def get_tree(site: Site, **settings: Any) -> Usage:
     """Download the folder of small files."""
     return in_child(site, "download_tree", "/small", site.received / "small", count=site.files, **settings)
+
+
+def get_listed(site: Site, **settings: Any) -> Usage:
+    """Download the small files, known from a listing that is not timed: `site.server` is asked for it."""
+    near = settings_of(replace(site, url=site.server.url))
+    arguments = ("/small", site.received, near)
+    return in_child(site, "download_many", *arguments, count=site.files, **settings)
 
 
 def put_tree(site: Site, **settings: Any) -> Usage:

@@ -7,12 +7,8 @@ from urllib.parse import unquote
 from ctadata_providers.backends.entries import number
 from ctadata_providers.backends.servers import Server, is_plain
 from ctadata_providers.session import Session
-from ctadata_providers.session.brief import Ask
+from ctadata_providers.session.brief import Ask, Step
 from ctadata_providers.session.futures import Future
-
-_STORED = frozenset({200, 201, 204})
-# libcurl thinks that it sends a form, and would ask before it sends a large one.
-_PUT_HEADERS = ("Content-Type:", "Expect:")
 
 
 class BriefWay:
@@ -47,23 +43,23 @@ class BriefWay:
         literal = unquote(url)
         return url == literal or (literal.isascii() and self._session.server_header is not None)
 
-    def read(self, path: str) -> Future[bytes] | None:
+    def read(self, path: str, step: Step | None = None) -> Future[Any] | None:
         """Begin to read a file whole, by GET."""
-        return None if "?" in path else self._session.brief(Ask("GET", self._url(path), path, "download"))
+        return None if "?" in path else self._session.brief(_GET, self._url(path), path, step=step)
 
     def write(self, path: str, content: bytes) -> Future[Any] | None:
         """Begin to store a file whole, by PUT."""
-        return self._session.brief(Ask("PUT", self._url(path), path, "upload", _STORED, _PUT_HEADERS, content))
+        return self._session.brief(_PUT, self._url(path), path, body=content)
 
     def size(self, path: str) -> Future[int | None] | None:
         """Begin to ask for the size of a file, by HEAD."""
-        return self._session.brief(Ask("HEAD", self._url(path), path, "look up", result=_length))
+        return self._session.brief(_HEAD, self._url(path), path)
 
     def rename(self, source: str, target: str) -> Future[Any] | None:
         """Begin to rename a file to a name that is free, by MOVE; XRootD does not decode the Destination."""
         url = self._url(target)
-        headers = (f"Destination: {unquote(url) if self._server().literal_hrefs else url}", "Overwrite: F")
-        return self._session.brief(Ask("MOVE", self._url(source), source, "rename", _STORED, headers))
+        headers = (f"Destination: {unquote(url) if self._server().literal_hrefs else url}",)
+        return self._session.brief(_MOVE, self._url(source), source, headers=headers)
 
 
 def _length(lines: list[bytes], _: object) -> int | None:
@@ -72,3 +68,11 @@ def _length(lines: list[bytes], _: object) -> int | None:
         if line[:15].lower() == b"content-length:":
             return number(line[15:].strip().decode("latin-1"))
     return None
+
+
+_STORED = frozenset({200, 201, 204})
+_GET = Ask("GET", "download")
+# libcurl thinks that it sends a form, and would ask before it sends a large one.
+_PUT = Ask("PUT", "upload", _STORED, ("Content-Type:", "Expect:"))
+_HEAD = Ask("HEAD", "look up", result=_length)
+_MOVE = Ask("MOVE", "rename", _STORED, ("Overwrite: F",))

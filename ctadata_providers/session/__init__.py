@@ -17,7 +17,7 @@ from ctadata_providers.credentials import ClientCertificate, Credential, resolve
 from ctadata_providers.errors import CtaError, StorageError, TransientError
 from ctadata_providers.retry import RetryPolicy
 from ctadata_providers.session.admission import Admission, Pass
-from ctadata_providers.session.brief import Ask, Brief, Detour, Outcome
+from ctadata_providers.session.brief import Ask, Brief, Detour, Outcome, Step, Way
 from ctadata_providers.session.exchange import Exchange, Wire
 from ctadata_providers.session.headers import head_of
 from ctadata_providers.session.limits import RateLimiter, limiter, throttle
@@ -37,6 +37,8 @@ __all__ = ["Request", "Response", "Session", "Sink", "Source"]
 DCACHE_REQUESTS_PER_SECOND = 200.0
 """dCache answers 429 above 250 requests a second from one address (dCache PR 8131)."""
 MANY = 64
+WAY_SECONDS = 0.05
+"""For so long the short way is taken to be open as it was: less than between two looks at a file with a token."""
 FEW_DETOURS = 4
 """So many requests of a kind may go the short way in vain before it is asked whether that is worth it."""
 MESSAGE_FACTOR = 10
@@ -70,6 +72,7 @@ class Session:
         self._wires: dict[tuple[tuple[str, str, int], Hashable], Wire] = {}
         self._home: Hop | None = None
         self._redirects = False
+        self._way: Way | None = None
         self._briefs: Counter[str] = Counter()
         self._detours: Counter[str] = Counter()
         self._server_header: str | None = None
@@ -151,30 +154,52 @@ class Session:
                 request.source.rewind()
         raise _endless(request)
 
-    def brief(self, ask: Ask) -> Brief | None:
+    def brief(
+        self,
+        ask: Ask,
+        url: str,
+        path: str,
+        *,
+        headers: tuple[str, ...] = (),
+        body: bytes | None = None,
+        step: Step | None = None,
+    ) -> Brief | None:
         """Begin a request with a small answer the short way; None when that way is not open now.
 
         It is where the credential has been accepted, nothing has to wait, nothing has just broken, and the door does
         not redirect. The future ends with a `TransientError` when the long way has to wait first, else with a `Detour`.
         """
+        way = self._way
+        if way is None or not self._is_open(way):
+            way = self._way = self._open_way()
+        if way is None or self._redirects or not self.is_worth_it(ask.method):
+            return None
+        self._briefs[ask.method] += 1
+        return Brief(way, ask, url, path, headers=headers, body=body, step=step)
+
+    def _is_open(self, way: Way) -> bool:
+        gate = way.admitted.gate
+        return (
+            time.monotonic() < way.until
+            and (gate is None or gate.open_until > time.time())
+            and way.broken_at == _broken.get((self._home or self._first_home()).place)
+            and way.loop is curl_loop()  # it is not in a forked process
+        )
+
+    def _open_way(self) -> Way | None:
+        """Return the short way, if it is open now."""
         home = self._home or self._first_home()
         admitted = self._admission.at_once(home)
         limited = self.config.limit_rate is not None or self._limiter(home).per_second is not None
-        if admitted is None or self._redirects or limited or not self.is_worth_it(ask.method):
+        if admitted is None or limited:
             return None
+        now = time.monotonic()
         broken_at = _broken.get(home.place)
-        youngest = 0 if broken_at is None else int(time.monotonic() - broken_at)
+        youngest = 0 if broken_at is None else int(now - broken_at)
         if broken_at is not None and not youngest:
             return None
-        self._briefs[ask.method] += 1
-        return Brief(
-            ask,
-            wire=self._wire(home, admitted),
-            admitted=admitted,
-            youngest=youngest,
-            loop=curl_loop(),
-            explain=self._explained,
-        )
+        until = now + WAY_SECONDS if admitted.certificate is None else now  # its file may be gone the next moment
+        return Way(self._wire(home, admitted), admitted, broken_at, youngest, curl_loop(), self._explained, until)
 
     def is_worth_it(self, method: str) -> bool:
         """Tell whether the short way mostly leads to the end: it costs a request where it does not."""
@@ -183,6 +208,7 @@ class Session:
 
     def _explained(self, outcome: Outcome) -> BaseException:
         home, ask = self._home or self._first_home(), outcome.ask
+        self._way = None
         self._detours[ask.method] += 1
         if outcome.fault:
             _broken[home.place] = time.monotonic()
@@ -191,12 +217,12 @@ class Session:
         response = Response(outcome.status, reason, headers, home.shown)
         if outcome.status in REDIRECTS:
             self._redirects = True
-            if ask.body:
+            if ask.method == "PUT":
                 _redirecting.add(home.place)
                 _broken[home.place] = time.monotonic()  # as in `exchange`
         elif outcome.status == 401:
             self._admission.refused_at_once(outcome.admitted)
-        request = Request(method=ask.method, url=home.url, path=ask.path, act=ask.act)
+        request = Request(method=ask.method, url=home.url, path=outcome.path, act=ask.act)
         error = self._error(response, request, home, outcome.admitted)
         return error if isinstance(error, TransientError) else Detour(error.message)
 
@@ -304,6 +330,7 @@ class Session:
             self._server_header = headers["server"]
             if self.config.max_requests_per_second is None and "dcache" in self._server_header.lower():
                 self._limiter(hop).per_second = DCACHE_REQUESTS_PER_SECOND
+                self._way = None
 
     def _sending(self, request: Request, hop: Hop, admitted: Pass) -> Exchange:
         wire = self._wire(hop, admitted)

@@ -7,8 +7,9 @@ Whatever is not as usual ends in a `Detour`, and the caller goes the long way, w
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
 
 from ctadata_providers.session.admission import Pass
 from ctadata_providers.session.exchange import MAX_IDLE_HANDLES, Wire
@@ -25,26 +26,21 @@ class Detour(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a brief request asks for.
+    """What brief requests of a kind have in common; made once for many.
 
     Attributes:
         method: HTTP or WebDAV method.
-        url: Where.
-        path: The same, for messages.
         act: What it does, for messages.
         accepts: The statuses that are as usual.
         headers: Headers beside the credential.
-        body: What is sent.
-        result: Makes the result of the header and the pieces of the body; None when they are not as usual.
+        result: Makes the result of the header and the pieces of the body, both cleared afterwards; None when they are
+            not as usual.
     """
 
     method: str
-    url: str = field(repr=False)
-    path: str
     act: str
     accepts: frozenset[int] = frozenset({200})
     headers: tuple[str, ...] = ()
-    body: bytes | None = None
     result: Callable[[list[bytes], list[bytes]], Any] = lambda _, pieces: b"".join(pieces)
 
 
@@ -54,6 +50,7 @@ class Outcome:
 
     Attributes:
         ask: What was asked for.
+        path: Of what, for messages.
         admitted: What was shown.
         status: The HTTP status, 0 for none.
         lines: The header of the answer.
@@ -61,103 +58,189 @@ class Outcome:
     """
 
     ask: Ask
+    path: str
     admitted: Pass
     status: int
     lines: list[bytes]
     fault: str
 
 
-class Brief(Future[Any]):
-    """One request at the door, which ends with the result of the usual answer, or with what `explain` returns.
+@dataclass(frozen=True, slots=True)
+class Way:
+    """The short way, as it is open for some milliseconds: what all who go it then would find out again.
 
-    Args:
-        ask: What is asked for.
-        wire: With what.
-        admitted: What it shows.
+    Attributes:
+        wire: With what they go.
+        admitted: What they show.
+        broken_at: When a connection to the server broke last.
         youngest: Seconds that a connection may have lived, 0 for any: older ones are dead, or show what was before.
-        loop: Who drives it.
+        loop: Who drives them.
         explain: Returns the error that another end means; called in the loop's thread.
+        until: Time of the monotonic clock at which it has to be looked at again.
     """
 
-    __slots__ = ("_admitted", "_ask", "_begun", "_chunks", "_explain", "_lines", "_loop", "_wire", "handle")
+    wire: Wire
+    admitted: Pass
+    broken_at: float | None
+    youngest: int
+    loop: CurlLoop
+    explain: Callable[[Outcome], BaseException]
+    until: float
+
+
+class Step(Protocol):
+    """What is done with the outcome, in the loop's thread, so that the whole is one future."""
+
+    def take(self, result: Any, /) -> Any:
+        """Make of a usual result what the future ends with; what is raised ends it, too."""
+
+    def otherwise(self, error: BaseException, /) -> Future[Any]:
+        """Begin what is to be done after another end; the future ends as this one."""
+
+
+class _Slot:
+    """A handle that is set up for a kind of request, and what it receives; serves one after another."""
+
+    __slots__ = ("chunks", "handle", "lines", "set_url", "status", "youngest")
+
+    def __init__(self, handle: Any) -> None:
+        import pycurl
+
+        self.handle = handle
+        self.lines: list[bytes] = []
+        self.chunks: list[bytes] = []
+        self.youngest = 0
+        self.set_url = partial(handle.setopt, pycurl.URL)
+        self.status = partial(handle.getinfo, pycurl.RESPONSE_CODE)
+        handle.setopt(pycurl.HEADERFUNCTION, self.lines.append)
+        handle.setopt(pycurl.WRITEFUNCTION, self.chunks.append)
+
+
+class Brief(Future[Any]):
+    """One request at the door, which ends with the result of the usual answer, or with what `Way.explain` returns.
+
+    Args:
+        way: How.
+        ask: What is asked for.
+        url: Where.
+        path: The same, for messages.
+        headers: Headers of this request alone, beside those of its kind.
+        body: What is sent.
+        step: What is done with the outcome, if anything.
+    """
+
+    __slots__ = ("_ask", "_begun", "_path", "_slot", "_step", "_stopped", "_under_way", "_way", "handle")
 
     def __init__(
         self,
+        way: Way,
         ask: Ask,
+        url: str,
+        path: str,
         *,
-        wire: Wire,
-        admitted: Pass,
-        youngest: int,
-        loop: CurlLoop,
-        explain: Callable[[Outcome], BaseException],
+        headers: tuple[str, ...] = (),
+        body: bytes | None = None,
+        step: Step | None = None,
     ) -> None:
         super().__init__()
+        self._way, self._ask, self._path, self._step = way, ask, path, step
+        self._stopped = False
+        self._under_way: Future[Any] | None = None
+        self._begun = time.monotonic()
+        try:
+            slot = way.wire.brief[ask.method].pop()
+        except LookupError:  # none is idle, or another thread was faster
+            slot = _new_slot(ask, way.wire)
+        self._slot = slot
+        self.handle = slot.handle
+        slot.set_url(url)
+        if headers or body is not None or slot.youngest != way.youngest:
+            self._set_more(headers, body)
+        way.loop.start(self)
+
+    def _set_more(self, headers: tuple[str, ...], body: bytes | None) -> None:
         import pycurl
 
-        self._ask, self._wire, self._admitted, self._loop, self._explain = ask, wire, admitted, loop, explain
-        self._begun = time.monotonic()
-        self._chunks: list[bytes] = []
-        self._lines: list[bytes] = []
-        self.handle: Any = _idle_handle(ask, wire) or _new_handle(ask, wire)
-        set_option = self.handle.setopt
-        set_option(pycurl.URL, ask.url)
-        set_option(pycurl.MAXLIFETIME_CONN, youngest)
-        set_option(pycurl.HEADERFUNCTION, self._lines.append)
-        set_option(pycurl.WRITEFUNCTION, self._chunks.append)
-        if ask.headers:
-            set_option(pycurl.HTTPHEADER, [*ask.headers, *_credential(wire)])
-        if ask.body is not None:
-            set_option(pycurl.POSTFIELDS, ask.body)
-        loop.start(self)
+        way, set_option = self._way, self.handle.setopt
+        set_option(pycurl.MAXLIFETIME_CONN, way.youngest)
+        self._slot.youngest = way.youngest
+        if headers:
+            set_option(pycurl.HTTPHEADER, [*self._ask.headers, *headers, *_credential(way.wire)])
+        if body is not None:
+            set_option(pycurl.POSTFIELDS, body)
 
     def cancel(self) -> bool:
         """Stop it; it then ends with `CancelledError`."""
         if self.done():
             return False
-        self._loop.cancel(self)
+        self._stopped = True  # before the look at what is under way, which another thread may be setting
+        if self._under_way is None:
+            self._way.loop.cancel(self)
+        else:
+            self._under_way.cancel()
         return True
 
     # What the loop calls, in its thread.
 
     def finished(self, code: int, text: str) -> None:
         """Deliver the outcome."""
-        import pycurl
-
-        handle, ask = self.handle, self._ask
-        status = handle.getinfo(pycurl.RESPONSE_CODE)
-        if code:
-            fault = text or handle.errstr() or f"libcurl error {code}"
-        else:
-            fault = ""
-            idle = self._wire.brief.setdefault(ask.method, [])
-            if len(idle) < MAX_IDLE_HANDLES:
-                idle.append(handle)
-            if status in ask.accepts:
-                result = ask.result(self._lines, self._chunks)
-                if result is not None:
-                    self.set_result(result)
-                    return
-        self.set_exception(self._explain(Outcome(ask, self._admitted, status, self._lines, fault)))
+        slot, ask, way = self._slot, self._ask, self._way
+        status = slot.status()
+        if not code and status in ask.accepts:
+            result = ask.result(slot.lines, slot.chunks)
+            if result is not None:
+                _give_back(slot, ask, way.wire)
+                return self._succeed(result)
+        fault = (text or slot.handle.errstr() or f"libcurl error {code}") if code else ""
+        error = way.explain(Outcome(ask, self._path, way.admitted, status, list(slot.lines), fault))
+        if not code:
+            _give_back(slot, ask, way.wire)
+        return self._fail(error)
 
     def stalled(self, now: float) -> bool:
         """Tell whether it takes too long: what is small comes soon, or the long way has the patience."""
-        return now - self._begun > self._wire.timeout
+        return now - self._begun > self._way.wire.timeout
 
     def stopped(self) -> None:
         """Deliver the cancellation."""
         self.set_exception(CancelledError())
 
+    def _succeed(self, result: Any) -> None:
+        if self._step is not None:
+            try:
+                result = self._step.take(result)
+            except BaseException as failed:  # noqa: BLE001 (it belongs to who waits for it)
+                return self.set_exception(failed)
+        return self.set_result(result)
 
-def _idle_handle(ask: Ask, wire: Wire) -> Any:
-    """Return a handle that has served before, None when none is idle; another thread may be faster."""
-    try:
-        return wire.brief[ask.method].pop()
-    except LookupError:
-        return None
+    def _fail(self, error: BaseException) -> None:
+        if self._stopped:
+            return self.stopped()
+        if self._step is None:
+            return self.set_exception(error)
+        self._under_way = self._step.otherwise(error)
+        if self._stopped:
+            self._under_way.cancel()
+        return self._under_way.add_done_callback(self._arrive)
+
+    def _arrive(self, ended: Future[Any]) -> None:
+        error = CancelledError() if ended.cancelled() else ended.exception()
+        if error is None:
+            self.set_result(ended.result())
+        else:
+            self.set_exception(error)
 
 
-def _new_handle(ask: Ask, wire: Wire) -> Any:
-    """Return a handle with all that is the same for every brief request of a method."""
+def _give_back(slot: _Slot, ask: Ask, wire: Wire) -> None:
+    slot.lines.clear()
+    slot.chunks.clear()
+    idle = wire.brief.setdefault(ask.method, [])
+    if len(idle) < MAX_IDLE_HANDLES:
+        idle.append(slot)
+
+
+def _new_slot(ask: Ask, wire: Wire) -> _Slot:
+    """Return a slot with all that is the same for every brief request of a kind."""
     import pycurl
 
     handle = wire.new_handle()
@@ -166,10 +249,10 @@ def _new_handle(ask: Ask, wire: Wire) -> Any:
         handle.setopt(pycurl.NOBODY, 1)
     elif ask.method != "GET":
         handle.setopt(pycurl.CUSTOMREQUEST, ask.method)
-    credential = _credential(wire)
-    if credential:
-        handle.setopt(pycurl.HTTPHEADER, credential)
-    return handle
+    headers = [*ask.headers, *_credential(wire)]
+    if headers:
+        handle.setopt(pycurl.HTTPHEADER, headers)
+    return _Slot(handle)
 
 
 def _credential(wire: Wire) -> list[str]:

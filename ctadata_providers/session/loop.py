@@ -60,6 +60,7 @@ class CurlLoop:
         self._asleep = False
         self._start = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._ident = 0
 
     def start(self, exchange: Running) -> None:
         """Begin an exchange; its handle belongs to the loop until it is told the end."""
@@ -91,7 +92,7 @@ class CurlLoop:
 
     def _hand_over(self, work: Callable[[], None]) -> None:
         self._inbox.append(work)
-        if threading.current_thread() is self._thread:
+        if threading.get_ident() == self._ident:
             return
         if self._thread is None:
             with self._start:
@@ -105,10 +106,11 @@ class CurlLoop:
                 os.write(self._wake_writer, b"x")
 
     def _main(self) -> None:
+        self._ident = threading.get_ident()
         try:
             self._drive()
         finally:  # reached by a fault of ours alone: nobody may wait for ever
-            self._thread = None
+            self._thread, self._ident = None, 0
             for exchange in self._running.values():
                 exchange.stopped()
             self._running.clear()
@@ -191,7 +193,8 @@ class CurlLoop:
         self._running.pop(handle).finished(code, text)
 
     def _stop(self, exchange: Running) -> None:
-        if self._running.pop(exchange.handle, None) is not None:
+        if self._running.get(exchange.handle) is exchange:  # the handle may serve another by now
+            del self._running[exchange.handle]
             self._multi.remove_handle(exchange.handle)
             exchange.stopped()
 

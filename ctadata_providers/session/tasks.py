@@ -149,6 +149,16 @@ def wait(future: Future[T]) -> Generator[Future[T], Any, T]:
     return outcome
 
 
+async def to_its_end(task: Task[T]) -> T:
+    """Run what cleans up, inside a spawned coroutine: a cancellation that comes meanwhile waits for its end."""
+    work = spawn(task)
+    try:
+        return await wait(following(work))
+    except CancelledError:
+        await wait(work)
+        raise
+
+
 class _BlockingThreads:
     """A pool of daemon threads: one that waits for a silent server must not hold up the end of the process."""
 

@@ -6,7 +6,7 @@ from concurrent.futures import CancelledError
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ctadata_providers.backends import BriefOperations, FileInfo
 from ctadata_providers.checksum import checksum_of
@@ -53,24 +53,76 @@ async def _awaited(
 def _begin_download(
     context: Context, progress: Progress | None, *, info: FileInfo, local: Path, overwrite: bool
 ) -> Future[TransferResult]:
-    long_way = partial(fetch, context, progress, info=info, local=local, overwrite=overwrite)
     brief, size = context.brief, info.size
-    if brief is None or info.is_dir or size is None or size > SMALL_BYTES or info.locality not in (None, "ONLINE"):
-        return spawn(long_way())
-    if context.checksum == "require" and not info.checksums:
-        return spawn(long_way())
-    try:
-        target = Target(local, overwrite=overwrite)
-    except CtaError:
-        return spawn(long_way())  # which tells the same
-    stem = owners.stem(target.place.name, context.door + info.path)
-    if context.leftovers.beside(str(target.place.parent), stem):
-        return spawn(long_way())
-    content = brief.read(info.path)
-    if content is None:
-        return spawn(long_way())
-    store = partial(_stored, context, info, local, target, stem, progress=progress)
-    return _Short(context, content, store, long_way)
+    small = _Small(context, progress, info, local, overwrite=overwrite)
+    if (
+        brief is None
+        or info.is_dir
+        or size is None
+        or size > SMALL_BYTES
+        or info.locality not in (None, "ONLINE")
+        or (context.checksum == "require" and not info.checksums)
+        or not small.has_place()
+    ):
+        return spawn(small.long_way())
+    return brief.read(info.path, small) or spawn(small.long_way())
+
+
+class _Small:
+    """A small file on its way here.
+
+    Args:
+        context: What the transfers of a client share.
+        progress: Told of the bytes that pass.
+        info: The file.
+        local: Where it goes.
+        overwrite: Whether a file there may be replaced.
+    """
+
+    __slots__ = ("_begun", "_context", "_info", "_local", "_overwrite", "_progress", "_stem", "_target")
+
+    def __init__(
+        self, context: Context, progress: Progress | None, info: FileInfo, local: Path, *, overwrite: bool
+    ) -> None:
+        self._context, self._progress, self._info, self._local = context, progress, info, local
+        self._overwrite = overwrite
+        self._begun = time.monotonic()
+
+    def long_way(self) -> Task[TransferResult]:
+        """Return the coroutine that does everything anew."""
+        return fetch(self._context, self._progress, info=self._info, local=self._local, overwrite=self._overwrite)
+
+    def has_place(self) -> bool:
+        """Tell whether it can be written, as far as can be seen, and nothing lies there that could be gone on with."""
+        context = self._context
+        try:
+            target = self._target = Target(self._local, overwrite=self._overwrite)
+        except CtaError:
+            return False  # the long way tells the same
+        self._stem = owners.stem(target.name, context.door + self._info.path)
+        return not context.leftovers.beside(target.folder, self._stem)
+
+    def take(self, content: bytes) -> TransferResult:
+        """Verify the bytes and make the file, in one step for whoever looks.
+
+        Raises:
+            CtaError: As `download`.
+        """
+        info, context = self._info, self._context
+        size, algorithm = len(content), verify.algorithm_for(context, info.checksums)
+        if size != info.size:
+            verify.check_size(info.path, got=size, wanted=info.size, what="the listing says")
+        checksums = {algorithm: checksum_of(content, algorithm)} if algorithm else {}
+        if info.checksums:
+            verify.compare(info.path, computed=checksums, offered=info.checksums, required=False)
+        if self._progress is not None:
+            self._progress(size)  # what it raises stops the transfer: then the old file is to be there
+        write_whole(self._target, self._stem, content)
+        return TransferResult(info.path, self._local, size, checksums, time.monotonic() - self._begun)
+
+    def otherwise(self, error: BaseException) -> Future[TransferResult]:
+        """Go the long way."""
+        return spawn(_long(self._context, self.long_way, error if isinstance(error, TransientError) else None))
 
 
 def begin_upload(
@@ -116,12 +168,14 @@ async def _short_upload(
     temporary = f"{folder.rstrip('/')}/{part_name(name, context.door + path)}"
     remembered = remember(context.door, path, temporary)
     waits_for: TransientError | None = None
-    renamed = False
+    renamed = unanswered = False
     told = 0
     try:
         writing = brief.write(temporary, content)
         if writing is not None:
+            unanswered = True
             await wait(writing)
+            unanswered = False
             size = await _unless_closed(brief.size(temporary))
             if size == len(content):
                 if progress is not None:
@@ -130,12 +184,13 @@ async def _short_upload(
                 await _unless_closed(brief.rename(temporary, path))
                 renamed = True
     except TransientError as error:
+        unanswered = False
         if error.status != 500:  # which nginx says where a parent is missing: the long way makes it
             waits_for = named(path, temporary, error)
     except Detour:
         pass
-    except BaseException as error:
-        await tidy(context, remembered, stopped=isinstance(error, CancelledError))
+    except BaseException:
+        await tidy(context, remembered, unanswered=unanswered)
         raise
     finally:
         if renamed:
@@ -148,7 +203,7 @@ async def _short_upload(
         try:
             return await _long(context, long_way, waits_for)
         except CancelledError:
-            await tidy(context, remembered, stopped=False)  # the long way may not have come to it
+            await tidy(context, remembered, unanswered=unanswered)  # the long way may not have come to it
             raise
     algorithm = verify.algorithm_for(context, {})
     checksums = {algorithm: checksum_of(content, algorithm)} if algorithm else {}
@@ -161,66 +216,6 @@ async def _unless_closed(answer: Future[T] | None) -> T:
     return await wait(answer)
 
 
-class _Short(Future[TransferResult]):
-    """A transfer on the short way, and on the long one if need be.
-
-    Args:
-        context: What the transfers of a client share.
-        content: The bytes on their way.
-        store: What is done with them.
-        long_way: Makes the coroutine that does everything anew.
-    """
-
-    __slots__ = ("_begun", "_context", "_long_way", "_stopped", "_store", "_under_way")
-
-    def __init__(
-        self,
-        context: Context,
-        content: Future[bytes],
-        store: Callable[[bytes, float], TransferResult],
-        long_way: Callable[[], Task[TransferResult]],
-    ) -> None:
-        super().__init__()
-        self._context, self._store, self._long_way = context, store, long_way
-        self._begun = time.monotonic()
-        self._stopped = False
-        self._under_way: Future[Any] = content
-        content.add_done_callback(self._take)
-
-    def cancel(self) -> bool:
-        """Stop it; it then ends with `CancelledError`."""
-        if self.done():
-            return False
-        self._stopped = True  # before the look at what is under way, which another thread may be replacing
-        self._under_way.cancel()
-        return True
-
-    def _take(self, content: Future[bytes]) -> None:
-        error = content.exception()
-        if error is None:
-            try:
-                result = self._store(content.result(), self._begun)
-            except BaseException as failed:  # noqa: BLE001 (it belongs to who waits for it)
-                self.set_exception(failed)
-            else:
-                self.set_result(result)
-        elif self._stopped or isinstance(error, CancelledError):
-            self.set_exception(CancelledError())
-        else:
-            wait_for = error if isinstance(error, TransientError) else None
-            self._under_way = spawn(_long(self._context, self._long_way, wait_for))
-            if self._stopped:
-                self._under_way.cancel()
-            self._under_way.add_done_callback(self._arrive)
-
-    def _arrive(self, ended: Future[TransferResult]) -> None:
-        error = ended.exception()
-        if error is None:
-            self.set_result(ended.result())
-        else:
-            self.set_exception(error)
-
-
 async def _long(
     context: Context, long_way: Callable[[], Task[TransferResult]], error: TransientError | None
 ) -> TransferResult:
@@ -231,30 +226,3 @@ async def _long(
     await attempts.again(error)
     result = await long_way()
     return replace(result, retries=result.retries + attempts.retries, seconds=attempts.seconds)
-
-
-def _stored(
-    context: Context,
-    info: FileInfo,
-    local: Path,
-    target: Target,
-    stem: str,
-    content: bytes,
-    begun: float,
-    *,
-    progress: Progress | None,
-) -> TransferResult:
-    """Verify the bytes of a small file and make it, in one step for whoever looks.
-
-    Raises:
-        CtaError: As `download`.
-    """
-    size, algorithm = len(content), verify.algorithm_for(context, info.checksums)
-    verify.check_size(info.path, got=size, wanted=info.size, what="the listing says")
-    checksums = {algorithm: checksum_of(content, algorithm)} if algorithm else {}
-    if info.checksums:
-        verify.compare(info.path, computed=checksums, offered=info.checksums, required=False)
-    if progress is not None:
-        progress(size)  # what it raises stops the transfer: then the old file is to be there
-    write_whole(target, stem, content)
-    return TransferResult(info.path, local, size, checksums, time.monotonic() - begun)

@@ -86,6 +86,8 @@ def stem(name: str, address: str) -> str:
         address: The remote address.
     """
     room = MAX_NAME_BYTES - 1 - _TAIL_BYTES
+    if len(name) <= room and name.isascii():
+        return f".{name}.{address_hash(address)}"
     raw = os.fsencode(name)  # a local name need not be UTF-8
     head = name if len(raw) <= room else raw[:room].decode(errors="ignore")
     return f".{head}.{address_hash(address)}"

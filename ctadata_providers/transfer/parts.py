@@ -36,10 +36,22 @@ class Target:
     def __init__(self, place: Path, *, overwrite: bool) -> None:
         self.place = place
         self._overwrite = overwrite
+        self._text = os.fspath(place)
         try:
             self._mode = self._check()
         except OSError as error:
             raise explained(error, place, "write") from error
+        folder, slash, self.name = self._text.rpartition("/")
+        self._folder = folder + slash
+
+    @property
+    def folder(self) -> str:
+        """The folder that it is in."""
+        return self._folder[:-1] or self._folder or "."
+
+    def place_of(self, name: str) -> str:
+        """Return where a name beside it is."""
+        return self._folder + name
 
     @property
     def part_mode(self) -> int:
@@ -58,7 +70,7 @@ class Target:
         finally:
             os.close(fd)  # a full quota may show only here
         if self._overwrite:
-            os.replace(part, self.place)  # noqa: PTH105 (per file, in the loop's thread)
+            os.replace(part, self._text)  # noqa: PTH105 (per file, in the loop's thread)
         else:
             _rename_to_new(part, self.place)
 
@@ -79,9 +91,10 @@ class Target:
     def _check(self) -> int | None:
         """Return the permissions of the file to be replaced, None when there is none."""
         try:
-            found = os.lstat(self.place)
+            found = os.lstat(self._text)
             if stat.S_ISLNK(found.st_mode):
-                self.place = Path(os.path.realpath(self.place))
+                self._text = os.path.realpath(self.place)
+                self.place = Path(self._text)
                 found = os.stat(self.place)  # noqa: PTH116 (as above)
         except FileNotFoundError:
             return None
@@ -144,7 +157,7 @@ class SmallPart:
         self._progress = progress
         self._name = owners.new_name(stem)
         self._name.claim()
-        self._path = target.place.parent / self._name.part
+        self._path = target.place_of(self._name.part)
         self._published = False
         self._fd = -1
         try:
@@ -225,9 +238,8 @@ def write_whole(target: Target, stem: str, content: bytes) -> None:
         QuotaError: When the disk is full.
         StorageError: For another fault of the file system.
     """
-    place = target.place
     name = owners.new_name(stem)
-    path = os.path.join(os.path.dirname(place), name.part)  # noqa: PTH118, PTH120 (as above)
+    path = target.place_of(name.part)
     name.claim()
     fd = -1
     published = False
@@ -240,7 +252,7 @@ def write_whole(target: Target, stem: str, content: bytes) -> None:
         target.publish(path, descriptor)
         published = True
     except OSError as error:
-        raise explained(error, place, "write") from error
+        raise explained(error, target.place, "write") from error
     finally:
         if fd >= 0:
             with suppress(OSError):  # it is thrown away

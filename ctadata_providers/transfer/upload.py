@@ -31,7 +31,7 @@ from ctadata_providers.transfer.events import TransferEvent, watched
 from ctadata_providers.transfer.folders import make_dirs
 from ctadata_providers.transfer.local import LocalSource
 from ctadata_providers.transfer.names import part_name
-from ctadata_providers.transfer.tidying import removed, tidy
+from ctadata_providers.transfer.tidying import cleared, removed, tidy
 from ctadata_providers.transfer.uploads import Remembered, abandoned, remember
 from ctadata_providers.uri import split
 
@@ -118,7 +118,7 @@ class _Upload:
         self._path = path
         self._overwrite = overwrite
         self._attempts = Attempts(context)
-        self._begun = False
+        self._unanswered = False
         self._stored = False
         self._seen_stored: FileInfo | None = None
         self._late: list[Remembered] = []
@@ -156,13 +156,10 @@ class _Upload:
         address = self._context.door + self._path
         temporary = f"{folder.rstrip('/')}/{part_name(name, address)}"
         remembered = remember(self._context.door, self._path, temporary)
-        renamed = refused = stopped = False
+        renamed = refused = False
         try:
             await self._store(temporary, overwrite=True)
             renamed = await self._renamed(temporary)
-        except CancelledError:
-            stopped = True
-            raise
         except CtaError as error:
             refused = isinstance(error, CredentialError)
             raise explanations.named(self._path, temporary, error) from error
@@ -170,7 +167,7 @@ class _Upload:
             if renamed:
                 remembered.forget()
             elif not refused:  # what was refused once is not sent again: the next upload removes what is there
-                await tidy(self._context, remembered, stopped=stopped and self._begun)
+                await tidy(self._context, remembered, unanswered=self._unanswered)
             remembered.end()
         return renamed
 
@@ -207,7 +204,7 @@ class _Upload:
                 if isinstance(error, AlreadyExistsError) and before is None:
                     raise explanations.came_to_exist(self._path, error) from error
                 raise
-            if not await wait(in_thread(partial(self._cleaned, before))):
+            if not await cleared(partial(self._cleaned, before), unanswered=self._unanswered):
                 if not isinstance(error, (CtaError, CancelledError)):
                     error.add_note(f"a partial file may remain at {self._path}: remove it before anything reads it")
                     raise
@@ -223,8 +220,7 @@ class _Upload:
         parents_seen = False
         while True:
             try:
-                self._begun = True
-                result = await wait(self._write(path, self._source, size=self._source.size, overwrite=overwrite))
+                result = await self._sent(path, overwrite=overwrite)
                 self._stored = True
                 break
             except (NotFoundError, TransientError) as error:
@@ -240,17 +236,30 @@ class _Upload:
         self._source.check_unchanged()
         await self._verify(path, result)
 
+    async def _sent(self, path: str, *, overwrite: bool) -> WriteResult:
+        """Write the bytes once, and know whether the server has answered."""
+        self._unanswered = True
+        try:
+            result = await wait(self._write(path, self._source, size=self._source.size, overwrite=overwrite))
+        except StorageError as error:
+            self._unanswered = error.status is None
+            raise
+        self._unanswered = False
+        return result
+
     async def _parents_made(self, failed: CtaError) -> bool:
         """Make the missing parents after a failed write, and tell whether there were any.
 
-        A server that does not answer this either says no more than it did: the failed write is what is told then.
+        A server that does not answer this either says no more than it did: the failed write is what is told then. One
+        that says that something is missing is there, and asked again.
         """
-        try:
-            return await wait(asked(self._make_parents))
-        except TransientError:
-            if isinstance(failed, TransientError):
-                return False
-            raise
+        while True:
+            try:
+                return await wait(asked(self._make_parents))
+            except TransientError as error:
+                if isinstance(failed, TransientError):
+                    return False
+                await self._again(error)
 
     async def _verify(self, path: str, result: WriteResult) -> None:
         info = await self._seen(path)
@@ -310,12 +319,12 @@ class _Upload:
             raise explanations.is_folder(self._path)
         return info
 
-    def _cleaned(self, before: FileInfo | None) -> bool:
-        """Remove a partial file under the final name; return whether there is certainly none."""
+    def _cleaned(self, before: FileInfo | None) -> bool | None:
+        """Remove a partial file under the final name, as `tidying.removed`; an untouched old one is none."""
         try:
             now = self._context.cleaner.stat(self._path)
         except NotFoundError:
-            return True
+            return None
         except CtaError:
             return False
         untouched = before is not None and (now.size, now.modified, now.etag) == (
@@ -324,8 +333,8 @@ class _Upload:
             before.etag,
         )
         if now.is_dir or (untouched and not self._stored):
-            return True
-        return removed(self._context, self._path) is not False
+            return None
+        return removed(self._context, self._path)
 
     def _make_parents(self) -> bool:
         """Make the missing parents of the target; return whether any was missing."""

@@ -2,7 +2,8 @@
 
 import time
 
-from tests.faults.scripted import Act, Exchange
+from tests.faults.multistatus import listing
+from tests.faults.scripted import Act, Exchange, entry
 
 
 def reset_after(count: int | None) -> Act:
@@ -73,6 +74,14 @@ def keep_a_part(then: Act, count: int = 1000) -> Act:
         then(exchange)
 
     return act
+
+
+def begin_late(exchange: Exchange) -> None:
+    """Answer a look at a file as of before, and begin the file just then: a slow server does, of a stopped upload."""
+    door, path = exchange.door, exchange.asked.path
+    told = listing(entry(door, path)) if path in door.files else b""
+    door.files[path] = b"the beginning"
+    exchange.answer(207 if told else 404, body=told)
 
 
 def status(code: int, *headers: str, body: bytes = b"", reason: str = "Reason") -> Act:

@@ -3,6 +3,7 @@
 import errno
 import threading
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,16 @@ from ctadata_providers import (
     IntegrityError,
     IsADirError,
     PermissionDeniedError,
+    QuotaError,
     StorageError,
     TransientError,
     UnsupportedError,
 )
+from ctadata_providers.transfer import tidying, uploads
 from tests.faults import acts
 from tests.faults.cells import failed_upload as failed
 from tests.faults.cells import parts_at
-from tests.faults.scripted import Act, Door, Exchange, move, put
+from tests.faults.scripted import Act, Door, Exchange, delete, move, put
 
 PATH = "/night/events.fits"
 Open = Callable[..., Door]
@@ -86,6 +89,60 @@ def test_a_failed_upload_names_the_file_that_was_meant(fault: str, door: Door, c
     door.fault("PUT", PASSING[fault])
 
     failed(client_of(door, retries=0), source, TransientError)
+
+
+class Stop(Exception):
+    """Raised by a callback."""
+
+
+def stop(_: int) -> None:
+    raise Stop
+
+
+@pytest.mark.parametrize(("progress", "error"), [(stop, Stop), (None, TransientError)])
+def test_a_part_that_the_server_begins_late_is_removed_too(
+    progress: Callable[[int], None] | None, error: type[Exception], door: Door, client_of: Client, source: Path
+) -> None:
+    door.fault("PUT", acts.reset_in_body(100_000))
+    door.fault("DELETE", acts.begin_late, times=1)
+
+    with pytest.raises(error):
+        client_of(door, retries=0).upload(source, PATH, progress=progress)
+
+    assert door.files == {PATH: b"old one"}
+    assert uploads.noted(f"{door.url}/") == []
+
+
+def test_a_stop_that_comes_while_it_cleans_up_waits_for_its_end(door: Door, client_of: Client, source: Path) -> None:
+    begun, stopped = threading.Event(), threading.Event()
+
+    def remove_after_the_stop(exchange: Exchange) -> None:
+        begun.set()
+        stopped.wait(10)
+        delete(exchange)
+
+    door.fault("PUT", acts.keep_a_part(acts.status(507)))
+    door.fault("DELETE", remove_after_the_stop)
+    future = client_of(door).begin_upload(source, PATH)
+    begun.wait(10)
+    future.cancel()
+    stopped.set()
+    with pytest.raises(CancelledError):
+        future.result(10)
+
+    assert door.files == {PATH: b"old one"}
+    assert uploads.noted(f"{door.url}/") == []
+
+
+def test_what_was_answered_is_not_waited_for(
+    door: Door, client_of: Client, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tidying, "SETTLING", 60.0)
+    door.fault("PUT", acts.status(507))
+
+    failed(client_of(door), source, QuotaError)
+
+    assert len(door.requests("DELETE")) == 1
 
 
 def test_a_body_refused_early_is_a_permission_error_of_which_nothing_was_sent(
@@ -372,6 +429,19 @@ def test_parents_are_made_when_they_are_missing_and_only_then(
     assert door.files == {"/a/b/c/events.fits": payload}
     assert [asked.path.rstrip("/") for asked in door.requests("MKCOL")] == ["/a", "/a/b", "/a/b/c"]
     assert parts_at(door) == []
+
+
+def test_a_look_for_a_missing_parent_that_fails_in_passing_is_tried_again(
+    open_door: Open, client_of: Client, source: Path, payload: bytes
+) -> None:
+    door = open_door()
+    door.fault("PUT", acts.status(409), times=1)
+    door.fault("PROPFIND", acts.status(503, "Retry-After: 0"), path="/a/b", times=1)
+
+    result = client_of(door).upload(source, "/a/b/events.fits")
+
+    assert door.files == {"/a/b/events.fits": payload}
+    assert result.retries == 1
 
 
 def test_move_never_replaces_a_folder_nor_a_file_without_leave(open_door: Open, client_of: Client) -> None:

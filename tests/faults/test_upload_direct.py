@@ -82,6 +82,24 @@ def test_a_part_that_remains_is_removed(old: bool, door: Door, client: CtaClient
     assert door.files == {}
 
 
+@pytest.mark.parametrize("old", [True, False])
+def test_a_part_that_the_server_begins_late_is_removed_too(
+    old: bool, door: Door, client: CtaClient, source: Path
+) -> None:
+    if not old:
+        del door.files[PATH]
+
+    def break_off(exchange: Exchange) -> None:
+        exchange.door.fault("PROPFIND", acts.begin_late, path=PATH, times=1)
+        exchange.reset()
+
+    door.fault("PUT", break_off, path=PATH)
+
+    failed(client, source, TransientError)
+
+    assert door.files == {}
+
+
 def test_a_part_that_cannot_be_removed_is_said(door: Door, client: CtaClient, source: Path) -> None:
     door.fault("PUT", acts.keep_a_part(lambda exchange: exchange.reset()), path=PATH)
     door.fault("DELETE", acts.status(403))
