@@ -75,7 +75,7 @@ class CtaCopyTrigger(BaseTrigger):
     async def on_kill(self) -> None:
         """Stop the copies, and wait until they have cleaned up."""
         await self._stop()
-        self.log.info("The copies were stopped; nothing partial was left")
+        self.log.info("The copies were stopped")
 
     async def cleanup(self) -> None:
         """Stop what still runs: without this process nobody would hold it."""
