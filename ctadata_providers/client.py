@@ -1,7 +1,7 @@
 """The front: what a user, a workflow engine or a notebook calls."""
 
 import os
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -221,26 +221,57 @@ class CtaClient(Mirroring, Copying, Looking, Checking, Beginning, Contents):
         transfer.declare_ended(owner)
 
     def download_many(
-        self, files: Iterable[tuple[FileInfo, Path]], *, overwrite: bool = True, progress: Progress | None = None
+        self,
+        files: Iterable[tuple[FileInfo, Path]],
+        *,
+        overwrite: bool = True,
+        progress: Progress | None = None,
+        progress_of: Callable[[FileInfo, Path], Progress] | None = None,
     ) -> Generator[tuple[tuple[FileInfo, Path], Future[TransferResult]], None, None]:
         """Download files to local targets, several at once, and give each pair with its outcome as it ends.
 
         The error of a file is in its future; the others go on. Closing the generator stops those that still run.
+
+        Args:
+            files: What a listing told of each, and where it goes.
+            overwrite: Whether local files may be replaced.
+            progress: As for `download`, over all files.
+            progress_of: Gives that of each file, when its turn comes, instead.
         """
         context = self._transfers
-        begin = partial(transfer.begin_download, context, overwrite=overwrite, progress=progress)
-        return transfer.as_ended(((pair, partial(begin, *pair)) for pair in files), context.max_parallel)
+        begin = partial(transfer.begin_download, context, overwrite=overwrite)
+        begins = (
+            (pair, partial(begin, *pair, progress=progress_of(*pair) if progress_of else progress)) for pair in files
+        )
+        return transfer.as_ended(begins, context.max_parallel)
 
     def upload_many(
-        self, files: Iterable[tuple[Path, str]], *, overwrite: bool = True, progress: Progress | None = None
+        self,
+        files: Iterable[tuple[Path, str]],
+        *,
+        overwrite: bool = True,
+        progress: Progress | None = None,
+        progress_of: Callable[[Path, str], Progress] | None = None,
     ) -> Generator[tuple[tuple[Path, str], Future[TransferResult]], None, None]:
         """Upload local files to remote targets, several at once, and give each pair with its outcome as it ends.
 
         The error of a file is in its future; the others go on. Closing the generator stops those that still run.
+
+        Args:
+            files: Each file, and where it goes.
+            overwrite: Whether remote files may be replaced.
+            progress: As for `upload`, over all files.
+            progress_of: Gives that of each file, when its turn comes, instead.
         """
         context = self._transfers
-        begin = partial(transfer.begin_upload, context, overwrite=overwrite, progress=progress)
-        begins = ((pair, partial(begin, pair[0], self._path(pair[1]))) for pair in files)
+        begin = partial(transfer.begin_upload, context, overwrite=overwrite)
+        begins = (
+            (
+                pair,
+                partial(begin, pair[0], self._path(pair[1]), progress=progress_of(*pair) if progress_of else progress),
+            )
+            for pair in files
+        )
         return transfer.as_ended(begins, context.max_parallel)
 
     def download_tree(

@@ -25,6 +25,8 @@ class FileInfo:
         etag: Entity tag, if any.
         checksums: Hexadecimal checksums by algorithm, as far as the server told.
         locality: `ONLINE`, `NEARLINE`, `ONLINE_AND_NEARLINE`, `UNAVAILABLE`, `LOST` or `NONE` on dCache, else None.
+        created: Time at which it was made, as the server wrote it; see `birthtime`. `stat` alone tells it, and when two
+            are compared it does not count.
     """
 
     path: str
@@ -34,6 +36,7 @@ class FileInfo:
     etag: str | None = None
     checksums: Mapping[str, str] = field(default_factory=dict, hash=False)
     locality: str | None = None
+    created: str | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:
@@ -48,16 +51,29 @@ class FileInfo:
     @property
     def mtime(self) -> float | None:
         """Time of the last change in epoch seconds, None when the server does not tell or cannot be understood."""
-        if self.modified is None:
-            return None
-        try:
-            return parsedate_to_datetime(self.modified).timestamp()
-        except (ValueError, OverflowError):
-            pass
-        try:
-            return datetime.fromisoformat(self.modified).timestamp()
-        except (ValueError, OverflowError):
-            return None
+        return _epoch_seconds(self.modified)
+
+    @property
+    def birthtime(self) -> float | None:
+        """Time at which it was made in epoch seconds, None when the server does not tell or cannot be understood.
+
+        On Apache and WsgiDAV it is that of the last change of its data, name or rights (`st_ctime`).
+        """
+        return _epoch_seconds(self.created)
+
+
+def _epoch_seconds(text: str | None) -> float | None:
+    """Return a time as servers write it (RFC 1123 or ISO 8601)."""
+    if text is None:
+        return None
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        pass
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 class Backend(Protocol):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from ctadata_providers.backends.base import FileInfo
-from ctadata_providers.backends.propfind import Entry
+from ctadata_providers.backends.shapes import Entry
 from ctadata_providers.checksum import parse_digests
 from ctadata_providers.credentials.resolve import origin
 from ctadata_providers.errors import StorageError
@@ -72,6 +72,7 @@ def file_info(entry: Entry, path: str) -> FileInfo:
         etag=properties.get("etag") or None,
         checksums=parse_digests([properties["checksums"]]) if "checksums" in properties else {},
         locality=properties.get("locality") or None,
+        created=properties.get("created") or None,
     )
 
 

@@ -15,6 +15,7 @@ from ctadata_providers.session.tasks import spawn
 Span = tuple[int, int]
 """The first byte, and the one behind the last."""
 _RANGE = re.compile(rb"(?im)^content-range:[ \t]*bytes[ \t]+([0-9]+)-([0-9]+)/(?:[0-9]+|\*)[ \t]*\r?$")
+_HEAD_END = b"\r\n\r\n"
 _PER_PART = 1024
 """Bytes that a server may write around each part."""
 _BOUNDARY = 70
@@ -72,7 +73,7 @@ class SpanReader:
 
 
 class SpansSink:
-    """Takes an answer that should hold several ranges; made with its head.
+    """Takes an answer that should hold several ranges, part by part as it arrives; made with its head.
 
     Raises:
         UnsupportedError: When it does not: the server ignores ranges, or knows only one at a time.
@@ -83,20 +84,29 @@ class SpansSink:
         boundary = boundary_of(response.headers.get("content-type", ""))
         if response.status != 206 or boundary is None:
             raise UnsupportedError(f"the server does not send several ranges of {path} at once", path=path)
-        self._boundary = boundary
-        self._pieces: list[bytes] = []
+        self._mark = b"--" + boundary
         self._room = sum(end - start for start, end in spans) + _PER_PART * (len(spans) + 1)
+        self._parts: dict[int, bytes] = {}
+        self._head = bytearray()
+        """What has come between two parts."""
+        self._ended = False
+        self._first = self._left = 0
+        """Of the part that is coming: its first byte, and how many are to come."""
+        self._pieces: list[bytes] = []
 
     def __call__(self, data: bytes) -> None:
         """Take the next bytes.
 
         Raises:
             IntegrityError: When there are more than the ranges can have.
+            UnsupportedError: When they are not what RFC 9110 says.
         """
         self._room -= len(data)
         if self._room < 0:
             raise IntegrityError(f"the server sends more of {self._path} than was asked for", path=self._path)
-        self._pieces.append(data)
+        at = 0
+        while at < len(data) and not self._ended:
+            at += self._take_part(data, at) if self._left else self._take_head(data, at)
 
     def contents(self) -> list[bytes]:
         """Return the bytes of each range, when all have come.
@@ -105,15 +115,55 @@ class SpansSink:
             UnsupportedError: When one of them is missing.
             TransientError: When the answer breaks off within a part.
         """
-        parts = parse(b"".join(self._pieces), self._boundary, self._path)
-        return [self._find(parts, start, end) for start, end in self._spans]
+        if self._left:
+            raise TransientError(f"the server's ranges of {self._path} break off", path=self._path, remedy="try again")
+        return [self._find(start, end) for start, end in self._spans]
 
-    def _find(self, parts: Sequence[tuple[int, memoryview]], start: int, end: int) -> bytes:
+    def _take_part(self, data: bytes, at: int) -> int:
+        """Take bytes of a part; return how many."""
+        piece = data[at : at + self._left]  # mostly all of them, which copies nothing
+        self._pieces.append(piece)
+        self._left -= len(piece)
+        if not self._left:
+            self._parts[self._first] = b"".join(self._pieces)
+            self._pieces.clear()
+        return len(piece)
+
+    def _take_head(self, data: bytes, at: int) -> int:
+        """Take bytes before a part, or behind the last one; return how many."""
+        known = len(self._head)
+        self._head += data[at : at + _PER_PART - known]
+        begin = self._head.find(self._mark)
+        inside = begin + len(self._mark)
+        self._ended = begin >= 0 and self._head[inside : inside + 2] == b"--"
+        end = self._head.find(_HEAD_END, inside) if begin >= 0 else -1
+        if end >= 0 and not self._ended:
+            self._first, self._left = self._range(inside, end + 2)
+            self._head.clear()
+            return end + len(_HEAD_END) - known
+        if len(self._head) == _PER_PART and not self._ended:
+            raise self._unreadable()
+        return len(self._head) - known
+
+    def _range(self, begin: int, end: int) -> tuple[int, int]:
+        """Return the first byte of a part and its length, from its header."""
+        found = _RANGE.search(self._head, begin, end)
+        first, last = (number(text.decode()) for text in found.groups()) if found else (None, None)
+        if first is None or last is None or last < first:
+            raise self._unreadable()
+        return first, last - first + 1
+
+    def _find(self, start: int, end: int) -> bytes:
         """Return a range from whichever part holds it: a server may send near ones as one."""
-        for first, data in parts:
+        if len(self._parts.get(start, b"")) == end - start:
+            return self._parts[start]
+        for first, data in self._parts.items():
             if first <= start and end <= first + len(data):
-                return bytes(data[start - first : end - first])
+                return data[start - first : end - first]
         raise UnsupportedError(f"the server left out the bytes {start}-{end} of {self._path}", path=self._path)
+
+    def _unreadable(self) -> UnsupportedError:
+        return UnsupportedError(f"the server's ranges of {self._path} cannot be read", path=self._path)
 
 
 def boundary_of(content_type: str) -> bytes | None:
@@ -128,32 +178,3 @@ def boundary_of(content_type: str) -> bytes | None:
     if message.get_content_type() != "multipart/byteranges" or not isinstance(boundary, str):
         return None
     return boundary.encode("latin-1", "replace") if 0 < len(boundary) <= _BOUNDARY else None
-
-
-def parse(body: bytes, boundary: bytes, path: str) -> list[tuple[int, memoryview]]:
-    r"""Return where each part begins in the file, and its bytes.
-
-    Raises:
-        TransientError: When it breaks off within a part.
-        UnsupportedError: When it is not what RFC 9110 says.
-
-    >>> answer = b"--x\r\nContent-Range: bytes 5-6/9\r\n\r\nab\r\n--x--"
-    >>> [(first, bytes(data)) for first, data in parse(answer, b"x", "/f")]
-    [(5, b'ab')]
-    """
-    view = memoryview(body)
-    mark = b"--" + boundary
-    parts: list[tuple[int, memoryview]] = []
-    at = body.find(mark)
-    while at >= 0 and body[at + len(mark) : at + len(mark) + 2] != b"--":
-        head_end = body.find(b"\r\n\r\n", at)
-        found = _RANGE.search(body, at + len(mark), head_end + 2) if head_end >= 0 else None
-        first, last = (number(text.decode()) for text in found.groups()) if found else (None, None)
-        if first is None or last is None or last < first:
-            raise UnsupportedError(f"the server's ranges of {path} cannot be read", path=path)
-        begin, end = head_end + 4, head_end + 4 + last - first + 1
-        if end > len(body):
-            raise TransientError(f"the server's ranges of {path} break off", path=path, remedy="try again")
-        parts.append((first, view[begin:end]))
-        at = body.find(mark, end, end + len(mark) + 4)
-    return parts

@@ -341,9 +341,9 @@ class WebdavBackend(CopyingDoor):
             return NotFoundError(f"cannot look up {path}: it is below a file", path=path, remedy="check the path")
         return error
 
-    def _look(self, path: str) -> FileInfo:
-        """Ask about a path once."""
-        request = self._propfind(path, self._url(path), depth="0", act="look up")
+    def _look(self, path: str, *, slash: str = "") -> FileInfo:
+        """Ask about a path once; with a slash at its end if that is given."""
+        request = self._propfind(path, self._url(path) + slash, depth="0", act="look up")
         with self._session.stream(request) as (_, chunks):
             entry = next(propfind.parse(chunks, path=path), None)
             for _ in islice(chunks, DRAINED):  # a connection is used again only when nothing is left on it
@@ -403,7 +403,8 @@ class WebdavBackend(CopyingDoor):
 
     def _propfind(self, path: str, url: str, *, depth: str, act: str) -> Request:
         headers = {"Depth": depth, "Content-Type": "application/xml; charset=utf-8"}
-        return self._request("PROPFIND", path, act, url=url, headers=headers, body=propfind.BODY)
+        body = propfind.BODY_OF_ONE if depth == "0" else propfind.BODY
+        return self._request("PROPFIND", path, act, url=url, headers=headers, body=body)
 
 
 def _no_folder(path: str) -> NotADirError:

@@ -169,7 +169,8 @@ class Config:
         if self.hub_url or not self.service_url:
             return self.hub_url
         parts = urlsplit(self.service_url)
-        return f"{parts.scheme}://{parts.netloc}/hub/"
+        before, services, _ = parts.path.partition("/services/")
+        return f"{parts.scheme}://{parts.netloc}{before if services else ''}/hub/"
 
     def _make_what_follows(self) -> None:
         """Fill in the settings that follow from others when they are not given."""

@@ -1,8 +1,7 @@
 """What is done with many files at once: the transfer engine under fsspec's names."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from fsspec.implementations.local import LocalFileSystem, make_path_posix, trail
 from fsspec.utils import isfilelike
 
 from ctadata_providers.errors import NotFoundError
+from ctadata_providers.filesystem.callbacks import Told
 from ctadata_providers.filesystem.entries import Info, file_info
 from ctadata_providers.filesystem.expansion import Found, expanded, is_folder, targets
 from ctadata_providers.filesystem.looking import Looking
@@ -60,6 +60,9 @@ class Bulk(Looking):
         """Download files, folders and what matches patterns, several files at once; each is whole or absent, verified.
 
         A `lpath` that ends in `/`, or is a folder, is where they go; two lists are pairs.
+
+        Raises:
+            NotFoundError: When one of them is not there; then nothing is downloaded.
         """
         if isinstance(lpath, list) and isinstance(rpath, list):
             paths = [self._path(path) for path in rpath]
@@ -67,32 +70,21 @@ class Bulk(Looking):
             pairs = list(zip(paths, map(os.fspath, lpath), strict=True))
         else:
             found = self._found(rpath, recursive=recursive, maxdepth=maxdepth)
-            if isinstance(lpath, (str, os.PathLike)):
-                lpath = make_path_posix(lpath)
-                into = trailing_sep(lpath) or Path(lpath).is_dir()
-            else:
-                into = False
-            pairs = list(zip(found, targets(rpath, list(found), lpath, into=into), strict=True))
-        files = [(path, local) for path, local in pairs if not is_folder(found[path])]
+            local, into = lpath, False
+            if not isinstance(lpath, list):
+                local = make_path_posix(lpath)
+                into = trailing_sep(local) or Path(local).is_dir()
+            pairs = list(zip(found, targets(rpath, list(found), local, into=into), strict=True))
+        _require(found)
+        files = [(file_info(found[path]), Path(local)) for path, local in pairs if not is_folder(found[path])]
         for path, local in pairs:
             if is_folder(found[path]):
                 Path(local).mkdir(parents=True, exist_ok=True)
-        callback.set_size(len(pairs))
-        callback.relative_update(len(pairs) - len(files))
-
-        def download(path: str, local: str, child: Callback) -> None:
-            info = found[path]
-            if not info:
-                raise NotFoundError(f"there is no {path}", path=path, remedy="check the path")
-            self._download(info, local, child)
-
-        if callback is DEFAULT_CALLBACK and all(found[path] for path, _ in files):
-            told = ((file_info(found[path]), Path(local)) for path, local in files)
-            with closing(self.client.download_many(told)) as ended:
-                for _, outcome in ended:
-                    outcome.result()
-        else:
-            self._each(download, files, callback)
+        told = Told(callback, len(pairs), len(pairs) - len(files))
+        with told, closing(self.client.download_many(files, progress_of=told.download)) as ended:
+            for pair, outcome in ended:
+                outcome.result()
+                told.done(pair)
 
     def get_file(
         self, rpath: str, lpath: Any = None, callback: Callback = DEFAULT_CALLBACK, outfile: Any = None, **kwargs: Any
@@ -131,21 +123,20 @@ class Bulk(Looking):
             pairs = list(zip(lpath, [self._path(path) for path in rpath], strict=True))
         else:
             pairs = self._local_pairs(lpath, rpath, recursive=recursive, maxdepth=maxdepth)
-        files = [(local, path) for local, path in pairs if not Path(local).is_dir()]
-        folders = {path for local, path in pairs if Path(local).is_dir()}
-        callback.set_size(len(pairs))
-        self._make_folders(folders, [path for _, path in files])
-        callback.relative_update(len(pairs) - len(files))
+        files = [(Path(local), path) for local, path in pairs if not Path(local).is_dir()]
+        self._make_folders((path for local, path in pairs if Path(local).is_dir()), (path for _, path in files))
+        told = Told(callback, len(pairs), len(pairs) - len(files))
         mode = kwargs.get("mode", "overwrite")
-        if callback is DEFAULT_CALLBACK and not self._intrans:
-            several = ((Path(local), path) for local, path in files)
-            with closing(self.client.upload_many(several, overwrite=mode != "create")) as ended:
-                for _, outcome in ended:
-                    outcome.result()
-        else:
-            self._each(
-                lambda local, path, child: self.put_file(local, path, callback=child, mode=mode), files, callback
-            )
+        if self._intrans:
+            for pair in files:
+                self.put_file(*pair, mode=mode)
+                told.done(pair)
+            return
+        uploads = self.client.upload_many(files, overwrite=mode != "create", progress_of=told.upload)
+        with told, closing(uploads) as ended:
+            for pair, outcome in ended:
+                outcome.result()
+                told.done(pair)
         self.invalidate_cache()
 
     def _local_pairs(self, source: Any, target: Any, *, recursive: bool, maxdepth: int | None) -> list[tuple[str, str]]:
@@ -217,14 +208,11 @@ class Bulk(Looking):
                 named = targets(path1, list(found), self._path(path2), into=into)
             pairs = list(zip(found, named, strict=True))
         ignored = on_error == "ignore" or (on_error is None and recursive)
-        files = []
-        for path, target in pairs:
-            info = found[path]
-            if info:
-                files += [] if is_folder(info) else [(file_info(info), target)]
-            elif not ignored:
-                raise NotFoundError(f"there is no {path}", path=path, remedy="check the path")
-        self._make_folders({t for path, t in pairs if is_folder(found[path])}, [t for _, t in files])
+        if not ignored:
+            _require(found)
+        there = [(found[path], target) for path, target in pairs if found[path]]
+        files = [(file_info(info), target) for info, target in there if not is_folder(info)]
+        self._make_folders((target for info, target in there if is_folder(info)), (target for _, target in files))
         with closing(self.client.copy_many(files)) as ended:
             for _, outcome in ended:
                 if not (ignored and isinstance(outcome.exception(), FileNotFoundError)):
@@ -323,35 +311,28 @@ class Bulk(Looking):
         else:
             raise TypeError("path must be a text, or bytes by path")
 
-    # Several at once.
-
     def _make_folders(self, folders: Iterable[str], files: Iterable[str]) -> None:
-        """Make folders, but for those that come with what is made in them."""
-        made = {path.rpartition("/")[0] for path in (*folders, *files)}
-        needless = {parent for folder in made for parent in (folder, *_above(folder))}
-        self._at_once(lambda folder: self.makedirs(folder, exist_ok=True), sorted(set(folders) - needless))
+        """Make folders, and those of files.
 
-    def _each(
-        self, function: Callable[[str, str, Callback], None], pairs: list[tuple[str, str]], callback: Callback
-    ) -> None:
-        """Call a function for pairs of paths, each with a callback of its own; the first error is raised."""
-
-        def one(first: str, second: str) -> None:
-            with callback.branched(first, second) as child:
-                function(first, second, child)
-
-        with ThreadPoolExecutor(self.client.config.max_parallel) as pool:
-            left: set[Future[None]] = {pool.submit(one, *pair) for pair in pairs}
-            try:
-                while left:
-                    done, left = wait(left, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        future.result()
-                        callback.relative_update()
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+        Even where the server makes those of a file by itself: an XRootD manager that was asked for one of them before
+        would go on saying for hours that there is none.
+        """
+        made = {*folders, *(path.rpartition("/")[0] for path in files)} - {""}
+        needless = {above for folder in made for above in _above(folder)}
+        self._at_once(lambda folder: self.client.make_dir(folder, parents=True), sorted(made - needless))
 
 
 def _above(path: str) -> list[str]:
     names = path.split("/")
     return ["/".join(names[:count]) for count in range(2, len(names))]
+
+
+def _require(found: Found) -> None:
+    """Raise that something is not there.
+
+    Raises:
+        NotFoundError: When it is not.
+    """
+    for path, info in found.items():
+        if not info:
+            raise NotFoundError(f"there is no {path}", path=path, remedy="check the path")

@@ -30,6 +30,9 @@ class Connected(AbstractFileSystem, metaclass=Instances):  # type: ignore[misc] 
         use_listings_cache: bool = False,
         listings_expiry_time: float | None = None,
         max_paths: int | None = None,
+        block_size: int | None = None,
+        cache_type: str | None = None,
+        cache_options: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(
@@ -43,6 +46,8 @@ class Connected(AbstractFileSystem, metaclass=Instances):  # type: ignore[misc] 
         self._config = Config.from_mapping(config) if isinstance(config, Mapping) else config
         self._settings = {name: value for name, value in settings.items() if name in SETTINGS and value is not None}
         self._given_client = self._client = client
+        reading = {"block_size": block_size, "cache_type": cache_type, "cache_options": cache_options}
+        self._reading = {name: value for name, value in reading.items() if value is not None}
 
     def keep_private(self, options: Mapping[str, Any]) -> None:
         """Take options that fsspec must not keep."""

@@ -2,6 +2,7 @@
 
 import calendar
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from ctadata_providers.backends import FileInfo
@@ -30,7 +31,7 @@ def entry(info: FileInfo) -> Info:
     >>> entry(FileInfo("/lst/a", is_dir=False, size=3))["name"]
     '/lst/a'
     """
-    return {
+    told: Info = {
         "name": info.path,
         "size": 0 if info.is_dir else info.size,
         "type": "directory" if info.is_dir else "file",
@@ -39,6 +40,9 @@ def entry(info: FileInfo) -> Info:
         "checksums": dict(info.checksums),
         "locality": info.locality,
     }
+    if info.created is not None:
+        told["created"] = info.birthtime
+    return told
 
 
 def file_info(record: Info) -> FileInfo:
@@ -66,8 +70,17 @@ def _seconds(info: FileInfo) -> float | None:
         return None
     if len(text) == _RFC1123 and text.endswith(" GMT"):
         try:
-            day, month, year = int(text[5:7]), _MONTHS[text[8:11]], int(text[12:16])
-            return float(calendar.timegm((year, month, day, int(text[17:19]), int(text[20:22]), int(text[23:25]))))
+            return float(_midnight(text[5:16]) + 3600 * int(text[17:19]) + 60 * int(text[20:22]) + int(text[23:25]))
         except (KeyError, ValueError):
             pass
     return info.mtime
+
+
+@lru_cache(maxsize=1024)
+def _midnight(day: str) -> int:
+    """Return when a day began, in epoch seconds.
+
+    >>> _midnight("06 Nov 1994")
+    784080000
+    """
+    return calendar.timegm((int(day[7:]), _MONTHS[day[3:6]], int(day[:2]), 0, 0, 0))

@@ -13,7 +13,10 @@ PRIVATE = frozenset({*SECRET_SETTINGS, "on_token", "on_event", "client"})
 """Options that stay in the process: never part of a token, a pickle or JSON."""
 SETTINGS = frozenset(spec.name for spec in fields(Config))
 OPTIONS = frozenset(
-    {"use_listings_cache", "listings_expiry_time", "max_paths", "asynchronous", "loop", "skip_instance_cache"}
+    {
+        *("use_listings_cache", "listings_expiry_time", "max_paths", "block_size", "cache_type", "cache_options"),
+        *("asynchronous", "loop", "skip_instance_cache"),
+    }
 )
 """fsspec's own options."""
 

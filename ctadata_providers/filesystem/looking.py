@@ -43,7 +43,10 @@ class Looking(Connected):
         return list(known) if detail else [info["name"] for info in known]
 
     def info(self, path: Any, **kwargs: Any) -> Info:
-        """Tell about a file or folder: `name`, `size`, `type`, `mtime`, `ETag`, `checksums`, `locality`."""
+        """Tell about a file or folder: `name`, `size`, `type`, `mtime`, `ETag`, `checksums`, `locality`.
+
+        Where nothing is known from a listing, and the server tells it, `created`, too.
+        """
         checked = self._path(path)
         for info in self.dircache.get(self._parent(checked)) or ():
             if info["name"] == checked:
@@ -196,17 +199,18 @@ class Looking(Connected):
         return dt.datetime.fromtimestamp(seconds, dt.UTC)
 
     def created(self, path: Any) -> dt.datetime:
-        """Raise that it is not known when a file was created.
+        """Return when a file or folder was made; a listing does not tell, so that the server is asked.
 
         Raises:
-            NotOfferedError: Always: what servers tell is the time of the last upload, if anything.
+            NotOfferedError: When the server does not tell.
         """
-        self.info(path)
-        raise NotOfferedError(
-            f"the storage does not tell when {path} was created",
-            path=self._path(path),
-            remedy="ask when it was modified",
-        )
+        checked = self._path(path)
+        seconds = self.client.stat(checked).birthtime
+        if seconds is None:
+            raise NotOfferedError(
+                f"the server does not tell when {path} was made", path=checked, remedy="ask when it was modified"
+            )
+        return dt.datetime.fromtimestamp(seconds, dt.UTC)
 
     def checksum(self, path: Any, algorithm: str | None = None) -> Any:
         """Return a number that changes with a file, as far as a listing tells; with an algorithm its checksum.

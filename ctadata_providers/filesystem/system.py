@@ -24,6 +24,9 @@ class CtaFileSystem(Bulk):
         use_listings_cache: Whether what was listed is believed later on; own writes are noted, those of others are not.
         listings_expiry_time: Seconds for which it is believed, None for ever.
         max_paths: Listings that are kept, None for all.
+        block_size: What `open` takes for its own where it is not told; so `fsspec.open` and pandas can say it.
+        cache_type: Likewise.
+        cache_options: Likewise.
         **settings: Settings by name, as those of `Config`.
 
     Raises:
@@ -66,7 +69,8 @@ class CtaFileSystem(Bulk):
         return file if "b" in mode else TextFile(file, **text)
 
     def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> CtaFile:
-        return CtaFile(self, path, mode, **kwargs)
+        given = {name: value for name, value in kwargs.items() if value is not None}
+        return CtaFile(self, path, mode, **{**self._reading, **given})
 
     def touch(self, path: Any, truncate: bool = True, **kwargs: Any) -> None:
         """Store an empty file.

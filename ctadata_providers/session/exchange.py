@@ -149,6 +149,8 @@ class Exchange:
         try:
             if self._error is not None:
                 raise self._error
+            if code and self._lines[-1:] == [b"\r\n"]:
+                self._accept()  # the head may tell why nothing came
             if code and self._ignored < MAX_IGNORED_BYTES:
                 raise error_for_curl(
                     code,
@@ -157,13 +159,18 @@ class Exchange:
                     path=self.request.path,
                     url=self._hop.shown,
                 )
-            response = self._head()
-            if response.ok and self.request.accept is not None and self._sink is None:
-                self._sink = self.request.accept(response)
+            response = self._accept()
         except BaseException as error:  # noqa: BLE001 (also what a sink raised belongs to who waits for it)
             self.future.set_exception(error)
         else:
             self.future.set_result(response)
+
+    def _accept(self) -> Response:
+        """Return the head of the answer, after the request has been asked for a sink for a success."""
+        response = self._head()
+        if response.ok and self.request.accept is not None and self._sink is None:
+            self._sink = self.request.accept(response)
+        return response
 
     def stalled(self, now: float) -> bool:
         """Tell whether there was no progress for too long.

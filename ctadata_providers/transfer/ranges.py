@@ -240,19 +240,16 @@ async def _alone(context: Context, part: Part) -> list[bytes]:
 
 
 async def _read_batch(context: Context, spans: SpanOperations | None, wanted: Sequence[Part]) -> list[bytes]:
-    """Read parts of one file with one request, or with one each where that is not to be had."""
+    """Read parts of one file with one request, or with one each where that is not to be had, or fails.
+
+    A failure may come again: XRootD 5.5 announces bytes behind the end of the file, and never sends them. By itself
+    each part has its retries.
+    """
     ranges = [(part.start, part.end or 0) for part in wanted]
     if spans is not None and len(ranges) > 1 and spans.offered and all(start < end for start, end in ranges):
-        attempts = Attempts(context)
-        while True:
-            try:
-                return await wait(spans.read(wanted[0].path, ranges, if_match=wanted[0].if_match))
-            except TransientError as error:
-                await attempts.again(error)
-            except UnsupportedError:
-                break
-            except StorageError as error:
-                if error.status != NOT_SATISFIABLE:
-                    raise
-                break
+        try:
+            return await wait(spans.read(wanted[0].path, ranges, if_match=wanted[0].if_match))
+        except StorageError as error:
+            if not isinstance(error, (TransientError, UnsupportedError)) and error.status != NOT_SATISFIABLE:
+                raise
     return [await read_part(context, part) for part in wanted]

@@ -1,4 +1,9 @@
-"""The bytes of a remote file, or of a part of it, in their order into a sink: nothing is kept on a disk."""
+"""The bytes of a remote file, or of a part of it, in their order into a sink: nothing is kept on a disk.
+
+What breaks is gone on with, for what was given is out of our hands; so the file must be known before (`stat`), and is
+looked at again where no entity tag tells it from another one. `ranges` holds what it reads, begins anew when something
+breaks, and needs to know nothing: a part of a file costs one request there.
+"""
 
 import time
 from collections.abc import Mapping
@@ -14,6 +19,7 @@ from ctadata_providers.transfer import verify
 from ctadata_providers.transfer.asking import asked
 from ctadata_providers.transfer.context import Attempts, Context
 from ctadata_providers.transfer.download import refuse_unreadable, requires_checksum
+from ctadata_providers.transfer.resumable import Enough
 
 RENEWED_FROM = 1024 * 1024
 """Bytes that an attempt must bring for the count of attempts to begin anew; so it ends, whatever a server does."""
@@ -38,10 +44,6 @@ class Streamed:
     etag: str | None
     verified: bool = False
     checksums: Mapping[str, str] = field(default_factory=dict)
-
-
-class _Enough(Exception):
-    """A server that ignores ranges has sent all that was asked for: no more of it is wanted."""
 
 
 async def stream(
@@ -69,7 +71,7 @@ async def stream(
     if start < 0 or (end is not None and end < start):
         raise ConfigError(f"there is no range from {start} to {end}", path=info.path, remedy="begin before the end")
     stop = info.size if end is None or (info.size is not None and end > info.size) else end
-    if start and (stop is None or start >= stop):
+    if start and stop is not None and start >= stop:
         return Streamed(0, if_match)
     whole = start == 0 and stop == info.size
     taken = _Taken(context, info, sink, start=start, stop=stop, whole=whole, if_match=if_match)
@@ -158,7 +160,7 @@ class _Taken:
                 verify.check_size(self._info.path, got=self.pos + len(data), wanted=self.stop, what="the listing says")
             data = data[: self.stop - self.pos]
             if not data:
-                raise _Enough
+                raise Enough  # a server that ignores ranges goes on to the end of the file
         # Counted before: what the sink raises ends all, and nothing is ever given twice.
         self.pos += len(data)
         if self.hasher is not None:
@@ -176,7 +178,7 @@ async def _fetch(context: Context, info: FileInfo, taken: _Taken) -> None:
         end = None if taken.whole and not taken.pos else taken.stop  # a whole file may come with its checksum
         try:
             await wait(context.backend.read(info.path, taken, start=taken.pos, end=end, if_match=taken.etag))
-        except _Enough:
+        except Enough:
             return
         except TransientError as error:
             if taken.pos == taken.stop:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ctadata_providers import CtaClient, IntegrityError, StorageError, TransientError, UnsupportedError
+from ctadata_providers import CtaClient, FileInfo, IntegrityError, StorageError, TransientError, UnsupportedError
 from ctadata_providers.transfer import streaming
 from tests.faults import acts
 from tests.faults.ranged import asked_bytes, ranged
@@ -57,6 +57,18 @@ def test_a_server_that_ignores_ranges_gives_the_same_bytes(
 
     assert given == payload[start:end]
     assert result.size == len(given)
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, None), (7, None), (7, HALF)])
+def test_a_file_whose_size_nobody_tells_is_given_too(
+    start: int, end: int | None, open_door: Open, client_of: Client, payload: bytes
+) -> None:
+    door = open_door(tls=False, files={PATH: payload}, ranges=True)
+    given = bytearray()
+
+    client_of(door).stream(PATH, given.extend, start=start, end=end, info=FileInfo(PATH, is_dir=False))
+
+    assert given == payload[start:end]
 
 
 def test_a_server_that_ignores_ranges_is_gone_on_with(open_door: Open, client_of: Client, payload: bytes) -> None:

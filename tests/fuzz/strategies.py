@@ -56,6 +56,7 @@ _KNOWN = (
     *(
         "getcontentlength",
         "getlastmodified",
+        "creationdate",
         "getetag",
         "iscollection",
         "resourcetype",
@@ -123,7 +124,7 @@ _response = st.builds(
 )
 _declared = " ".join(f'xmlns:{prefix}="{space}"' for prefix, space in _PREFIXES.items())
 _roots = st.sampled_from(["multistatus"] * 9 + ["response"])
-listings = st.builds(
+_of_every_kind = st.builds(
     lambda root, parts, encoding: (
         f'<?xml version="1.0" encoding="{encoding}"?><d:{root} {_declared}>{"".join(parts)}</d:{root}>'.encode(encoding)
     ),
@@ -131,9 +132,43 @@ listings = st.builds(
     st.lists(st.one_of(_response, _response, _response, _noise), max_size=4),
     st.sampled_from(["utf-8"] * 5 + ["utf-16"]),
 )
+# Entries that are written alike, as those of a server are; what stands for a text may be anything.
+_OK, _NONE = (f"<d:status>HTTP/1.1 {line}</d:status>" for line in ("200 OK", "404 Not Found"))
+_ALIKE = (
+    "<d:response><d:href>{}</d:href><d:propstat><d:prop><d:getcontentlength>{}</d:getcontentlength><d:resourcetype/>"
+    f"<d:getetag>{{}}</d:getetag></d:prop>{_OK}</d:propstat></d:response>",
+    "<D:response xmlns:y='DAV:'>\n<D:href>{}</D:href><D:propstat><D:prop><y:iscollection>{}</y:iscollection>"
+    f"<c:Checksums>{{}}</c:Checksums></D:prop>{_OK}</D:propstat></D:response>",
+    "<d:response><d:href>{}</d:href><d:propstat><d:prop><d:resourcetype><d:collection/></d:resourcetype>"
+    f"<d:getlastmodified>{{}}</d:getlastmodified></d:prop>{_OK}</d:propstat><d:propstat><d:prop><d:getetag/>"
+    f"<d:getcontentlength>{{}}</d:getcontentlength></d:prop>{_NONE}</d:propstat></d:response>",
+    "<d:response><d:href>{}</d:href><d:href>{}</d:href><d:propstat><d:prop><d:getetag>x</d:getetag></d:prop>"
+    "<d:status>{}</d:status></d:propstat></d:response>",
+    "<d:response><d:href>{}</d:href><d:propstat><d:prop><d:getetag>{}</d:getetag><d:getetag >{}</d:getetag ></d:prop>"
+    f"{_OK}</d:propstat></d:response>",
+)
+_texts = st.one_of(_words.map(_escaped), _words.map(_escaped), st.sampled_from(HREFS).map(_escaped), _written)
+_alike = st.builds(
+    lambda shapes, texts, between: "".join(
+        shapes[number % len(shapes)].format(*three) + between for number, three in enumerate(texts)
+    ),
+    st.lists(st.sampled_from(_ALIKE), min_size=1, max_size=2),
+    st.lists(st.tuples(_texts, _texts, _texts), min_size=2, max_size=8),
+    _blank,
+)
+_declarations = st.sampled_from(["", "<?xml version='1.0' encoding='utf-8'?>", "<?xml version='1.0'?>"])
+listings_alike = st.builds(
+    lambda declaration, inner: f"{declaration}<d:multistatus {_declared}>{inner}</d:multistatus>".encode(),
+    _declarations,
+    st.lists(_alike, min_size=1, max_size=2).map("".join),
+)
+listings = st.one_of(_of_every_kind, listings_alike)
 """Well-formed listings, with everything that must be left aside in all places where it may stand."""
+mutated_alike = st.builds(
+    _change, listings_alike, st.lists(st.tuples(_EVERYWHERE, _EVERYWHERE, bytes_pieces), min_size=1, max_size=3)
+)
 
-answers = st.one_of(listings, mutated_answers, st.binary(max_size=60))
+answers = st.one_of(listings, mutated_answers, mutated_alike, st.binary(max_size=60))
 cuts = st.lists(st.integers(0, 4000), max_size=6)
 
 

@@ -18,6 +18,7 @@ D, C, S = "{DAV:}", "{http://www.dcache.org/2013/webdav}", "{http://srm.lbl.gov/
 KEPT = {
     f"{D}getcontentlength": "size",
     f"{D}getlastmodified": "modified",
+    f"{D}creationdate": "created",
     f"{D}getetag": "etag",
     f"{D}iscollection": "iscollection",
     f"{C}Checksums": "checksums",

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ctadata_providers.backends.propfind import BODY, MAX_RESPONSE_CHARACTERS, Entry, parse
+from ctadata_providers.backends.propfind import BODY, MAX_RESPONSE_CHARACTERS, Entry, _Reader, parse
 from ctadata_providers.errors import CtaError, StorageError, TransientError
 
 # As the servers write them (shapes observed; names shortened).
@@ -55,6 +55,42 @@ def test_a_dcache_answer_is_read() -> None:
         "checksums": "md5=6bFxPbYg8eOhS2gS3lI/Sw==,adler32=d0d70d2d",
         "locality": "NEARLINE",
     }
+
+
+def test_entries_that_are_written_alike_are_parsed_once() -> None:
+    one = DCACHE[DCACHE.index("<d:response><d:href>/lst/%C3") : DCACHE.index("</d:multistatus>")]
+    head = DCACHE[: DCACHE.index("<d:response>")]
+    names = [f"run%20{number}.fits" for number in range(1000)]
+    body = head + "".join(one.replace("%C3%BC%20%23.fits", name) for name in names) + "</d:multistatus>"
+    reader = _Reader()
+    for at in range(0, len(body), 4096):
+        reader.feed(body[at : at + 4096].encode())
+    reader.finish()
+
+    assert [entry.href for entry in reader.entries] == [f"/lst/{name}" for name in names]
+    assert {entry.properties["checksums"] for entry in reader.entries} == {
+        "md5=6bFxPbYg8eOhS2gS3lI/Sw==,adler32=d0d70d2d"
+    }
+    assert reader.parser.CurrentByteIndex < len(body) / 20
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "<d:x>&lt;</d:x>",
+        "<!-- <d:response><d:href>/lst/commented-out</d:href></d:response> -->",
+        "<d:response><d:href>/lst/&amp;</d:href></d:response>",
+        "<d:response><d:href>/lst/<![CDATA[&]]></d:href></d:response>",
+        "<d:response><D:href xmlns:D='DAV:'>/lst/x</D:href></d:response>",
+        "<d:response><d:href>/lst/\u00fc</d:href></d:response>",
+        "<d:response/>",
+    ],
+)
+def test_what_is_written_otherwise_among_them_is_parsed(other: str) -> None:
+    alike = "".join(f"<d:response><d:href>/lst/{number:03}</d:href></d:response>\n" for number in range(100))
+    body = f'<d:multistatus xmlns:d="DAV:">{alike}{other}{alike}</d:multistatus>'
+
+    assert entries(body, 500) == entries(body)
 
 
 def test_an_xrootd_answer_is_read() -> None:
@@ -127,7 +163,7 @@ def test_a_document_type_is_refused(text: str) -> None:
     "body", ["", "<html><body>Hello</body></html>", "404", "<a:multistatus xmlns:a='urn:x'/>", "{}", "\0"]
 )
 def test_what_is_no_listing_is_told_as_such(body: str) -> None:
-    with pytest.raises(StorageError, match="not a WebDAV listing; check that door_url") as caught:
+    with pytest.raises(StorageError, match=r"not a WebDAV listing; check that .*door_url") as caught:
         entries(body)
 
     assert not isinstance(caught.value, TransientError)

@@ -51,6 +51,22 @@ def test_a_named_proxy_is_given_as_json(ctadata: Run, services: FakeCta) -> None
     assert given["message"] == "Certificate stored"
 
 
+def test_the_proxy_that_the_settings_name_is_the_one_that_is_given(
+    ctadata: Run, services: FakeCta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = services.make_proxy()
+    with_option = ctadata("certificate", "upload", "--proxy-file", named, "--json")
+    monkeypatch.delenv("X509_USER_PROXY")
+    alone = ctadata("--proxy-file", named, "certificate", "upload", "--json")
+    by_path = ctadata("certificate", "upload", services.proxy_file, "--proxy-file", named, "--json")
+
+    assert [ran.records[0]["path"] for ran in (with_option, alone, by_path)] == [
+        str(named),
+        str(named),
+        str(services.proxy_file),
+    ]
+
+
 def test_administrators_give_the_shared_one_and_those_of_others(
     ctadata: Run, services: FakeCta, monkeypatch: pytest.MonkeyPatch
 ) -> None:

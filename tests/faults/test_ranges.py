@@ -1,0 +1,96 @@
+"""Parts of files that are read into memory: the right bytes, or an error of each, whatever the server does."""
+
+import random
+import re
+from collections.abc import Callable
+
+import pytest
+
+from ctadata_providers import CtaClient, IntegrityError, TransientError
+from tests.faults.ranged import asked_bytes, ranged
+from tests.faults.scripted import Door, Exchange
+
+PATH = "/night/events.fits"
+SIZE = 1_000_000
+STEP = 100_000
+Open = Callable[..., Door]
+Client = Callable[..., CtaClient]
+
+
+@pytest.fixture
+def payload() -> bytes:
+    return random.Random(7).randbytes(SIZE)
+
+
+def announcing_too_much(exchange: Exchange) -> None:
+    """Announce all bytes of a range and send those that there are, as XRootD 5.5 does (none, where any is missing)."""
+    data = exchange.door.files[exchange.asked.path]
+    start, last = (int(text) for text in re.findall(r"\d+", exchange.asked.headers["range"]))
+    exchange.head(206, f"Content-Length: {last + 1 - start}", f"Content-Range: bytes {start}-{last}/{len(data)}")
+    if last < len(data):
+        exchange.send(data[start : last + 1])
+    else:
+        exchange.end()
+
+
+def several(exchange: Exchange) -> None:
+    """Send several ranges with one answer."""
+    data = exchange.door.files[exchange.asked.path]
+    spans = [(int(a), int(b)) for a, b in re.findall(r"(\d+)-(\d+)", exchange.asked.headers["range"])]
+    parts = [f"\r\n--x\r\nContent-Range: bytes {a}-{b}/{SIZE}\r\n\r\n".encode() + data[a : b + 1] for a, b in spans]
+    body = b"".join(parts) + b"\r\n--x--\r\n"
+    exchange.answer(206, "Content-Type: multipart/byteranges; boundary=x", body=body)
+
+
+def breaking_off(exchange: Exchange) -> None:
+    exchange.head(206, "Content-Type: multipart/byteranges; boundary=x", "Content-Length: 10000")
+    exchange.send(b"--x\r\nContent-Range: bytes 0-99/1000000\r\n\r\n" + b"x" * 50)
+    exchange.end()
+
+
+def test_what_is_behind_the_end_is_not_there(open_door: Open, client_of: Client, payload: bytes) -> None:
+    door = open_door(tls=False, files={PATH: payload})
+    door.fault("GET", announcing_too_much)
+
+    assert client_of(door).read(PATH, start=10, end=SIZE + 10) == payload[10:]
+    assert len(door.requests("GET")) == 2
+
+
+def test_several_ranges_come_with_one_request_for_each_connection(
+    open_door: Open, client_of: Client, payload: bytes
+) -> None:
+    door = open_door(tls=False, files={PATH: payload})
+    door.fault("GET", several)
+    ranges = [(PATH, at, at + 100) for at in range(0, SIZE, STEP)]
+
+    outcomes = client_of(door, max_parallel=2).read_ranges(ranges)
+
+    assert [outcome.result() for outcome in outcomes] == [payload[start:end] for _, start, end in ranges]
+    assert len(door.requests("GET")) == 2
+
+
+@pytest.mark.parametrize("fault", [breaking_off, ranged(), Exchange.reset], ids=["breaks off", "only one", "reset"])
+def test_where_several_do_not_come_each_is_asked_for(
+    fault: Callable[[Exchange], None], open_door: Open, client_of: Client, payload: bytes
+) -> None:
+    door = open_door(tls=False, files={PATH: payload}, ranges=True)
+    door.fault("GET", fault, times=1)
+    ranges = [(PATH, at, at + 100) for at in range(0, SIZE, STEP)]
+
+    outcomes = client_of(door, max_parallel=1).read_ranges(ranges)
+
+    assert [outcome.result() for outcome in outcomes] == [payload[start:end] for _, start, end in ranges]
+    assert asked_bytes(door, PATH)[1:] == [(start, end) for _, start, end in ranges]
+
+
+def test_the_error_of_one_file_is_its_own(open_door: Open, client_of: Client, payload: bytes) -> None:
+    door = open_door(tls=False, files={PATH: payload, "/night/bad": payload}, ranges=True)
+    door.fault("GET", Exchange.reset, path="/night/bad")
+    good, bad, changed = (
+        *client_of(door).read_ranges([(PATH, 5, 10), ("/night/bad", 5, 10)]),
+        *client_of(door).read_ranges([(PATH, 5, 10)], if_match='"another"'),
+    )
+
+    assert good.result() == payload[5:10]
+    assert isinstance(bad.exception(), TransientError)
+    assert isinstance(changed.exception(), IntegrityError)
