@@ -1,11 +1,11 @@
 """Whether the CTA services are well, and whether one's certificates work there, as far as they tell."""
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from threading import Semaphore
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from ctadata_providers.certificates.delegation import KEYS, CertificateKey, require_key
 from ctadata_providers.config import Config
@@ -22,6 +22,7 @@ KeyState = Literal["works", "missing", "expired", "unusable", "no token", "token
 token for this service, or it is no good; `unknown`: the service or its storage is away, or is not there at all.
 """
 ServiceName = Literal["downloadservice", "storage", "certificateservice", "shared certificate"]
+T = TypeVar("T")
 _AT_ONCE = 4
 _HEALTH_BYTES = 4096
 
@@ -108,12 +109,33 @@ def status(config: Config | None = None, *, keys: Sequence[CertificateKey] = KEY
         ("certificateservice", f"{certificates}health", True),
         ("shared certificate", f"{certificates}shared-certificate-status", False),
     ]
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        services = [threads.submit(_service, chosen, *part) for part in parts]
-        asked = [threads.submit(_key, chosen, download, key) for key in keys]
-        return ServicesStatus(
-            services=tuple(service.result() for service in services), keys=tuple(key.result() for key in asked)
-        )
+    questions: list[Callable[[], ServiceStatus | KeyStatus]] = [
+        *(partial(_service, chosen, *part) for part in parts),
+        *(partial(_key, chosen, download, key) for key in keys),
+    ]
+    told = _at_once(questions)
+    return ServicesStatus(
+        services=tuple(one for one in told if isinstance(one, ServiceStatus)),
+        keys=tuple(one for one in told if isinstance(one, KeyStatus)),
+    )
+
+
+def _at_once(questions: Sequence[Callable[[], T]]) -> list[T]:
+    """Return the answers to questions, some of which are asked at a time; Ctrl-C waits for none of them."""
+    from ctadata_providers.session.tasks import following, in_thread, run, wait
+
+    turns = Semaphore(_AT_ONCE)
+
+    def in_turn(question: Callable[[], T]) -> T:
+        with turns:
+            return question()
+
+    asked = [in_thread(partial(in_turn, question), asks=True) for question in questions]
+
+    async def answers() -> list[T]:
+        return [await wait(following(one)) for one in asked]
+
+    return run(answers())
 
 
 def _place(url: str | None, setting: str, variable: str) -> str:

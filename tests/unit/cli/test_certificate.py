@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ctadata_providers.testing import FakeCta
+from tests.unit.cli.test_interrupts import interrupted
 
 Run = Callable[..., Any]
 
@@ -145,6 +146,12 @@ def test_without_a_token_the_health_is_told_and_the_code_is_1(
     assert ran.code == 1
     assert ["well: OK" in line for line in ran.lines] == [True] * 4 + [False] * 3
     assert ran.lines[-1].startswith("key arc:            no token: there is no hub token for ")
+
+
+@pytest.mark.parametrize("command", ["status", "upload"])
+def test_ctrl_c_ends_the_wait_for_a_silent_service(command: str, ctadata: Run, services: FakeCta) -> None:
+    stalled = services.faults.add("stall", server="certificateservice")
+    interrupted(["certificate", command], lambda: stalled.hits)
 
 
 def test_no_secret_is_printed(ctadata: Run, services: FakeCta, tmp_path: Path) -> None:
