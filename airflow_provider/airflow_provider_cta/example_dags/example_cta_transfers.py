@@ -1,4 +1,4 @@
-"""List, fetch, store, sync and remove files at ``cta://`` addresses, with the connection ``cta_default``."""
+"""List, fetch, store, copy, sync and remove files at ``cta://`` addresses, with the connection ``cta_default``."""
 
 import tempfile
 
@@ -7,6 +7,7 @@ from airflow.sdk import DAG, Asset, Param, task
 from airflow_provider_cta.assets import asset_uri
 from airflow_provider_cta.hooks.cta import CtaHook
 from airflow_provider_cta.operators.cta import (
+    CtaCopyOperator,
     CtaDownloadOperator,
     CtaListOperator,
     CtaRemoveOperator,
@@ -14,6 +15,8 @@ from airflow_provider_cta.operators.cta import (
     CtaUploadOperator,
 )
 from airflow_provider_cta.retries import CtaRetryPolicy
+from airflow_provider_cta.transfers.cta_to_object_storage import CtaToObjectStorageOperator
+from airflow_provider_cta.transfers.object_storage_to_cta import ObjectStorageToCtaOperator
 
 NIGHT, OUT, WORK = "{{ params.night }}", "{{ params.out }}", "{{ params.work }}/{{ run_id }}"
 
@@ -65,6 +68,21 @@ with DAG(
     same = CtaSyncOperator(task_id="same", source=f"{WORK}/copy", target=f"{OUT}/copy", delete=True)
     # [END cta_sync]
 
+    # [START cta_copy]
+    duplicate = CtaCopyOperator(
+        task_id="duplicate", source=f"{NIGHT}/hdu-index.fits", target=f"{OUT}/copy/index.fits", deferrable=True
+    )
+    # [END cta_copy]
+
+    # [START cta_object_storage]
+    given = CtaToObjectStorageOperator(
+        task_id="give", remote_path=f"{NIGHT}/hdu-index.fits", storage_path=f"file://{WORK}/other/"
+    )
+    taken = ObjectStorageToCtaOperator(
+        task_id="take", storage_path=f"file://{WORK}/other/hdu-index.fits", remote_path=f"{OUT}/copy/taken.fits"
+    )
+    # [END cta_object_storage]
+
     # [START cta_hook]
     @task
     def largest(folder: str) -> str:
@@ -77,5 +95,6 @@ with DAG(
     removed = CtaRemoveOperator(task_id="remove", path=[f"{OUT}/summary.txt", f"{OUT}/copy/"], recursive=True)
     # [END cta_remove]
 
-    copied >> same
-    [stored, same] >> largest(f"{OUT}/copy") >> removed
+    copied >> same >> [duplicate, given]
+    given >> taken
+    [stored, duplicate, taken] >> largest(f"{OUT}/copy") >> removed
