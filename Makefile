@@ -19,7 +19,7 @@ test: $(READY) ## Run the tests that need no system packages
 
 test-real: $(READY) ## Run the tests on real servers and engines (Debian packages)
 	sh tests/real/install.sh
-	$(BIN)/python -m pytest -m "real and not soak" tests/real tests/filesystem
+	$(BIN)/python -m pytest -m "real and not soak" tests/real tests/filesystem tests/airflow
 
 fuzz: $(READY) ## Throw made-up answers at the parsers for a minute
 	$(BIN)/python -m tests.fuzz --seconds 60

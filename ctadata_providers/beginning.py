@@ -11,8 +11,9 @@ from ctadata_providers.connection import Connection
 from ctadata_providers.errors import ConfigError, IsADirError
 from ctadata_providers.mirroring import local_path
 from ctadata_providers.session.futures import Future
+from ctadata_providers.session.request import Sink
 from ctadata_providers.session.tasks import spawn, wait
-from ctadata_providers.transfer import Context, CopyResult, Progress, Route, TransferResult, asked
+from ctadata_providers.transfer import Context, CopyResult, Progress, Route, Streamed, TransferResult, asked
 
 T = TypeVar("T")
 
@@ -71,6 +72,7 @@ class Beginning(Connection):
         overwrite: bool = True,
         info: FileInfo | None = None,
         progress: Progress | None = None,
+        through_here: bool = True,
     ) -> Future[CopyResult]:
         """Begin what `copy` does; the arguments are the same."""
 
@@ -86,8 +88,25 @@ class Beginning(Connection):
                 return Route(from_._transfers, into._transfers), told, there
 
             context, (route, told, there) = await self._prepared(prepare)
-            task = partial(transfer.copy, route, told, there, overwrite=overwrite, progress=progress)
+            task = partial(
+                transfer.copy, route, told, there, overwrite=overwrite, progress=progress, through_here=through_here
+            )
             return await wait(context.turns.begin(lambda: spawn(task()), limit=route.target.max_parallel))
+
+        return spawn(work())
+
+    def begin_stream(self, remote: FileInfo | str, sink: Sink) -> Future[Streamed]:
+        """Begin what `stream` does with a whole file.
+
+        Args:
+            remote: The file, or what a listing or `stat` told of it, which saves a request.
+            sink: As for `stream`.
+        """
+
+        async def work() -> Streamed:
+            context, info = await self._prepared(partial(self._told, remote))
+            task = partial(transfer.stream, context, info, sink)
+            return await wait(context.turns.begin(lambda: spawn(task()), limit=context.max_parallel))
 
         return spawn(work())
 

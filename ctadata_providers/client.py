@@ -19,6 +19,7 @@ from ctadata_providers.errors import (
     NotADirError,
     NotFoundError,
     PermissionDeniedError,
+    UnsupportedError,
 )
 from ctadata_providers.globbing import find
 from ctadata_providers.looking import Looking
@@ -405,15 +406,16 @@ class CtaClient(Mirroring, Copying, Looking, Checking, Beginning, Contents):
         transfer.require_folder(self._backend, uri.split(checked)[0], f"cannot make folder {checked}")
         return self._backend.make_dir(checked)
 
-    def checksum(self, path: str, algorithm: str = "adler32") -> str:
+    def checksum(self, path: str, algorithm: str = "adler32", *, compute: bool = True) -> str:
         """Return a checksum, hexadecimal: from the listing, else from the server, else computed by reading the file.
 
         Args:
             path: The file.
             algorithm: `adler32`, `md5`, `sha`, `sha-256` or `sha-512`.
+            compute: Whether the file may be read for it.
 
         Raises:
-            UnsupportedError: For another algorithm.
+            UnsupportedError: For another algorithm, or when the file would have to be read and may not.
             IsADirError: When it is a folder.
         """
         wanted = canonical_algorithm(algorithm)
@@ -428,6 +430,8 @@ class CtaClient(Mirroring, Copying, Looking, Checking, Beginning, Contents):
             offered = self._backend.checksum(info.path, wanted)
             if wanted in offered:
                 return offered[wanted]
+        if not compute:
+            raise UnsupportedError(f"the server does not tell the {wanted} of {info.path}", path=info.path)
         return transfer.compute_checksum(self._transfers, info.path, wanted)
 
     def home(self) -> str:

@@ -7,8 +7,8 @@ from ctadata_providers import transfer, uri
 from ctadata_providers.connection import Connection
 from ctadata_providers.errors import ConfigError, IsADirError
 from ctadata_providers.session.futures import Future
-from ctadata_providers.session.tasks import run
-from ctadata_providers.transfer import Part, Progress
+from ctadata_providers.session.tasks import Task, run, spawn
+from ctadata_providers.transfer import Part, Progress, TransferResult
 
 
 class Contents(Connection):
@@ -55,7 +55,7 @@ class Contents(Connection):
 
     def write(
         self, path: str, content: bytes | BinaryIO, *, overwrite: bool = True, progress: Progress | None = None
-    ) -> None:
+    ) -> TransferResult:
         """Store bytes, or all of an open file, under a name, as `upload` does; missing folders are made.
 
         Args:
@@ -70,12 +70,26 @@ class Contents(Connection):
             IntegrityError: When what is stored is not what was sent.
             QuotaError: When the storage is full, or the disk through which a stream passes.
         """
+        return run(self._written(path, content, overwrite, progress))
+
+    def begin_write(
+        self, path: str, content: bytes | BinaryIO, *, overwrite: bool = True, progress: Progress | None = None
+    ) -> Future[TransferResult]:
+        """Begin what `write` does, and return a future as `begin_upload` does; the arguments are the same.
+
+        A stream that cannot be sought in is spooled to disk before this returns.
+        """
+        return spawn(self._written(path, content, overwrite, progress))
+
+    def _written(
+        self, path: str, content: bytes | BinaryIO, overwrite: bool, progress: Progress | None
+    ) -> Task[TransferResult]:
         checked = self._path(path)
         if uri.parse(path).is_folder:
             raise IsADirError(
                 f"cannot write to {path}: it names a folder", path=checked, remedy="give the name of a file in it"
             )
-        run(transfer.upload_held(self._transfers, content, checked, overwrite=overwrite, progress=progress))
+        return transfer.upload_held(self._transfers, content, checked, overwrite=overwrite, progress=progress)
 
 
 def _part(path: str, start: int, end: int | None, if_match: str | None) -> Part:

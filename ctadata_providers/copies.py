@@ -29,6 +29,7 @@ class Copying(Connection):
         overwrite: bool = True,
         info: FileInfo | None = None,
         progress: Progress | None = None,
+        through_here: bool = True,
     ) -> CopyResult:
         """Copy one file; missing folders are made; the target is whole, or as it was before.
 
@@ -42,6 +43,8 @@ class Copying(Connection):
             info: What a listing told of the source; saves a request.
             progress: Called with the bytes that have been transferred, in another thread; negative when it begins
                 again. Servers that copy by themselves tell every few seconds, or only at the end.
+            through_here: Whether the bytes may pass through this machine, and its disk, where the servers do not copy
+                by themselves.
 
         Raises:
             NotFoundError: When there is no such file.
@@ -50,6 +53,7 @@ class Copying(Connection):
             PermissionDeniedError: When a credential does not allow it.
             IntegrityError: When what is stored is not what was copied.
             QuotaError: When the storage is full, or the disk through which it passes.
+            UnsupportedError: When the servers do not copy it, and it may not pass through here.
         """
         from_, path = self._side(source)
         into, there = (self if to is None else to)._side(target)
@@ -63,7 +67,7 @@ class Copying(Connection):
             raise ConfigError(f"info tells of {info.path}, not of {source}", path=source)
         route = Route(from_._transfers, into._transfers)
         info = from_._backend.stat(path) if info is None else info
-        return run(transfer.copy(route, info, there, overwrite=overwrite, progress=progress))
+        return run(transfer.copy(route, info, there, overwrite=overwrite, progress=progress, through_here=through_here))
 
     def copy_many(
         self,

@@ -45,6 +45,8 @@ def parse(text: str) -> Address:
     Raises:
         ConfigError: For an empty inner name, a segment `.` or `..`, a control character, or another scheme.
 
+    >>> parse("cta://dev@/lst/a") == parse("cta://dev@lst/a")
+    True
     >>> parse("cta://dev@lst/a b#1/")
     Address(path='/lst/a b#1', name='dev', is_folder=True)
     >>> parse("lst/DL3").path
@@ -60,8 +62,6 @@ def parse(text: str) -> Address:
             if segment_fault(name):
                 raise _refused(text, "the name before '@' is empty or has control characters")
             rest = first + slash + below
-            if not first and below:
-                raise _refused(text, "the first element after '@' is empty")
     elif _OTHER_SCHEME.match(text):
         raise _refused(text, "only cta:// addresses and plain paths are understood")
     return Address(path=_checked(text, rest), name=name, is_folder=rest.endswith("/") or not rest)

@@ -10,6 +10,7 @@ from ctadata_providers import __version__
 __all__ = ["__version__", "get_provider_info"]
 
 _INTEGRATION = "CTA data"
+_OBJECT_STORAGE = "Object storage"
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -28,10 +29,28 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": _INTEGRATION,
                 "external-doc-url": "https://www.ctao.org/",
                 "tags": ["protocol"],
-            }
+            },
+            {
+                "integration-name": _OBJECT_STORAGE,
+                "external-doc-url": "https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/objectstorage.html",
+                "tags": ["protocol"],
+            },
         ],
         "hooks": [_modules("airflow_provider_cta.hooks.cta")],
         "operators": [_modules("airflow_provider_cta.operators.cta")],
+        "transfers": [
+            {
+                "source-integration-name": _INTEGRATION,
+                "target-integration-name": _OBJECT_STORAGE,
+                "python-module": "airflow_provider_cta.transfers.cta_to_object_storage",
+            },
+            {
+                "source-integration-name": _OBJECT_STORAGE,
+                "target-integration-name": _INTEGRATION,
+                "python-module": "airflow_provider_cta.transfers.object_storage_to_cta",
+            },
+        ],
+        "filesystems": ["airflow_provider_cta.fs.cta"],
         "asset-uris": [
             {
                 "schemes": ["cta"],
@@ -42,7 +61,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "sensors": [_modules("airflow_provider_cta.sensors.cta")],
         "extra-links": ["airflow_provider_cta.links.cta.CtaDoorLink"],
-        "triggers": [_modules("airflow_provider_cta.triggers.cta")],
+        "triggers": [_modules("airflow_provider_cta.triggers.cta", "airflow_provider_cta.triggers.copying")],
         "task-decorators": [
             {"name": "cta_sensor", "class-name": "airflow_provider_cta.decorators.sensor.cta_sensor_task"}
         ],

@@ -55,10 +55,12 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
     if uri.query:
         raise ValueError(f"a {_SCHEME} asset has a bare '?': write it as %3F, or use cta_asset")
     netloc = uri.netloc.rpartition("@")[2]  # a connection tells how to reach a file, not which one it is
-    if not netloc:
+    # Behind a connection, `ObjectStoragePath` writes the whole path: cta://name@/first/rest.
+    elements = [netloc, *uri.path.split("/")[1:]] if netloc else uri.path.split("/")[1:]
+    if not elements or not elements[0]:
         raise ValueError(f"a {_SCHEME} asset must name a file as {_SCHEME}://first/rest")
-    path = "/".join(quote(unquote(part), safe="") for part in uri.path.split("/"))
-    return uri._replace(netloc=quote(unquote(netloc), safe=""), path="" if path == "/" else path)
+    first, *rest = (quote(unquote(element), safe="") for element in elements)
+    return uri._replace(netloc=first, path="".join(f"/{element}" for element in rest) if any(rest) else "")
 
 
 def create_asset(*, address: str, extra: dict[str, Any] | None = None) -> Asset:

@@ -33,8 +33,10 @@ from ctadata_providers.session.services import ServiceSession
 from ctadata_providers.session.tasks import Task, in_thread, spawn, wait
 
 T = TypeVar("T")
-REMEMBERED = 1024
-REMEMBERED_SECONDS = 60.0
+REMEMBERED = 16 * 1024
+"""Files of which it is kept what a listing told: those of a large folder, which spares a request for each."""
+REMEMBERED_SECONDS = 600.0
+"""For so long; a file that has changed meanwhile is asked about anew."""
 
 
 class DownloadServiceBackend:
@@ -48,12 +50,12 @@ class DownloadServiceBackend:
         base = config.service_url
         if base is None:
             raise ConfigError("there is no downloadservice to use", remedy="set service_url (CTADS_URL)")
-        urls = Urls(base)
+        self._urls = urls = Urls(base)
         self._session = ServiceSession(config, base)
         self._door = ServiceDoor(config, self._session, urls)
         self._looks = Looks(self._door, self._session, urls)
         self._reading = Reading(self._session, urls, self._look)
-        self._writing = Writing(self._session, urls, self.home)
+        self._writing = Writing(self._session, urls, self.home, self._looks.stat)
         self._remembered = _Remembered()
         self._lock = threading.Lock()
         self._user: HubUser | None = None
@@ -109,6 +111,10 @@ class DownloadServiceBackend:
             remedy="remove it at the door: 'ctadata --backend webdav rm' (door_url), with a token or proxy for that",
         )
 
+    def url(self, path: str) -> str:
+        """Return the WebDAV URL of a path at the service, for requests with the hub token."""
+        return self._urls.webdav(path)
+
     def user(self) -> HubUser:
         """Tell whose hub token it is, and what it is good for.
 
@@ -137,8 +143,7 @@ class DownloadServiceBackend:
         self._session.close()
 
     def _found_home(self) -> str:
-        homes = [f"{top}/users/{fragment(self.user().name)}" for top in TOPS]
-        possible = []
+        homes, possible = self._homes(), []
         for home in homes:
             try:
                 if self._looks.stat(home).is_dir:
@@ -150,6 +155,7 @@ class DownloadServiceBackend:
         return next(iter(possible), homes[0])
 
     def _look(self, path: str, *, fresh: bool) -> FileInfo:
+        self._door.check_name(path)
         known = None if fresh else self._remembered.take(path)
         return known or self._looks.stat(path)
 
@@ -177,14 +183,20 @@ class DownloadServiceBackend:
         except StorageError:
             pass
         return PermissionDeniedError(
-            error.message, path=error.path, status=error.status, remedy=self._where_to_write(error)
+            error.message, path=error.path, status=error.status, remedy=self._where_to_write(error, writes)
         )
 
-    def _where_to_write(self, error: PermissionDeniedError) -> str | None:
+    def _where_to_write(self, error: PermissionDeniedError, path: str) -> str | None:
         try:
+            if path.startswith(tuple(f"{home}/" for home in self._homes())):
+                return error.remedy  # it was the storage that refused
             return f"the service takes uploads below {self.home()} alone; elsewhere the door may (--backend webdav)"
         except CtaError:
             return error.remedy
+
+    def _homes(self) -> list[str]:
+        """Return the folders in which the service lets the user write."""
+        return [f"{top}/users/{fragment(self.user().name)}" for top in TOPS]
 
 
 class _Remembered:

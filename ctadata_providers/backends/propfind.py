@@ -5,6 +5,7 @@ from xml.parsers import expat
 
 from ctadata_providers.backends.shapes import Entry, Place, Shapes
 from ctadata_providers.errors import StorageError, TransientError
+from ctadata_providers.session.status import ADDRESS
 
 DAV = "DAV:"
 DCACHE = "http://www.dcache.org/2013/webdav"
@@ -256,5 +257,7 @@ def parse(chunks: Iterable[bytes], *, path: str) -> Iterator[Entry]:
 
 def _no_multistatus(path: str) -> StorageError:
     return StorageError(
-        f"the answer for {path} is not a WebDAV listing", path=path, remedy="check that door_url is a WebDAV door"
+        f"the answer for {path} is not a WebDAV listing",
+        path=path,
+        remedy=f"check that {ADDRESS} is that of a WebDAV door",
     )

@@ -90,8 +90,13 @@ def check_match(response: Response, path: str, if_match: str | None) -> None:
         ChangedError: When it is of another.
     """
     etag = response.headers.get("etag")
-    if if_match is not None and etag is not None and _opaque(etag) != _opaque(if_match):
+    if if_match is not None and etag is not None and not same_tag(etag, if_match):
         raise changed(path)
+
+
+def same_tag(one: str, other: str) -> bool:
+    """Tell whether two entity tags are of one version of a file, as answers and listings write them."""
+    return _opaque(one) == _opaque(other)
 
 
 def _opaque(etag: str) -> str:

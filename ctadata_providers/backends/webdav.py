@@ -341,9 +341,9 @@ class WebdavBackend(CopyingDoor):
             return NotFoundError(f"cannot look up {path}: it is below a file", path=path, remedy="check the path")
         return error
 
-    def _look(self, path: str) -> FileInfo:
-        """Ask about a path once."""
-        request = self._propfind(path, self._url(path), depth="0", act="look up")
+    def _look(self, path: str, *, slash: str = "") -> FileInfo:
+        """Ask about a path once; with a slash at its end if that is given."""
+        request = self._propfind(path, self._url(path) + slash, depth="0", act="look up")
         with self._session.stream(request) as (_, chunks):
             entry = next(propfind.parse(chunks, path=path), None)
             for _ in islice(chunks, DRAINED):  # a connection is used again only when nothing is left on it

@@ -61,8 +61,13 @@ class UploadSession(WordySession):
         return super()._meant(replace(response, status=403) if lacks_right else response, method)
 
 
+def is_page(body: bytes) -> bool:
+    """Tell whether an answer is a page for people, which no service gives to what is asked here."""
+    return _PAGE.match(body[:EXCERPT_BYTES].decode("utf-8", "replace")) is not None
+
+
 def words_of(response: Response, secret: str | None = None) -> str:
     """Return what a service says: a text is its own, a page is not."""
     text = response.body[:EXCERPT_BYTES].decode("utf-8", "replace")
-    plain = "" if _PAGE.match(text) else " ".join(re.sub(r"<[^>]*>", " ", text).split())
+    plain = "" if is_page(response.body) else " ".join(re.sub(r"<[^>]*>", " ", text).split())
     return scrubbed(plain or response.reason, [secret] if secret else [])

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from ctadata_providers.certificates.proxies import delegable
+from ctadata_providers.certificates.proxies import Delegable, delegable
 from ctadata_providers.config import Config
 from ctadata_providers.errors import (
     ConfigError,
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 CertificateKey = Literal["lst", "cta", "arc"]
 """What a proxy is for: paths below `/lst`, below `/cta`, or all others, the root among them."""
 KEYS: tuple[CertificateKey, ...] = get_args(CertificateKey)
-SCOPE = "access:services!service="
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,18 +76,18 @@ def upload_personal(
         StorageError: When the service fails, or does not know the key.
         TransientError: When it is away.
     """
-    if key not in KEYS:
-        raise ConfigError(f"there is no certificate for {key!r}", remedy=f"give one of {', '.join(KEYS)}")
+    require_key(key)
     if user is not None and not user.strip():
         raise ConfigError("an empty text is no user", remedy="leave it out for yourself")
     service = _Service(config or Config.from_env())
-    info, pem = delegable(path, now=now)
-    content = {"certificate": pem.decode("ascii"), "certificate_key": key, "user": user}
-    answer = service.post("certificate", content, info, what=f"your certificate for {key!r}")
+    proxy = delegable(path, now=now)
+    content = {"certificate_key": key, "user": user}
+    who_may = "ask its operators for access" if user is None else "only administrators may give it for others"
+    answer = service.post("certificate", content, proxy, what=f"your certificate for {key!r}", who_may=who_may)
     validity = answer.get("validity")
     if not isinstance(validity, str):
-        raise service.not_stored(validity, info)
-    return _uploaded(answer, info, key=key, user=user)
+        raise service.not_stored(validity, proxy.info)
+    return _uploaded(answer, proxy.info, key=key, user=user)
 
 
 def upload_shared(path: str | Path, *, config: Config | None = None, now: float | None = None) -> UploadedCertificate:
@@ -107,11 +106,23 @@ def upload_shared(path: str | Path, *, config: Config | None = None, now: float 
         TransientError: When it is away.
     """
     service = _Service(config or Config.from_env())
-    info, pem = delegable(path, now=now)
-    answer = service.post("main-certificate", {"certificate": pem.decode("ascii")}, info, what="the shared certificate")
+    proxy = delegable(path, now=now)
+    what = "the shared certificate"
+    who_may = f"{what} may be given by administrators only"
+    answer = service.post("main-certificate", {}, proxy, what=what, who_may=who_may)
     if answer.get("certificateUploaded") is not True and not isinstance(answer.get("validity"), str):
-        raise service.not_stored(answer.get("validity"), info)
-    return _uploaded(answer, info, key=None, user=None)
+        raise service.not_stored(answer.get("validity"), proxy.info)
+    return _uploaded(answer, proxy.info, key=None, user=None)
+
+
+def require_key(key: str) -> None:
+    """See that there are certificates of a kind.
+
+    Raises:
+        ConfigError: When there are not.
+    """
+    if key not in KEYS:
+        raise ConfigError(f"there is no certificate for {key!r}", remedy=f"give one of {', '.join(KEYS)}")
 
 
 class _Service:
@@ -123,8 +134,15 @@ class _Service:
             raise ConfigError("no certificateservice is known", remedy="set certificate_service_url (CTACS_URL)")
         self.url = config.certificate_service
 
-    def post(self, route: str, content: dict[str, Any], info: "ProxyInfo", *, what: str) -> dict[str, Any]:
-        """Send something, again after a transient fault, and return what is answered.
+    def post(self, route: str, content: dict[str, Any], proxy: Delegable, *, what: str, who_may: str) -> dict[str, Any]:
+        """Send a proxy, again after a transient fault, and return what is answered.
+
+        Args:
+            route: Where to.
+            content: What is told of it.
+            proxy: The proxy.
+            what: What it is, for messages.
+            who_may: What to do where one may not.
 
         Raises:
             CtaError: What a refusal means.
@@ -133,13 +151,14 @@ class _Service:
         from ctadata_providers.session import Request
         from ctadata_providers.session.services import JSON
 
+        info = proxy.info
         request = Request(
             method="POST",
             url=self.url + route,
             path=str(info.path),
             act="upload",
             headers={"Content-Type": JSON},
-            body=json.dumps(content).encode(),
+            body=json.dumps({"certificate": proxy.pem.decode("ascii"), **content}).encode(),
             retried=False,
         )
         with closing(UploadSession(self._config, self.url)) as session:
@@ -148,12 +167,12 @@ class _Service:
                 try:
                     return session.message(request).body
                 except Refusal as refusal:
-                    raise self._explained(refusal, info, what) from refusal
+                    raise self._explained(refusal, info, what, who_may) from refusal
 
             body = session.policy.call(once)
         try:
             answer = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
             raise StorageError(
@@ -172,7 +191,7 @@ class _Service:
             return StorageError(message, path=info.path, status=told[1], remedy="tell the service's operators")
         return CredentialError(message, path=info.path, remedy=_remedy(words))
 
-    def _explained(self, refusal: "Refusal", info: "ProxyInfo", what: str) -> CtaError:
+    def _explained(self, refusal: "Refusal", info: "ProxyInfo", what: str, who_may: str) -> CtaError:
         """Return what a refusal of an upload means."""
         said = f"{refusal.status} {refusal.words}".strip()
         message = f"cannot upload {info.path}: {self.url} answered {said}"
@@ -184,13 +203,12 @@ class _Service:
                     f"cannot upload {info.path}: {self.url} refuses the hub token", path=info.path, remedy=self._token()
                 )
             case 403:
-                remedy = self._token() if "scope" in refusal.words else f"{what} may be given by administrators only"
+                remedy = self._token() if "scope" in refusal.words else who_may
                 message = f"cannot upload {info.path}: {self.url} says {refusal.words}"
                 return PermissionDeniedError(message, path=info.path, status=403, remedy=remedy)
-            case 404:
-                return StorageError(
-                    message, path=info.path, status=404, remedy="check certificate_service_url (CTACS_URL)"
-                )
+            case 404 | 405:
+                remedy = "check certificate_service_url (CTACS_URL)"
+                return StorageError(message, path=info.path, status=refusal.status, remedy=remedy)
             case 500:
                 # Also for a key or user that it does not want; so it is not tried again.
                 remedy = f"it may not take {what}: try another key, or tell its operators"
@@ -198,9 +216,9 @@ class _Service:
         return refusal.meant
 
     def _token(self) -> str:
-        name = self.url.rstrip("/").rpartition("/")[2]
-        page = f"{self._config.hub}token" if self._config.hub else "the hub's page for tokens"
-        return f"get a token with the scope {SCOPE}{name} from {page}, and give it as JUPYTERHUB_API_TOKEN"
+        from ctadata_providers.credentials.hub import new_token
+
+        return f"{new_token(self._config, self.url)} as JUPYTERHUB_API_TOKEN"
 
 
 def _uploaded(

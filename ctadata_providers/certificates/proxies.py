@@ -8,6 +8,7 @@ import math
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -85,8 +86,21 @@ def check_proxy(path: str | Path, *, upload: bool = False, now: float | None = N
     return info
 
 
-def delegable(path: str | Path, *, now: float | None = None) -> tuple[ProxyInfo, bytes]:
-    """Return what is known of a proxy, and the proxy itself as it is given away: certificates and key, and no more.
+@dataclass(frozen=True, slots=True)
+class Delegable:
+    """A proxy that may be given away.
+
+    Attributes:
+        info: What is known of it.
+        pem: Its certificates and key, as they are given away: secret, so that no variable keeps it.
+    """
+
+    info: ProxyInfo
+    pem: bytes = field(repr=False)
+
+
+def delegable(path: str | Path, *, now: float | None = None) -> Delegable:
+    """Return a proxy as it is given away: certificates and key, and no more.
 
     Raises:
         ConfigError: As `check_proxy`.
@@ -101,7 +115,7 @@ def delegable(path: str | Path, *, now: float | None = None) -> tuple[ProxyInfo,
         raise CredentialError(f"{info.path} changed while it was looked at", path=info.path, remedy="try again")
     key = pem.load_key(found)
     chains.require_key(found.chain, key, info.path)
-    return info, pem.to_pem(found.chain, key)
+    return Delegable(info, pem.to_pem(found.chain, key))
 
 
 def create_proxy(

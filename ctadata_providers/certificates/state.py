@@ -1,15 +1,15 @@
 """Whether the CTA services are well, and whether one's certificates work there, as far as they tell."""
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from threading import Semaphore
+from typing import TYPE_CHECKING, Literal, TypeVar
 
-from ctadata_providers.certificates.delegation import KEYS, CertificateKey
+from ctadata_providers.certificates.delegation import KEYS, CertificateKey, require_key
 from ctadata_providers.config import Config
-from ctadata_providers.errors import ConfigError, CredentialError, CtaError
+from ctadata_providers.errors import ConfigError, CredentialError, CtaError, StorageError
 
 if TYPE_CHECKING:
     from ctadata_providers.certificates.asking import Refusal, WordySession
@@ -19,9 +19,10 @@ KeyState = Literal["works", "missing", "expired", "unusable", "no token", "token
 
 `works`: the storage answered; `missing`: there is neither an own nor a shared one; `expired`: it must be given anew;
 `unusable`: the storage refuses it, or it has no key; `no token`, `token refused`: nothing is known, for there is no hub
-token for this service, or it is no good; `unknown`: the service or its storage is away.
+token for this service, or it is no good; `unknown`: the service or its storage is away, or is not there at all.
 """
 ServiceName = Literal["downloadservice", "storage", "certificateservice", "shared certificate"]
+T = TypeVar("T")
 _AT_ONCE = 4
 _HEALTH_BYTES = 4096
 
@@ -95,8 +96,10 @@ def status(config: Config | None = None, *, keys: Sequence[CertificateKey] = KEY
         keys: Which certificates to ask about.
 
     Raises:
-        ConfigError: When no downloadservice or no certificateservice is known.
+        ConfigError: When no downloadservice or no certificateservice is known; for an unknown key.
     """
+    for key in keys:
+        require_key(key)
     chosen = config or Config.from_env()
     download = _place(chosen.service_url, "service_url", "CTADS_URL")
     certificates = _place(chosen.certificate_service, "certificate_service_url", "CTACS_URL")
@@ -106,12 +109,33 @@ def status(config: Config | None = None, *, keys: Sequence[CertificateKey] = KEY
         ("certificateservice", f"{certificates}health", True),
         ("shared certificate", f"{certificates}shared-certificate-status", False),
     ]
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        services = [threads.submit(_service, chosen, *part) for part in parts]
-        asked = [threads.submit(_key, chosen, download, key) for key in keys]
-        return ServicesStatus(
-            services=tuple(service.result() for service in services), keys=tuple(key.result() for key in asked)
-        )
+    questions: list[Callable[[], ServiceStatus | KeyStatus]] = [
+        *(partial(_service, chosen, *part) for part in parts),
+        *(partial(_key, chosen, download, key) for key in keys),
+    ]
+    told = _at_once(questions)
+    return ServicesStatus(
+        services=tuple(one for one in told if isinstance(one, ServiceStatus)),
+        keys=tuple(one for one in told if isinstance(one, KeyStatus)),
+    )
+
+
+def _at_once(questions: Sequence[Callable[[], T]]) -> list[T]:
+    """Return the answers to questions, some of which are asked at a time; Ctrl-C waits for none of them."""
+    from ctadata_providers.session.tasks import following, in_thread, run, wait
+
+    turns = Semaphore(_AT_ONCE)
+
+    def in_turn(question: Callable[[], T]) -> T:
+        with turns:
+            return question()
+
+    asked = [in_thread(partial(in_turn, question), asks=True) for question in questions]
+
+    async def answers() -> list[T]:
+        return [await wait(following(one)) for one in asked]
+
+    return run(answers())
 
 
 def _place(url: str | None, setting: str, variable: str) -> str:
@@ -162,9 +186,9 @@ def _asked(session: "WordySession", url: str, what: str, *, is_listing: bool = F
 
     Raises:
         Refusal: When it says no.
-        CtaError: When it does not answer, or there is no token for it.
+        CtaError: When it does not answer, or not as a service does, or there is no token for it.
     """
-    from ctadata_providers.certificates.asking import words_of
+    from ctadata_providers.certificates.asking import is_page, words_of
     from ctadata_providers.session import Request, Response
     from ctadata_providers.session.messages import read_all
     from ctadata_providers.session.services import JSON
@@ -172,14 +196,21 @@ def _asked(session: "WordySession", url: str, what: str, *, is_listing: bool = F
     request = Request(method="GET", url=url, path=what, act="ask about", headers={"Content-Type": JSON})
     with closing(session), session.stream(request) as (head, chunks):
         if is_listing:
-            return ""
-        body = read_all(chunks, what, seconds=session.config.timeout, limit=_HEALTH_BYTES)
-        return words_of(Response(head.status, head.reason, {}, head.url, body))
+            body = next((chunk for chunk in chunks if chunk.strip()), b"")  # of a long one no more is read
+        else:
+            body = read_all(chunks, what, seconds=session.config.timeout, limit=_HEALTH_BYTES)
+    if is_page(body) or (is_listing and not body.lstrip().startswith(b"[")):
+        raise StorageError(
+            f"what answers at {url} is no such service",
+            remedy="check service_url and certificate_service_url (CTADS_URL, CTACS_URL)",
+        )
+    return "" if is_listing else words_of(Response(head.status, head.reason, {}, head.url, body))
 
 
 def _meaning(refusal: "Refusal", key: CertificateKey) -> tuple[KeyState, str | None]:
     """Return what a refused listing tells of the certificate with which it was asked for."""
     words, status = refusal.words.lower(), refusal.status
+    of_storage = words.startswith("error:")  # else it is the service that has no such page, or lets nobody in
     upload = f"ctadata proxy create, then ctadata certificate upload --key {key}"
     if status == 401:
         return "token refused", refusal.remedy
@@ -192,9 +223,10 @@ def _meaning(refusal: "Refusal", key: CertificateKey) -> tuple[KeyState, str | N
     if status == 403 and "scope" in words:
         return "token refused", "get a hub token with the scope of the downloadservice"
     if status == 404:
-        return "works", None  # the storage has answered, but there is no such folder
-    if status == 403:
+        # The storage has answered that there is no such folder.
+        return ("works", None) if of_storage else ("unknown", "check service_url (CTADS_URL)")
+    if status == 403 and of_storage:
         return "unusable", f"the storage does not let it in: {upload}"
-    if status == 500 and not words.startswith("error:"):  # that would be the storage's
+    if status == 500 and not of_storage:
         return "unusable", f"it may lack its key: {upload}; if that does not help, tell the service's operators"
     return "unknown", "try again later; if it stays, tell the service's operators"

@@ -201,6 +201,7 @@ def add_demo(commands: Commands) -> None:
         settings=False,
     )
     parser.add_argument("--data", metavar="DIR", help="DL3 files to use (default: made for the demo)")
+    parser.add_argument("--services", action="store_true", help="by the CTA services with a hub token, not at the door")
     parser.add_argument(
         "--output", metavar="DIR", default="demo-output", help="where results go (default: demo-output)"
     )

@@ -33,7 +33,8 @@ def upload(args: argparse.Namespace, output: Output) -> int:
         raise ConfigError("usage: --shared has neither --key nor --user", remedy="leave them out")
     from ctadata_providers.certificates import proxy_path, upload_personal, upload_shared
 
-    config, path = config_of(args), proxy_path() if args.path is None else args.path
+    config = config_of(args)
+    path = config.proxy_file or proxy_path() if args.path is None else args.path
     given = (
         upload_shared(path, config=config)
         if args.shared
@@ -71,7 +72,10 @@ def _add_upload(certificates: Commands) -> None:
         "  ctadata certificate upload --shared robot-proxy.pem",
     )
     parser.add_argument(
-        "path", nargs="?", metavar="PATH", help="default: X509_USER_PROXY, else /tmp/x509up_u and your number"
+        "path",
+        nargs="?",
+        metavar="PATH",
+        help="default: --proxy-file (X509_USER_PROXY), else /tmp/x509up_u and your number",
     )
     parser.add_argument("--key", choices=KEYS, help=f"{_KEY_HELP} (default: cta)")
     parser.add_argument("--shared", action="store_true", help="the one that serves users without their own")

@@ -16,6 +16,8 @@ from ctadata_providers.errors import ConfigError, CtaError, IntegrityError
 
 NIGHT = "cta://lst/DL3/20241114"
 RESULTS = "cta://lst/users/demo"
+HOME = "cta://lst/users/alice"
+"""The folder of the hub user whose token the services of `FakeCta` give, and to whom nothing else is open."""
 TABLE, PLOT = "table.ecsv", "plot.png"
 ENGINES = ("snakemake", "airflow")
 
@@ -25,7 +27,7 @@ _PACKAGES = ("airflow", "airflow_provider_cta", "astropy", "matplotlib", "snakem
 _FOREIGN = ("AIRFLOW", "BEARER_TOKEN", "CTA", "JUPYTERHUB_", "SNAKEMAKE", "X509_", "XDG_CONFIG_", "XDG_STATE_")
 
 
-def run_demo(*, data: Path | None, output: Path) -> int:
+def run_demo(*, data: Path | None, output: Path, services: bool = False) -> int:
     """Run the example analysis with Snakemake and with Airflow and compare what they stored.
 
     A night of event lists is put into a data centre that lives as long as this call. Both workflows read it and store
@@ -34,6 +36,7 @@ def run_demo(*, data: Path | None, output: Path) -> int:
     Args:
         data: A folder with `hdu-index.fits.gz` and the event lists that it names; None makes simulated ones.
         output: Gets `demo.log`, and for each engine a folder with its table and plot; made if missing.
+        services: Whether the data centre is reached by the CTA services with a hub token, and not at its door.
 
     Returns:
         0, the exit code.
@@ -57,19 +60,21 @@ def run_demo(*, data: Path | None, output: Path) -> int:
     # After Ctrl-C a job of an engine may still be writing when the folder is removed.
     with (
         tempfile.TemporaryDirectory(prefix="ctadata-demo-", ignore_cleanup_errors=True) as temporary,
-        FakeCta() as cta,
+        FakeCta(services=services) as cta,
     ):
+        night, results = (f"{HOME}/night", HOME) if services else (NIGHT, RESULTS)
+        settings = cta.service_environ() if services else cta.environ()
         scratch = Path(temporary).resolve()
         if data is None:
             data = scratch / "night"
             write_night(data)
-        steps = Steps(scratch=scratch, log=output / "demo.log", environ=environment(cta.environ(), scratch))
+        steps = Steps(scratch=scratch, log=output / "demo.log", environ=environment(settings, scratch))
         steps.log.write_text("")
-        steps.store_night(data.resolve(), NIGHT)
-        steps.run_snakemake(NIGHT, f"{RESULTS}/snakemake")
-        steps.run_airflow(NIGHT, f"{RESULTS}/airflow")
+        steps.store_night(data.resolve(), night)
+        steps.run_snakemake(night, f"{results}/snakemake")
+        steps.run_airflow(night, f"{results}/airflow")
         for engine in ENGINES:
-            steps.fetch(f"{RESULTS}/{engine}", output / engine)
+            steps.fetch(f"{results}/{engine}", output / engine)
     report(output)
     return 0
 
@@ -90,28 +95,24 @@ def find_workflows() -> Path:
 def environment(settings: Mapping[str, str], scratch: Path) -> dict[str, str]:
     """Return an environment in which both engines use a data centre, and nothing that is set for another.
 
-    The token goes into a file in `scratch`, readable by its owner only; the environment names that file.
+    The token of a door goes into a file in `scratch`, readable by its owner only; the environment names that file. That
+    of a hub stands where a hub would put it, in `JUPYTERHUB_API_TOKEN`.
 
     Args:
-        settings: What `FakeCta.environ` returns.
+        settings: What `FakeCta.environ` returns, or `FakeCta.service_environ`.
         scratch: An absolute path; gets all that the engines write beside their results.
     """
-    door = dict(settings)
     # Packages warn of these folders when they are named and missing.
     config, state = scratch / "config", scratch / "state"
     config.mkdir()
     state.mkdir()
-    token_file = scratch / "token"
-    token_file.touch(mode=0o600)
-    token_file.write_text(door.pop("BEARER_TOKEN"))
-    connection = {"door_url": door["CTA_DOOR_URL"], "token_file": str(token_file)}
-    if "CTA_CA_PATH" in door:
-        connection["ca_path"] = door["CTA_CA_PATH"]
+    place, connection = _services(settings) if "CTADS_URL" in settings else _door(settings, scratch / "token")
+    if "CTA_CA_PATH" in settings:
+        connection["ca_path"] = settings["CTA_CA_PATH"]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
     return {
         **kept,
-        **door,
-        "BEARER_TOKEN_FILE": str(token_file),
+        **place,
         "AIRFLOW_CONN_CTA_DEFAULT": json.dumps({"conn_type": "cta", "extra": connection}),
         "AIRFLOW_HOME": str(scratch / "airflow"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(find_workflows()),
@@ -120,6 +121,22 @@ def environment(settings: Mapping[str, str], scratch: Path) -> dict[str, str]:
         "XDG_CONFIG_HOME": str(config),
         "XDG_STATE_HOME": str(state),
     }
+
+
+def _door(settings: Mapping[str, str], token_file: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the environment and Airflow's connection for a door."""
+    place = dict(settings)
+    token_file.touch(mode=0o600)
+    token_file.write_text(place.pop("BEARER_TOKEN"))
+    connection = {"door_url": place["CTA_DOOR_URL"], "token_file": str(token_file)}
+    return {**place, "BEARER_TOKEN_FILE": str(token_file)}, connection
+
+
+def _services(settings: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the environment and Airflow's connection for the CTA services: an address and a hub token alone."""
+    names = {"service_url": "CTADS_URL", "hub_token": "JUPYTERHUB_API_TOKEN"}
+    place = {name: settings[name] for name in (*names.values(), "CTA_CA_PATH") if name in settings}
+    return place, {field: settings[name] for field, name in names.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ def demo(args: argparse.Namespace, output: Output) -> int:
     with _extra("demo"):
         from ctadata_providers.cli.demo import run_demo
 
-        return run_demo(data=_folder(args.data), output=Path(args.output))
+        return run_demo(data=_folder(args.data), output=Path(args.output), services=args.services)
 
 
 def _folder(text: str | None) -> Path | None:

@@ -17,7 +17,7 @@ from ctadata_providers.compat.errors import (
     TokenExpiredError,
 )
 from ctadata_providers.compat.places import file_target, target_of, tree_target
-from ctadata_providers.compat.settings import Overrides, config_of
+from ctadata_providers.compat.settings import Overrides, config_of, services_config
 from ctadata_providers.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ class APIClient:
     """The functions of ctadata, with its names, arguments and results.
 
     Each call reads profile and environment anew, and takes the keyword arguments of `Overrides`, which come before the
-    attributes of the same names. All raise the errors of `ctadata_providers.errors`.
+    attributes of the same names. These may be set on a client, and as with ctadata on the class, for all clients. All
+    raise the errors of `ctadata_providers.errors`.
 
     Args:
         dev_instance: Whether to use the door of the profile `dev`.
@@ -52,12 +53,12 @@ class APIClient:
 
     direct: ClassVar[bool] = False
     """Whether a door is meant in any case."""
+    token: str | None = None
+    downloadservice: str | None = None
+    certificateservice: str | None = None
+    chunk_size: int | None = None
 
     def __init__(self, dev_instance: bool = False) -> None:
-        self.token: str | None = None
-        self.downloadservice: str | None = None
-        self.certificateservice: str | None = None
-        self.chunk_size: int | None = None
         self.dev_instance = dev_instance
 
     def list_dir(
@@ -175,7 +176,7 @@ class APIClient:
         from ctadata_providers.certificates import upload_personal
 
         path = _present(certificate_file_path)
-        stored = upload_personal(path, _key(certificate_key), user=user, config=self._config(overrides))
+        stored = upload_personal(path, _key(certificate_key), user=user, config=self._services_config(overrides))
         return {"message": stored.message, "validity": stored.validity}
 
     def upload_certificate(
@@ -199,7 +200,7 @@ class APIClient:
         """
         from ctadata_providers.certificates import upload_shared
 
-        stored = upload_shared(_present(certificate_file_path), config=self._config(overrides))
+        stored = upload_shared(_present(certificate_file_path), config=self._services_config(overrides))
         return {"certificateUploaded": True, "message": stored.message}
 
     def webdav4_client(self, **overrides: Unpack[Overrides]) -> "Webdav4Client":
@@ -228,6 +229,12 @@ class APIClient:
     def _config(self, overrides: Overrides) -> Config:
         return config_of(self._given(overrides), direct=self.direct)
 
+    def _services_config(self, overrides: Overrides) -> Config:
+        given = self._given(overrides)
+        if self.direct:
+            given["token"] = overrides.get("token")  # the attribute is for the door
+        return services_config(given)
+
     def _given(self, overrides: Mapping[str, Any]) -> Overrides:
         """Return what a call says over what the attributes say.
 
@@ -244,7 +251,8 @@ class APIClient:
 
 def _fetch(client: CtaClient, source: str, target: str | os.PathLike[str] | None) -> int:
     info = client.stat(source)
-    return client.download(source, info.name if target is None else os.fspath(target), info=info).size
+    local = (info.name or ".") if target is None else os.fspath(target)
+    return client.download(source, local, info=info).size
 
 
 def _present(path: str | os.PathLike[str]) -> Path:

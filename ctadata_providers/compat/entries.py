@@ -3,7 +3,7 @@
 ctadata gives texts from a door and dictionaries from the downloadservice, and its examples take both for texts.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, KeysView, Mapping, ValuesView
 from email.utils import formatdate
 from typing import Self, SupportsIndex
 from urllib.parse import quote, unquote
@@ -52,17 +52,17 @@ class Entry(str):
         """Return what a key says, else the default."""
         return self._fields.get(key, default)
 
-    def keys(self) -> Iterator[str]:
-        """Give the keys that the entry has."""
-        return iter(self._fields)
+    def keys(self) -> KeysView[str]:
+        """Return the keys that the entry has."""
+        return self._fields.keys()
 
-    def values(self) -> Iterator[str]:
-        """Give what they say."""
-        return iter(self._fields.values())
+    def values(self) -> ValuesView[str]:
+        """Return what they say."""
+        return self._fields.values()
 
-    def items(self) -> Iterator[tuple[str, str]]:
-        """Give both."""
-        return iter(self._fields.items())
+    def items(self) -> ItemsView[str, str]:
+        """Return both."""
+        return self._fields.items()
 
 
 class ServiceEntry(Entry):

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from ctadata_providers import CtaClient, uri
 from ctadata_providers.credentials import resolve
 from ctadata_providers.credentials.homes import TOPS, find_home
-from ctadata_providers.errors import ConfigError
+from ctadata_providers.errors import ConfigError, PermissionDeniedError
 
 _SLASHES = re.compile("/{2,}")
 _OF_A_USER = re.compile(r"/?(?:lst|cta)/users/[^/]")
@@ -42,7 +42,7 @@ def target_of(client: CtaClient, text: str) -> str:
         home = "" if from_root else client.home()
     else:
         first = plain.partition("/")[0]
-        from_root = not first or f"/{first}" in TOPS or client.exists(f"/{first}")
+        from_root = not first or f"/{first}" in TOPS or _is_there(client, f"/{first}")
         home = "" if from_root else _home_at_door(client)
     return f"{home.rstrip('/')}/{plain.removeprefix('/')}"
 
@@ -61,6 +61,13 @@ def tree_target(client: CtaClient, text: str) -> Path:
     """
     path = uri.parse(text).path.removeprefix("/")
     return Path(path if speaks_to_services(client) else path.rpartition("/")[2])
+
+
+def _is_there(client: CtaClient, path: str) -> bool:
+    try:
+        return client.exists(path)
+    except PermissionDeniedError:
+        return False  # a token for one's own folder alone does not show it, and does not open it either
 
 
 def _home_at_door(client: CtaClient) -> str:

@@ -9,7 +9,7 @@ class Overrides(TypedDict, total=False):
     """What every function takes by keyword; None is not given.
 
     Attributes:
-        token: A token of JupyterHub for the services; where a door is meant, a bearer token.
+        token: A token of JupyterHub for the services, with certificates always; where a door is meant, a bearer token.
         downloadservice: Address of the downloadservice, which is used then.
         certificateservice: Address of the certificateservice.
         chunk_size: Taken and not needed: the transfer core chooses by itself.
@@ -51,6 +51,20 @@ def config_of(overrides: Overrides, *, direct: bool) -> Config:
         return Config.from_env(**given, token=token)
     # A token alone is one for the service that ctadata knows.
     return Config.from_env(**{**given, "backend": "downloadservice"}, hub_token=token)
+
+
+def services_config(overrides: Overrides) -> Config:
+    """Return the settings of a call that is about the services, whatever files come from: its token is the hub's.
+
+    Raises:
+        ConfigError: When a setting cannot be used.
+    """
+    return Config.from_env(
+        profile="dev" if overrides.get("dev_instance") else None,
+        hub_token=overrides.get("token"),
+        service_url=overrides.get("downloadservice"),
+        certificate_service_url=overrides.get("certificateservice"),
+    )
 
 
 def _door_chosen(config: Config) -> bool:

@@ -156,12 +156,21 @@ class Config:
         return f"{beside}/certificateservice/" if name == "downloadservice" else None
 
     @property
+    def instance(self) -> str:
+        """What tells this storage from others: the built-in profile that it belongs to, else its URL."""
+        services = self.backend == "downloadservice"
+        where = self.service_url if services else self.door_url if self.backend == "webdav" else self.backend
+        url = f"{where}" if services or self.base_path == "/" else f"{where}{self.base_path}"
+        return next((name for name, profile in BUILT_IN_PROFILES.items() if url in profile.values()), url)
+
+    @property
     def hub(self) -> str | None:
         """The address of the hub of the services, with a slash at its end; None when nothing tells it."""
         if self.hub_url or not self.service_url:
             return self.hub_url
         parts = urlsplit(self.service_url)
-        return f"{parts.scheme}://{parts.netloc}/hub/"
+        before, services, _ = parts.path.partition("/services/")
+        return f"{parts.scheme}://{parts.netloc}{before if services else ''}/hub/"
 
     def _make_what_follows(self) -> None:
         """Fill in the settings that follow from others when they are not given."""

@@ -29,14 +29,15 @@ def hub_credential(config: Config, url: str) -> Credential:
     """
     bind = partial(Credential, home=origin(url))
     if config.hub_token is None:
-        raise CredentialError(f"there is no hub token for {url}", remedy=f"{new_token(config)} as JUPYTERHUB_API_TOKEN")
+        remedy = f"{new_token(config, url)} as JUPYTERHUB_API_TOKEN"
+        raise CredentialError(f"there is no hub token for {url}", remedy=remedy)
     parts = urlsplit(url)
     if parts.scheme != "https" and parts.hostname not in _LOCAL:
         raise CredentialError(f"a hub token is not sent unencrypted to {url}", remedy="use an https service_url")
     if not may_have(config, url):
         raise CredentialError(
             f"the token in JUPYTERHUB_API_TOKEN is of another hub than {url}: it is not sent there",
-            remedy=f"if it is good there, set CTADS_URL to {config.service_url}; else {new_token(config)}",
+            remedy=f"if it is good there, set CTADS_URL to {config.service_url}; else {new_token(config, url)}",
         )
     return bind(token_provider=FixedToken(Token.parse(config.hub_token, source=_source(config))))
 
@@ -54,16 +55,37 @@ def may_have(config: Config, url: str) -> bool:
     return origin(url) in trusted or (ambient and is_of_ambient_hub(url, os.environ))
 
 
-def new_token(config: Config) -> str:
-    """Return how to get a hub token, as the first words of a remedy."""
-    scope = service_scope(config)
+def new_token(config: Config, url: str | None = None) -> str:
+    """Return how to get a hub token, as the first words of a remedy.
+
+    Args:
+        config: The settings.
+        url: What it is for; by default the downloadservice.
+    """
+    scope = service_scope(config, url)
     page = f"{config.hub}token" if config.hub else "the hub's page for tokens"
     return f"get a token with the scope {scope} from {page} (or restart your server there), and give it"
 
 
-def service_scope(config: Config) -> str:
-    """Return the scope that a token needs for the downloadservice."""
-    name = (config.service_url or "").rstrip("/").rpartition("/")[2] or "downloadservice"
+def services_instead(config: Config) -> str | None:
+    """Return how to come to the services with a hub token that lies about unused, None where there is none.
+
+    A hub need not tell its servers its public address (before JupyterHub 5 it cannot): then nothing shows that it is
+    that of the services, and its token stays here.
+    """
+    chosen = {config.given_by("backend"), config.given_by("door_url")}
+    unused = config.backend == "webdav" and config.given_by("hub_token") == "environment" and config.hub_token
+    if not (unused and chosen <= {None, "built-in"} and config.service_url):
+        return None
+    return f"if the token in JUPYTERHUB_API_TOKEN is of their hub, use the CTA services: CTADS_URL={config.service_url}"
+
+
+def service_scope(config: Config, url: str | None = None) -> str:
+    """Return the scope that a token needs for what is at a URL: the certificateservice, else the downloadservice."""
+    service, usual = config.service_url, "downloadservice"
+    if url is not None and url == config.certificate_service:
+        service, usual = url, "certificateservice"
+    name = urlsplit(service or "").path.rstrip("/").rpartition("/")[2] or usual
     return f"access:services!service={name}"
 
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from ctadata_providers.config import ENVIRONMENT, Config
 from ctadata_providers.credentials.discovery import LOGIN, Candidate, Kind, Skipped, Source, candidates
+from ctadata_providers.credentials.hub import services_instead
 from ctadata_providers.credentials.resolve import resolve
 from ctadata_providers.credentials.tokens import FileToken, FixedToken, Renewable, Token, require_fresh
 from ctadata_providers.credentials.x509.certificate import ClientCertificate, ProxyInfo, inspect
@@ -221,5 +222,6 @@ def _can_log_in(config: Config) -> bool:
 
 def _login_advice(config: Config) -> str:
     if _can_log_in(config):
-        return "log in with 'ctadata login'"
+        instead = services_instead(config)
+        return "log in with 'ctadata login'" + (f"; or, {instead}" if instead else "")
     return "name a credential, for example with token_file, or an issuer with client_id for 'ctadata login'"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ctadata_providers.config import Config
 from ctadata_providers.credentials import ClientCertificate, Credential, resolve
+from ctadata_providers.credentials.hub import services_instead
 from ctadata_providers.errors import CtaError, StorageError, TransientError
 from ctadata_providers.retry import RetryPolicy
 from ctadata_providers.session.admission import Admission, Pass
@@ -78,7 +79,10 @@ class Session:
         self._server_header: str | None = None
         self._dated: tuple[str, float] | None = None
         self._admission = Admission(
-            lambda: self.credential, clock_ahead=lambda: self.clock_ahead, announce=config.on_token
+            lambda: self.credential,
+            clock_ahead=lambda: self.clock_ahead,
+            announce=config.on_token,
+            advice=self._after_refusal,
         )
 
     @property
@@ -305,7 +309,20 @@ class Session:
         secret = None if admitted.gate is None else admitted.token.value if admitted.token else ""
         ended = self._admission.refuses(response, admitted) and response.status == 403
         hidden = (*hop.secrets, *guest_secrets(request))
-        return error_for(response, act=request.act, path=request.path, secret=secret, hidden=hidden, ended=ended)
+        instead = services_instead(self.config)
+        return error_for(
+            response,
+            act=request.act,
+            path=request.path,
+            secret=secret,
+            hidden=hidden,
+            ended=ended,
+            instead=instead,
+        )
+
+    def _after_refusal(self) -> str:
+        """Return what to do about a credential that was just refused."""
+        return "get a new one; this one is not sent for 20 s: dCache blocks a site after three"
 
     def _delay(self, hop: Hop) -> float:
         """Take the next place at the door; the pools are not limited."""

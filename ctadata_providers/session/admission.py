@@ -94,6 +94,7 @@ class Admission:
         credential: Returns the session's credential.
         clock_ahead: Returns how many seconds the door's clock is ahead of ours, None when it has not told.
         announce: Told of every new token.
+        advice: Returns what to do about a credential that was just refused.
     """
 
     def __init__(
@@ -102,10 +103,12 @@ class Admission:
         *,
         clock_ahead: Callable[[], float | None],
         announce: Callable[[str], object] | None,
+        advice: Callable[[], str],
     ) -> None:
         self._credential = credential
         self._clock_ahead = clock_ahead
         self._announce = announce
+        self._advice = advice
         self._announced = ""
         self._lock = threading.Lock()
         self._renewal: _Renewal | None = None
@@ -257,10 +260,7 @@ class Admission:
         other = None if gate.final else await self._other(refused, hop)
         if other is None:
             what = "the client certificate" if refused.token is None else f"the token of {refused.token.source}"
-            raise CredentialError(
-                f"{hop.shown}: the door has just refused {what}",
-                remedy="get a new one; this one is not sent for 20 s: dCache blocks a site after three",
-            )
+            raise CredentialError(f"{hop.shown} has just refused {what}", remedy=self._advice())
         return other
 
     async def _other(self, refused: Pass, hop: Hop) -> Pass | None:

@@ -10,14 +10,16 @@ from urllib.parse import urljoin, urlsplit
 
 from ctadata_providers.config import Config
 from ctadata_providers.credentials.hub import hub_credential, new_token
-from ctadata_providers.errors import CredentialError, CtaError, UnsupportedError
+from ctadata_providers.errors import CredentialError, CtaError, PermissionDeniedError, UnsupportedError
 from ctadata_providers.session import Request, Response, Session
 from ctadata_providers.session.admission import Pass
 from ctadata_providers.session.redirects import REDIRECTS, Hop, shown
 
 JSON = "application/json"
 """The Content-Type, without a charset, with which a service tells a bad token by 401 instead of by a redirect."""
+_AUTHORIZE = "/hub/api/oauth2/authorize"
 _CERTIFICATE = ("any certificate configured", "certificate is invalid", "while retrieving certificate")
+_LACKS_SCOPE = "token scopes are insufficient"
 
 
 class RedirectedError(UnsupportedError):
@@ -48,7 +50,17 @@ class ServiceSession(Session):
             target = urlsplit(urljoin(self._url, location))
         except ValueError:
             return False
+        if target.path.endswith(_AUTHORIZE):
+            return True  # also where the hub has a name of its own
         return target.hostname == hub.hostname and target.path.startswith((hub.path, "/hub/"))
+
+    def _note(self, response: Response, hop: Hop) -> None:
+        """Learn what the storage is: that only the answers tell which the service passes on from it."""
+        passed_on = response.ok or response.status == 404
+        if not (passed_on and hop.url.startswith(f"{self._url}webdav/")):
+            own = {name: value for name, value in response.headers.items() if name != "server"}
+            response = replace(response, headers=own)
+        super()._note(response, hop)
 
     def _heard(self, response: Response, hop: Hop, admitted: Pass) -> None:
         super()._heard(self._meant(response, ""), hop, admitted)
@@ -66,15 +78,24 @@ class ServiceSession(Session):
             remedy="the storage behind the service redirects: use its door (--backend webdav, door_url)",
         )
 
+    def _after_refusal(self) -> str:
+        return f"{new_token(self.config, self._url)}; this one is not sent for 20 s"
+
     def _error(self, response: Response, request: Request, hop: Hop, admitted: Pass) -> CtaError:
         error = super()._error(response, request, hop, admitted)
         if response.status == 401:
             return CredentialError(
-                f"{error.message}: the hub token is refused", path=request.path, remedy=new_token(self.config)
+                f"{error.message}: the hub token is refused",
+                path=request.path,
+                remedy=new_token(self.config, self._url),
             )
+        if response.status == 403 and _LACKS_SCOPE in _text(response):
+            remedy = new_token(self.config, self._url)
+            return PermissionDeniedError(error.message, path=request.path, status=403, remedy=remedy)
         if response.status == 400 and any(words in _text(response) for words in _CERTIFICATE):
+            told = super()._error(replace(response, reason=""), request, hop, admitted)  # in the words of the body
             return CredentialError(
-                error.message,
+                told.message,
                 path=request.path,
                 remedy="the service has no usable certificate of yours: 'ctadata certificate upload' gives it one",
             )

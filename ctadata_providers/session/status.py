@@ -25,6 +25,8 @@ EXCERPT_BYTES = 2048
 LONGEST_REASON = 160
 TELLING = 12
 """So many first characters tell a secret from another word."""
+ADDRESS = "the address (door_url, service_url)"
+"""What is to be checked where no server answers, or another one than is meant."""
 _NO_CREDENTIAL = "say 'ctadata login', or give token_file (BEARER_TOKEN_FILE) or proxy_file (X509_USER_PROXY)"
 _TRANSIENT = frozenset({408, 423, 425, 429})
 _NOT_TRANSIENT = frozenset({501, 507})
@@ -81,6 +83,7 @@ def error_for(
     secret: str | None,
     hidden: Sequence[str] = (),
     ended: bool = False,
+    instead: str | None = None,
     now: float | None = None,
 ) -> CtaError:
     """Return the error that a status other than success means.
@@ -92,12 +95,14 @@ def error_for(
         secret: The credential that was sent, which the server may repeat; empty for a certificate, None for none.
         hidden: What else the server may repeat and nobody is to see, as the parts of a signed URL.
         ended: Whether the credential's own time is over; XRootD then says 403, as it does for all.
+        instead: What else can be done where no credential was sent.
         now: Epoch seconds, for a `Retry-After` that is a date.
     """
     status = response.status
     secrets = (*filter(None, (secret,)), *hidden)
     said = f"{status} {scrubbed(response.reason, secrets) or _excerpt(response, secrets)}".strip()
     message = f"cannot {act} {path}: {response.url.partition('?')[0]} answered {said}"
+    lacking = f"{_NO_CREDENTIAL}; or, {instead}" if instead else _NO_CREDENTIAL
     if ended:
         return CredentialError(
             f"{message} (and the token has expired)",
@@ -106,9 +111,7 @@ def error_for(
         )
     if status == 401:
         hint = (
-            "the credential is wrong, expired, or not for this door: get a new token"
-            if secret is not None
-            else _NO_CREDENTIAL
+            "the credential is wrong, expired, or not for this door: get a new token" if secret is not None else lacking
         )
         return CredentialError(message, path=path, remedy=hint)
     if status == 400 and "checksum mismatch" in (response.reason + _excerpt(response)).lower():
@@ -118,7 +121,7 @@ def error_for(
         return TransientError(message, path=path, status=status, retry_after=wait, remedy=_PATIENCE)
     kind, remedy = _KINDS.get(status, (StorageError, None))
     if status == 403 and secret is None:
-        remedy = _NO_CREDENTIAL
+        remedy = lacking
     return kind(message, path=path, status=status, remedy=remedy)
 
 
@@ -126,7 +129,7 @@ _KINDS: Mapping[int, tuple[type[StorageError], str | None]] = {
     403: (PermissionDeniedError, "the credential does not allow this there: check its scopes, its life, and the path"),
     404: (NotFoundError, "check the path (ctadata list shows what is there)"),
     410: (NotFoundError, "check the path (ctadata list shows what is there)"),
-    405: (UnsupportedError, "check that the path and door_url belong to a WebDAV door"),
+    405: (UnsupportedError, f"check that the path and {ADDRESS} belong to a WebDAV door"),
     409: (NotFoundError, "a parent folder is missing, or the server refuses to overwrite"),
     412: (AlreadyExistsError, "remove it first, or allow overwriting"),
     413: (QuotaError, "the file is larger than the server takes"),
@@ -160,11 +163,11 @@ def error_for_curl(code: int, text: str, *, act: str, path: str, url: str) -> Ct
         return CredentialError(message, path=path, remedy="check proxy_file, cert_file and key_file")
     remedy = _PATIENCE
     if code in (_RESOLVE, _PROXY_RESOLVE):
-        remedy = "the host name is unknown: check door_url and the network"
+        remedy = f"the host name is unknown: check {ADDRESS} and the network"
     elif code in (_CONNECT, _TIMEOUT):
         proxy = proxy_for(url).rpartition("@")[2]  # without the user's name and password
         through = f"the proxy that the environment names ({proxy}), " if proxy else ""
-        remedy = f"check {through}door_url and the network, or try again later"
+        remedy = f"check {through}{ADDRESS} and the network, or try again later"
     return TransientError(message, path=path, remedy=remedy)
 
 
@@ -173,7 +176,7 @@ def error_for_header(*, act: str, path: str, url: str) -> StorageError:
     return StorageError(
         f"cannot {act} {path}: {url.partition('?')[0]}: the header of the answer is too long, or has no end",
         path=path,
-        remedy="check that door_url is a WebDAV door, or tell the server's operators",
+        remedy=f"check that {ADDRESS} is that of a WebDAV door, or tell the server's operators",
     )
 
 

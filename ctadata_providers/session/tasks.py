@@ -47,6 +47,18 @@ class CancellableFuture(Future[T]):
         self._on_cancel()
         return True
 
+    def _end(self, *outcome: Any, **how: Any) -> bool:
+        ended = super()._end(*outcome, **how)
+        if ended:
+            # What can stop the work mostly holds this future, too: as a circle, both and all that they hold, such as
+            # the bytes of an answer, would wait for the garbage collector.
+            self._on_cancel = _nothing
+        return ended
+
+
+def _nothing() -> None:
+    """Stop what has ended."""
+
 
 _NOT, _ASKED, _TOLD = range(3)
 """Whether a coroutine is to stop, and has been told so."""

@@ -89,7 +89,13 @@ class Route:
 
 
 async def copy(
-    route: Route, info: FileInfo, path: str, *, overwrite: bool = True, progress: Progress | None = None
+    route: Route,
+    info: FileInfo,
+    path: str,
+    *,
+    overwrite: bool = True,
+    progress: Progress | None = None,
+    through_here: bool = True,
 ) -> CopyResult:
     """Copy one file; the target is whole or as it was before, where its server can rename. Missing parents are made.
 
@@ -99,6 +105,7 @@ async def copy(
         path: The target.
         overwrite: Whether a file there may be replaced.
         progress: Told of the bytes that have been transferred.
+        through_here: Whether the bytes may pass through this machine where the servers do not copy by themselves.
 
     Raises:
         IsADirError: When source or target is a folder.
@@ -107,18 +114,22 @@ async def copy(
         IntegrityError: When what is stored is not what was copied; says so if a partial file may remain.
         QuotaError: When the storage, or the disk for what passes through here, is full.
         TransientError: When the retries are used up.
+        UnsupportedError: When the servers do not copy it, and it may not pass through here.
     """
     first = TransferEvent("start", "copy", path, size=info.size)
     context = replace(route.target, on_event=route.source.on_event or route.target.on_event)
 
     async def copied(told: Context, progress: Progress | None) -> CopyResult:
         source = replace(route.source, on_retry=told.on_retry)
-        return await _copied(replace(route, source=source, target=told), info, path, overwrite, progress)
+        own = replace(route, source=source, target=told)
+        return await _copied(own, info, path, overwrite, progress, through_here=through_here)
 
     return await watched(context, first, progress, copied)
 
 
-async def _copied(route: Route, info: FileInfo, path: str, overwrite: bool, progress: Progress | None) -> CopyResult:
+async def _copied(
+    route: Route, info: FileInfo, path: str, overwrite: bool, progress: Progress | None, *, through_here: bool
+) -> CopyResult:
     refuse_unreadable(info, act="copy")
     places = route.places(info.path, path)
     if places is not None and places[0] == places[1]:
@@ -128,7 +139,11 @@ async def _copied(route: Route, info: FileInfo, path: str, overwrite: bool, prog
     tried = await _by_servers(route, info, path, overwrite, progress)
     way, result = tried.way, tried.result
     if result is None:
-        if tried.fault:  # else a large file might be fetched for a target that is away
+        if not through_here:
+            raise tried.error or UnsupportedError(
+                f"the servers do not copy {info.path} by themselves", path=info.path, remedy="let it pass through here"
+            )
+        if tried.is_fault:  # else a large file might be fetched for a target that is away
             await wait(asked(partial(stat_or_none, route.target.backend, path)))
         way, result = "client", await _through_here(route, info, path, overwrite, progress)
     return CopyResult(
@@ -151,13 +166,18 @@ class _Tried:
         way: The last way that was tried.
         result: How it ended, None when none of the ways was taken.
         retries: Attempts after the first, on ways that were given up.
-        fault: Whether one of them was given up for a fault that may pass.
+        error: Why the last of them was given up; a fault that may pass rather than a refusal.
     """
 
     way: Way = "client"
     result: TransferResult | None = None
     retries: int = 0
-    fault: bool = False
+    error: UnsupportedError | TransientError | None = None
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether a way was given up for a fault that may pass."""
+        return isinstance(self.error, TransientError)
 
 
 async def _by_servers(route: Route, info: FileInfo, path: str, overwrite: bool, progress: Progress | None) -> _Tried:
@@ -173,7 +193,7 @@ async def _by_servers(route: Route, info: FileInfo, path: str, overwrite: bool, 
         except (UnsupportedError, TransientError) as error:
             moving.forget()
             tried.retries += max(0, moving.attempts - 1)
-            tried.fault |= isinstance(error, TransientError)
+            tried.error = tried.error if tried.is_fault else error
             route.note(way, refused=True)
             level = logging.DEBUG if way == "server" else logging.INFO  # what a kind of server never does is no news
             logger.log(level, "%s; the copy of %s goes another way than %s", error.message, info.path, way)

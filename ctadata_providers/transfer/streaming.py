@@ -6,8 +6,9 @@ breaks, and needs to know nothing: a part of a file costs one request there.
 """
 
 import time
+from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ctadata_providers.backends import ChangedError, FileInfo, ReadResult
 from ctadata_providers.checksum import Hasher, new_hasher
@@ -36,11 +37,13 @@ class Streamed:
         size: Bytes that were given.
         etag: Entity tag of the file that they are of, None when the server did not tell.
         verified: Whether a checksum of the whole file was compared.
+        checksums: Of the whole file, computed on the bytes that passed, hexadecimal by algorithm.
     """
 
     size: int
     etag: str | None
     verified: bool = False
+    checksums: Mapping[str, str] = field(default_factory=dict)
 
 
 async def stream(
@@ -202,6 +205,7 @@ async def _verified(context: Context, info: FileInfo, taken: _Taken) -> Streamed
     """
     verify.check_size(info.path, got=taken.pos, wanted=taken.stop, what="the listing says")
     size, compared = taken.pos - taken.start, False
+    computed: dict[str, str] = {}
     if taken.whole:
         required = requires_checksum(context, encrypted=taken.encrypted)
         known = {**info.checksums, **taken.checksums}
@@ -213,7 +217,7 @@ async def _verified(context: Context, info: FileInfo, taken: _Taken) -> Streamed
         now = await wait(asked(lambda: context.backend.stat(info.path)))
         if (now.size, now.modified, now.etag) != (info.size, info.modified, info.etag):
             raise IntegrityError(f"{info.path} has changed while it was read", path=info.path)
-    return Streamed(size, taken.etag, verified=compared)
+    return Streamed(size, taken.etag, verified=compared, checksums=computed)
 
 
 def _told(path: str, error: StorageError) -> StorageError:

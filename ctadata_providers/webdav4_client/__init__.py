@@ -21,15 +21,15 @@ def webdav4_client(config: "Config | None" = None, **settings: Any) -> "Webdav4C
         **settings: Settings by name, over those.
 
     Raises:
-        ConfigError: When webdav4 is not installed, or a setting cannot be used.
+        ConfigError: When webdav4 is not installed or too old, or a setting cannot be used.
     """
     try:
         from ctadata_providers.webdav4_client.client import Webdav4Client
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         library = str(error.name).partition(".")[0]
         if library not in ("webdav4", "httpx"):
             raise
-        raise ConfigError(
-            f"the library {library} is not installed", remedy="pip install 'ctadata-providers[webdav4]'"
-        ) from error
+        # ctadata needs a version before 0.10, which stays when it is removed.
+        what = "is not installed" if isinstance(error, ModuleNotFoundError) else "that is installed is too old"
+        raise ConfigError(f"the library {library} {what}", remedy="pip install 'ctadata-providers[webdav4]'") from error
     return Webdav4Client(config, **settings)

@@ -4,22 +4,33 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Self
 from urllib.parse import quote, unquote, urlsplit
+from xml.etree.ElementTree import ParseError
 
+from httpx import InvalidURL
 from webdav4.client import Client, IsACollectionError, ResourceAlreadyExists, ResourceNotFound
 from webdav4.http import Client as HttpClient
 from webdav4.urls import join_url_path, strip_trailing_slash
 
 from ctadata_providers import uri
 from ctadata_providers.client import CtaClient
-from ctadata_providers.errors import AlreadyExistsError, ConfigError, IsADirError, NotFoundError, UnsupportedError
+from ctadata_providers.errors import (
+    AlreadyExistsError,
+    ConfigError,
+    CtaError,
+    IsADirError,
+    NotFoundError,
+    StorageError,
+    UnsupportedError,
+)
 from ctadata_providers.session import Session
 from ctadata_providers.session.exchange import FIRST_BYTE_FACTOR
 from ctadata_providers.session.services import ServiceSession
+from ctadata_providers.session.status import ADDRESS
 from ctadata_providers.webdav4_client.transport import SessionTransport
 
 if TYPE_CHECKING:
@@ -34,6 +45,8 @@ __all__ = ["Webdav4Client"]
 
 Callback = Callable[[int], Any]
 _PREFIX = "ctadata-webdav4-"
+_MISSHAPEN = (ParseError, AssertionError, KeyError, ValueError, InvalidURL)
+"""What webdav4 raises over an answer that it does not understand."""
 _PIECE = 1024 * 1024
 
 
@@ -48,8 +61,9 @@ class Webdav4Client(Client):  # type: ignore[misc]  # webdav4 ships no types
     about one entry only. What webdav4 has no error for is raised as one of ours.
 
     Limits of webdav4 that remain: a listing is held in memory whole (`CtaClient.list_dir` gives it as it arrives);
-    `remove` takes a folder with all that it holds on most servers (`CtaClient.remove` does not). The downloadservice
-    neither removes, renames nor copies, and writes in one's own folder only.
+    `remove` takes a folder with all that it holds on most servers (`CtaClient.remove` does not), but none that stands
+    at the top of the storage. The downloadservice neither removes, renames nor copies, and writes in one's own folder
+    only.
 
     Args:
         config: The settings; without it they are those of profile and environment.
@@ -104,16 +118,62 @@ class Webdav4Client(Client):  # type: ignore[misc]  # webdav4 ships no types
         headers: Any = None,
         follow_redirects: bool = False,
     ) -> "MultiStatusResponse":
-        """Return properties of a path alone, unless a header `Depth` says otherwise."""
-        found = super().propfind(path, data, {"Depth": "0", **(headers or {})}, follow_redirects)
+        """Return properties of a path alone, unless a header `Depth` says otherwise.
+
+        Raises:
+            ResourceNotFound: When there is nothing.
+            StorageError: When the answer is no listing.
+            CtaError: For all else.
+        """
+        try:
+            found = super().propfind(path, data, {"Depth": "0", **(headers or {})}, follow_redirects)
+        except CtaError:
+            raise
+        except _MISSHAPEN as error:
+            raise _no_listing(path) from error
         entries = list(found.responses.values())
         if self._transport.server.literal_hrefs:
             for entry in entries:
                 entry.path = entry.href
                 entry.path_norm = strip_trailing_slash(entry.href)
         base = self.base_url.path.rstrip("/")
-        found.responses = {entry.path_norm: entry for entry in entries if _is_in(base, entry.path_norm)}
+        found.responses = _Entries({entry.path_norm: entry for entry in entries if _is_in(base, entry.path_norm)})
+        if not found.responses:
+            raise _no_listing(path)
         return found
+
+    def move(self, from_path: str, to_path: str, overwrite: bool = False) -> None:
+        """Rename a file or folder; what is at the target may be replaced if it is a file.
+
+        Raises:
+            IsADirError: When the target is a folder, which the server would replace with all that it holds.
+            ResourceAlreadyExists: When it exists and may not be replaced.
+            UnsupportedError: On the downloadservice, and where the server cannot rename to that name.
+        """
+        self._require_no_folder(to_path, overwrite)
+        super().move(from_path, to_path, overwrite)
+
+    def copy(self, from_path: str, to_path: str, depth: int | str = "infinity", overwrite: bool = False) -> None:
+        """Copy a file or folder within the server, where that has a COPY of its own; else as `move`."""
+        self._require_no_folder(to_path, overwrite)
+        super().copy(from_path, to_path, depth, overwrite)
+
+    def remove(self, path: str) -> None:
+        """Remove a file or folder, on most servers with all that it holds; but for the top of the storage.
+
+        Raises:
+            ResourceNotFound: When there is nothing.
+            StorageError: For the root, and a folder in it that is not empty.
+            UnsupportedError: On the downloadservice.
+        """
+        ours = self._path(path)
+        if self._transport.is_service or ours.count("/") > 1:
+            super().remove(path)
+            return
+        try:
+            self._cta.remove(ours)
+        except NotFoundError as error:
+            raise ResourceNotFound(path) from error
 
     @contextmanager
     def open(
@@ -263,6 +323,15 @@ class Webdav4Client(Client):  # type: ignore[misc]  # webdav4 ships no types
         """Download a file, as `download_file`: the counterpart of `uploadFile`."""
         self.download_file(from_path, to_path)
 
+    def _require_no_folder(self, path: str, overwrite: bool) -> None:
+        if not overwrite or self._transport.is_service:
+            return
+        with suppress(ResourceNotFound):
+            if self.isdir(path):
+                raise IsADirError(
+                    f"{path} is a folder, and is not overwritten", path=path, remedy="give the new name, in that folder"
+                )
+
     def _path(self, path: str) -> str:
         """Return our path for one of webdav4, to which empty names and slashes at the ends mean nothing.
 
@@ -270,6 +339,21 @@ class Webdav4Client(Client):  # type: ignore[misc]  # webdav4 ships no types
             ConfigError: For a segment `.` or `..`, or a control character.
         """
         return uri.parse_path("/" + re.sub("/{2,}", "/", path).strip("/"))
+
+
+class _Entries(dict[str, "MultiStatusResponse"]):
+    """The entries of a listing by path; that of one that it does not tell of is asked for in vain."""
+
+    def __missing__(self, path: str) -> "MultiStatusResponse":
+        raise _no_listing(path)
+
+
+def _no_listing(path: str) -> StorageError:
+    return StorageError(
+        f"the answer for {path} is not a WebDAV listing of it",
+        path=path,
+        remedy=f"check that {ADDRESS} is that of a WebDAV door",
+    )
 
 
 def _is_in(base: str, path: str) -> bool:

@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
-from ctadata_providers.backends.servers import Server, identify
+from ctadata_providers.backends.servers import Server, identify, is_plain
 from ctadata_providers.backends.services.urls import twice_quoted
 from ctadata_providers.errors import CredentialError, StorageError, UnsupportedError
 from ctadata_providers.session import Request, Response, Session
@@ -93,6 +93,7 @@ class SessionTransport(httpx.BaseTransport):
                 remedy="use a direct door (--backend webdav, door_url)",
             )
         self._check_names(request, path, headers)
+        self._check_target(request, headers)
         if self.is_service and not body and method in ("PROPFIND", "GET", "OPTIONS", "HEAD"):
             headers["Content-Type"] = JSON  # then it answers 401 to a bad token, else it redirects
         if "Destination" in headers and self.server.literal_hrefs:
@@ -122,8 +123,7 @@ class SessionTransport(httpx.BaseTransport):
         """Refuse what XRootD would cut, and so take for another file."""
         target = unquote(urlsplit(headers.get("Destination", "")).path)
         if "?" in path + target:
-            if self._session.server_header is None:
-                self._meet(str(request.url.copy_with(raw_path=b"/")))
+            self._meet(request, path)
             if self.server.cuts_query:
                 raise UnsupportedError(
                     f"{self.server.name} cuts a name at '?' and would meet another file: {path}",
@@ -131,7 +131,29 @@ class SessionTransport(httpx.BaseTransport):
                     remedy="use a name without '?'",
                 )
 
-    def _meet(self, url: str) -> None:
+    def _check_target(self, request: httpx.Request, headers: Mapping[str, str]) -> None:
+        """Refuse a MOVE or COPY that would lead elsewhere, as the backend of a door does."""
+        target = unquote(urlsplit(headers.get("Destination", "")).path).removeprefix(self._base)
+        if not target or (request.method == "MOVE" and is_plain(target)):
+            return
+        self._meet(request, "/")
+        if request.method == "COPY" and not self.server.copies_inside:
+            raise UnsupportedError(
+                f"{self.server.name} has no COPY of its own",
+                path=target,
+                remedy="copy it with 'ctadata cp' (CtaClient.copy), which finds another way",
+            )
+        if not self.server.can_rename_to(target):
+            raise UnsupportedError(
+                f"this server does not rename rightly to {target}", path=target, remedy="use another name"
+            )
+
+    def _meet(self, request: httpx.Request, path: str) -> None:
+        """Make sure that it is known what the server is; of a service, what the storage is that it passes on."""
+        if self._session.server_header is not None:
+            return
+        place = f"{self._base}/{path.split('/')[1]}" if self.is_service else "/"
+        url = self._url(request.url.copy_with(path=place))
         try:
             self._session.message(Request(method="OPTIONS", url=url, path="/", act="reach"))
         except (StorageError, CredentialError):

@@ -191,9 +191,15 @@ class Storage:
         WebDAV cannot set a time, so the file is sent again, and in a folder a file comes and goes.
 
         Raises:
-            UnsupportedError: For a file above `TOUCH_LIMIT`.
+            UnsupportedError: For a file above `TOUCH_LIMIT`, and for a folder where nothing can be removed.
         """
         info = self.listing.find(path)
+        if info is not None and info.is_dir and not self._removes:
+            raise UnsupportedError(
+                f"cannot touch the folder {path}: a file would stay in it, the downloadservice removes nothing",
+                path=path,
+                remedy="use the door itself (--backend webdav, door_url), or run without --touch",
+            )
         with TemporaryDirectory() as folder:
             copy = Path(folder) / "content"
             copy.touch()

@@ -32,6 +32,10 @@ def test_an_address_becomes_a_uri_and_back(address: str, uri: str) -> None:
         ("cta://lst/DL3/a.fits", "cta://lst/DL3/a.fits"),
         ("CTA://lst/DL3/", "cta://lst/DL3"),
         ("cta://conn@lst/a", "cta://lst/a"),
+        ("cta://conn@/lst/a", "cta://lst/a"),
+        ("cta:///lst/a", "cta://lst/a"),
+        ("cta:///a@b/c", "cta://a%40b/c"),
+        ("cta://lst/", "cta://lst"),
         ("cta://lst/a b", "cta://lst/a%20b"),
         ("cta://lst/a%20b", "cta://lst/a%20b"),
         ("cta://lst/%23", "cta://lst/%23"),
@@ -42,7 +46,7 @@ def test_airflow_makes_uris_canonical_by_our_handler(given: str, canonical: str)
     assert Asset(given).uri == canonical
 
 
-@pytest.mark.parametrize("given", ["cta:///lst/a", "cta://lst/a?b=c"])
+@pytest.mark.parametrize("given", ["cta://", "cta:///", "cta://conn@", "cta://lst/a?b=c"])
 def test_a_uri_that_would_be_another_file_is_refused(given: str) -> None:
     with pytest.raises(ValueError, match="cta asset"):
         Asset(given)

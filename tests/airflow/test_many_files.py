@@ -327,7 +327,11 @@ def test_size_and_checksum_go_into_the_event_of_the_asset(cta_default: Any, tmp_
     )
     run(operator, {"outlet_events": events})
 
-    assert events[asset].extra == {"size": 3, "checksums": {"adler32": "024d0127"}}
+    assert events[asset].extra == {
+        "size": 3,
+        "checksums": {"adler32": "024d0127"},
+        "instance": cta_default.door_url,
+    }
     assert events[other].extra == {}
 
 
@@ -340,18 +344,26 @@ def test_a_folder_tells_its_size_to_its_asset(cta_default: Any, tmp_path: Path) 
     )
     run(operator, {"outlet_events": events})
 
-    assert events[asset].extra == {"size": 3, "files": 1}
+    assert events[asset].extra == {"size": 3, "files": 1, "instance": cta_default.door_url}
 
 
 def test_lineage_has_the_canonical_name(night: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[tuple[str, str]] = []
+    told: list[tuple[str, str, Any]] = []
     collector = SimpleNamespace(
-        add_input_asset=lambda context, uri: told.append(("in", uri)),
-        add_output_asset=lambda context, uri: told.append(("out", uri)),
+        add_input_asset=lambda context, uri, asset_extra: told.append(("in", uri, asset_extra)),
+        add_output_asset=lambda context, uri, asset_extra: told.append(("out", uri, asset_extra)),
     )
     monkeypatch.setattr("airflow_provider_cta.operators.base.get_hook_lineage_collector", lambda: collector)
     night.put("/lst/night/odd #1%.fits", b"x")
     download("cta://cta_default@lst/night/odd #1%.fits", tmp_path / "a")
     upload([tmp_path / "a"], "lst/night/")
+    run(CtaSyncOperator(task_id="sync", source="cta://lst/night/", target=tmp_path / "synced"))
+    run(CtaSyncOperator(task_id="sync", source=tmp_path / "synced", target="cta://lst/synced"))
 
-    assert told == [("in", "cta://lst/night/odd%20%231%25.fits"), ("out", "cta://lst/night/a")]
+    beside = {"instance": night.door_url}
+    assert told == [
+        ("in", "cta://lst/night/odd%20%231%25.fits", beside),
+        ("out", "cta://lst/night/a", beside),
+        ("in", "cta://lst/night", beside),
+        ("out", "cta://lst/synced", beside),
+    ]

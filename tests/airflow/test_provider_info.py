@@ -95,7 +95,9 @@ def test_named_classes_exist(connection_type: dict[str, Any]) -> None:
     from airflow.sdk.bases.hook import BaseHook
 
     info = get_provider_info()
-    modules = [m for kind in ("hooks", "operators", "sensors") for part in info[kind] for m in part["python-modules"]]
+    kinds = ("hooks", "operators", "sensors", "triggers")
+    modules = [m for kind in kinds for part in info[kind] for m in part["python-modules"]]
+    modules += [*info["filesystems"], *(part["python-module"] for part in info["transfers"])]
     for module in modules:
         importlib.import_module(module)
     module, _, name = connection_type["hook-class-name"].rpartition(".")
@@ -156,3 +158,14 @@ def test_airflow_lists_the_provider() -> None:
 
     assert provider["version"] == __version__
     assert Path(os.environ["AIRFLOW_HOME"]).name.startswith("cta-airflow-")
+
+
+def test_airflow_knows_the_filesystem_and_each_integration_of_a_transfer() -> None:
+    from airflow.sdk.io import has_fs
+
+    info = get_provider_info()
+    named = {part["integration-name"] for part in info["integrations"]}
+    used = {part[side] for part in info["transfers"] for side in ("source-integration-name", "target-integration-name")}
+
+    assert has_fs("cta")
+    assert used == named

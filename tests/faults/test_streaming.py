@@ -1,6 +1,7 @@
 """Bytes that are given on as they come: each once, and of one file, whatever breaks."""
 
 import random
+import zlib
 from collections.abc import Callable
 
 import pytest
@@ -40,6 +41,7 @@ def test_what_breaks_is_gone_on_with_and_no_byte_is_given_twice(
 
     assert given == payload
     assert (result.size, result.etag) == (SIZE, etag)
+    assert result.checksums == {"adler32": f"{zlib.adler32(payload):08x}"}
     assert asked_bytes(door, PATH)[0] is None
     assert [span and span[1] for span in asked_bytes(door, PATH)] == [None, SIZE]
 
@@ -244,3 +246,15 @@ def test_a_folder_is_told_at_once(open_door: Open, client_of: Client, payload: b
         client.stream("/night", lambda data: None)
 
     assert door.requests("GET") == []
+
+
+def test_a_checksum_that_no_server_tells_is_not_computed_unless_asked_for(
+    open_door: Open, client_of: Client, payload: bytes
+) -> None:
+    door = open_door(tls=False, files={PATH: payload})
+    client = client_of(door)
+    with pytest.raises(UnsupportedError, match="does not tell the adler32"):
+        client.checksum(PATH, compute=False)
+
+    assert asked_bytes(door, PATH) == []
+    assert client.checksum(PATH) == f"{zlib.adler32(payload):08x}"

@@ -150,10 +150,10 @@ def test_xrootd_is_given_literal_destinations_and_its_hrefs_are_taken_so(open_do
     client = webdav4(door)
     listed = client.ls("/night", detail=False)
     door.fault("MOVE", acts.status(201))
-    client.move("/night/a", "/night/b c#1")
+    client.move("/night/a", "/night/b-c#1")
 
     assert listed == ["night/été#1%41.fits"]
-    assert door.asked[-1].headers["destination"] == f"{door.url}/night/b c#1"
+    assert door.asked[-1].headers["destination"] == f"{door.url}/night/b-c#1"
 
 
 @pytest.mark.parametrize("act", ["mkdir", "remove", "exists"])
@@ -163,6 +163,70 @@ def test_a_name_that_xrootd_would_cut_is_refused(act: str, open_door: Open, webd
     with pytest.raises(UnsupportedError, match="cuts a name"):
         getattr(webdav4(door), act)("/night/a?b")
     assert [asked.method for asked in door.asked] == ["OPTIONS"]
+
+
+@pytest.mark.parametrize(
+    ("server", "target"),
+    [
+        ("XrootD/v5.8.1", "/night/b c"),
+        ("XrootD/v5.8.1", "/night/ü"),
+        ("WsgiDAV/4.4.0 Cheroot/11.1.2 Python/3.14", "/night/b;c"),
+        ("WsgiDAV/4.4.0 Cheroot/11.1.2 Python/3.14", "/night/b?c"),
+    ],
+)
+def test_a_name_that_a_server_does_not_move_to_rightly_is_refused(
+    server: str, target: str, open_door: Open, webdav4: Make
+) -> None:
+    door = open_door(server=server, files={PATH: b"data"})
+
+    with pytest.raises(UnsupportedError, match="does not rename rightly"):
+        webdav4(door).move(PATH, target)
+    assert [asked.method for asked in door.asked] == ["OPTIONS"]
+
+
+@pytest.mark.parametrize("server", ["dCache/10.2.25", "XrootD/v5.8.1"])
+def test_a_server_for_which_each_copy_is_one_between_servers_is_not_asked_for_it(
+    server: str, open_door: Open, webdav4: Make
+) -> None:
+    door = open_door(server=server, files={PATH: b"data"})
+
+    with pytest.raises(UnsupportedError, match="ctadata cp"):
+        webdav4(door).copy(PATH, "/night/b")
+    assert [asked.method for asked in door.asked] == ["OPTIONS"]
+
+
+_OWN = "<D:href>/night</D:href>"
+
+
+@pytest.mark.parametrize(
+    ("code", "body"),
+    [
+        (207, b"<html><body>Hello"),
+        (207, b"\x00"),
+        (207, b""),
+        (207, b'<D:multistatus xmlns:D="DAV:"><D:response/></D:multistatus>'),
+        (207, b'<D:multistatus xmlns:D="DAV:"/>'),
+        (207, f'<D:multistatus xmlns:D="DAV:"><D:response>{_OWN}<D:status>no</D:status></D:response></D:multistatus>'),
+        (
+            207,
+            f'<D:multistatus xmlns:D="DAV:"><D:response>{_OWN}<D:propstat><D:prop><D:getcontentlength>many'
+            "</D:getcontentlength></D:prop></D:propstat></D:response></D:multistatus>",
+        ),
+        (200, b"<!doctype html><title>Welcome</title>"),
+        (200, b"welcome"),
+        (204, b""),
+    ],
+)
+@pytest.mark.parametrize("act", ["ls", "info", "content_length", "exists"])
+def test_what_is_no_listing_is_one_of_our_errors(
+    act: str, code: int, body: bytes | str, open_door: Open, webdav4: Make
+) -> None:
+    door = open_door(files={PATH: b"data"})
+    content = body.encode() if isinstance(body, str) else body
+    door.fault("PROPFIND", acts.status(code, body=content))
+
+    with pytest.raises(StorageError):
+        getattr(webdav4(door), act)("/night")
 
 
 def test_no_message_repeats_the_token(open_door: Open, webdav4: Make) -> None:

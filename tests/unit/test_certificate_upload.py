@@ -192,6 +192,12 @@ def test_what_cannot_be_meant_is_refused_first(cta: FakeCta, settings: Settings,
 # What the service says
 
 
+def test_an_address_that_is_no_certificateservice_is_told(cta: FakeCta, settings: Settings) -> None:
+    for url in (cta.service_url, cta.hub_url):
+        with pytest.raises(StorageError, match="CTACS_URL"):
+            upload_personal(cta.proxy_file, config=settings(certificate_service_url=url))
+
+
 def test_its_false_success_is_a_failure(cta: FakeCta, settings: Settings) -> None:
     cta.set_certificate("alice", "lst", "none")
     path = cta.make_proxy(lifetime=9 * DAY)
@@ -221,7 +227,9 @@ def test_a_token_without_the_scope_and_a_bad_one_are_told_apart(cta: FakeCta, se
         upload_personal(cta.proxy_file, config=settings(hub_token=cta.make_hub_token(scope=False)))
     with pytest.raises(CredentialError, match=r"refuses the hub token.*/hub/token"):
         upload_personal(cta.proxy_file, config=settings(hub_token="0123456789abcdef"))
-    with pytest.raises(CredentialError, match="no hub token"):
+    with pytest.raises(CredentialError, match=r"refused.*scope \S+certificateservice.*not sent for 20 s"):
+        upload_personal(cta.proxy_file, config=settings(hub_token="0123456789abcdef"))
+    with pytest.raises(CredentialError, match=r"no hub token.*scope \S+certificateservice"):
         upload_personal(cta.proxy_file, config=settings(hub_token=""))
 
     assert {request.status for request in cta.requests if request.method == "POST"} == {403, 302}
@@ -319,6 +327,8 @@ def test_the_health_is_told_without_a_good_token_and_is_not_shown_one(cta: FakeC
 
     assert all(service.well for service in found.services + without.services)
     assert {key.state for key in found.keys} == {"token refused"}
+    assert all("service=downloadservice" in (key.remedy or "") for key in found.keys + without.keys)
+    assert not any("door" in f"{key.said} {key.remedy}" for key in found.keys)
     assert {key.state for key in without.keys} == {"no token"}
     assert not found.well
     assert len(health) == 8
@@ -336,6 +346,45 @@ def test_a_wrong_address_leads_to_a_login_page_and_is_no_service(cta: FakeCta, s
 
     assert [service.well for service in found.services] == [True, True, False, False]
     assert not found.well
+
+
+def test_an_address_where_there_is_no_downloadservice_says_nothing_of_certificates(
+    cta: FakeCta, settings: Settings
+) -> None:
+    found = status(settings(service_url=cta.hub_url), keys=["lst"])  # it has a page "health", too
+
+    assert [(service.name, service.well) for service in found.services[:2]] == [
+        ("downloadservice", True),
+        ("storage", False),
+    ]
+    assert found.keys[0].state == "unknown"
+    assert "CTADS_URL" in (found.keys[0].remedy or "")
+    assert not found.well
+
+
+def test_where_nothing_answers_the_setting_of_the_service_is_named(settings: Settings) -> None:
+    found = status(settings(service_url="https://localhost:1/services/downloadservice/"), keys=["lst"])
+
+    assert "service_url" in found.services[0].said
+    assert "service_url" in (found.keys[0].remedy or "")
+
+
+def test_a_folder_that_the_storage_has_not_is_an_answer_and_one_that_it_refuses_is_not(
+    cta: FakeCta, settings: Settings
+) -> None:
+    with cta.fault("not-found", server="storage"):
+        without = status(settings(), keys=["lst"])
+    with cta.fault("forbidden", server="storage"):
+        refused = status(settings(), keys=["lst"])
+
+    assert (without.keys[0].state, refused.keys[0].state) == ("works", "unusable")
+
+
+def test_it_is_asked_about_keys_that_there_are(cta: FakeCta, settings: Settings) -> None:
+    with pytest.raises(ConfigError, match="lst, cta, arc"):
+        status(settings(), keys=["lst", "astri"])  # type: ignore[list-item]  # what a user may write
+
+    assert cta.requests == []
 
 
 def test_a_storage_that_fails_is_not_the_certificate(cta: FakeCta, settings: Settings) -> None:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from ctadata_providers import ConfigError, CredentialError
 from ctadata_providers.certificates import ProxyInfo, check_proxy, create_proxy, inspect_proxy, proxy_path
+from tests.faults.test_secrets import with_our_variables
 from tests.unit.credentials import made
 from tests.unit.credentials.made import Held, certify, make_authority, make_proxy, make_user, named, usage, write
 
@@ -109,8 +110,9 @@ def test_a_pkcs12_file_of_a_browser_serves_too(
     assert info.identity == "/O=TestGrid/CN=Alice"
     assert info.path.read_text().count("BEGIN CERTIFICATE") == 3
     assert create(home / ".globus" / "other.P12", passphrase=lambda _: password).usable
-    with pytest.raises(CredentialError, match="is wrong, or the file is damaged"):
-        create(passphrase=lambda _: "wrong")
+    with pytest.raises(CredentialError, match="is wrong, or the file is damaged") as caught:
+        create(passphrase=lambda _: "mistyped")
+    assert "mistyped" not in with_our_variables(caught.value)
     with pytest.raises(CredentialError, match="needs a passphrase"):
         create(passphrase=None)
     (home / ".globus" / "usercred.p12").chmod(0o640)
@@ -189,6 +191,7 @@ def test_a_wrong_passphrase_is_told_without_it_and_harms_nothing(wrong: str, cre
 
     assert not wrong or wrong not in str(caught.value)
     assert caught.value.__cause__ is None
+    assert not wrong or wrong not in with_our_variables(caught.value)
     assert (tmp_path / "proxy.pem").read_bytes() == before
     assert list(tmp_path.glob(".*")) == []
 

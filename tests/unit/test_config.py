@@ -215,3 +215,23 @@ def test_an_issuer_that_cannot_be_used_is_shown_but_for_a_password() -> None:
         config_of(issuer="http://alice:geheim@issuer.example/")
 
     assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "instance"),
+    [
+        ({}, "prod"),
+        ({"profile": "dev"}, "dev"),
+        ({"service_url": "https://platform.cta.cscs.ch/services/downloadservice/"}, "prod"),
+        ({"backend": "memory"}, "memory"),
+        ({"door_url": "https://door.example:1094"}, "https://door.example:1094"),
+        ({"door_url": "https://door.example", "base_path": "/pnfs"}, "https://door.example/pnfs"),
+        ({"base_path": "/pnfs"}, "https://dcache.cta.cscs.ch:2880/pnfs"),
+        (
+            {"service_url": "https://hub.example/services/downloadservice/"},
+            "https://hub.example/services/downloadservice/",
+        ),
+    ],
+)
+def test_a_storage_is_told_by_its_profile_or_its_url(settings: dict[str, str], instance: str) -> None:
+    assert Config.from_mapping(settings).instance == instance

@@ -81,6 +81,7 @@ def test_the_certificateservice_and_the_hub_are_found_beside_the_downloadservice
 
     assert config.certificate_service == "https://hub.example/services/certificateservice/"
     assert config.hub == "https://hub.example/hub/"
+    assert config_of(service_url="https://a.example/j/services/downloadservice/").hub == "https://a.example/j/hub/"
 
 
 def test_they_are_what_is_given_where_they_are_given() -> None:

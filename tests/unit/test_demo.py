@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from astropy.table import Table
 
-from ctadata_providers.cli.demo import Steps, environment, find_workflows, report, run_demo
+from ctadata_providers import Config
+from ctadata_providers.cli.demo import HOME, Steps, environment, find_workflows, report, run_demo
 from ctadata_providers.errors import ConfigError, CtaError, IntegrityError
 from ctadata_providers.testing import FakeCta
 
@@ -45,6 +46,35 @@ def test_both_engines_are_pointed_at_the_same_door(tmp_path: Path) -> None:
             "ca_path": DOOR["CTA_CA_PATH"],
         },
     }
+
+
+def test_the_services_are_reached_with_their_address_and_a_hub_token_alone(
+    fake_cta_services: FakeCta, tmp_path: Path
+) -> None:
+    cta = fake_cta_services
+    environ = environment(cta.service_environ(), tmp_path)
+    told = {name: value for name, value in environ.items() if name.startswith(("CTA", "BEARER", "JUPYTERHUB"))}
+    config = Config.from_env(environ)
+
+    assert told.keys() == {"CTADS_URL", "JUPYTERHUB_API_TOKEN", "CTA_CA_PATH"}
+    assert (config.backend, config.hub_token) == ("downloadservice", cta.hub_token)
+    assert json.loads(environ["AIRFLOW_CONN_CTA_DEFAULT"])["extra"] == {
+        "service_url": cta.service_url,
+        "hub_token": cta.hub_token,
+        "ca_path": str(cta.ca_file),
+    }
+
+
+def test_a_night_is_stored_in_ones_own_folder_by_the_services(fake_cta_services: FakeCta, tmp_path: Path) -> None:
+    (tmp_path / "night").mkdir()
+    (tmp_path / "night" / "run.fits.gz").write_bytes(b"events")
+    log = tmp_path / "log"
+    log.touch()
+    steps = Steps(scratch=tmp_path, log=log, environ=environment(fake_cta_services.service_environ(), tmp_path))
+    steps.store_night(tmp_path / "night", f"{HOME}/night")
+
+    assert fake_cta_services.get("/lst/users/alice/night/run.fits.gz") == b"events"
+    assert fake_cta_services.hub_token not in log.read_text()
 
 
 def test_settings_for_another_data_centre_are_left_out_and_the_rest_is_kept(

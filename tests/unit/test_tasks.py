@@ -2,6 +2,8 @@ import os
 import signal
 import threading
 import time
+import weakref
+from collections.abc import Callable
 from concurrent.futures import CancelledError
 from queue import SimpleQueue
 from time import monotonic
@@ -270,3 +272,19 @@ def test_a_ctrl_c_between_the_work_and_the_wake_up_costs_no_later_wake_up(monkey
     loop.call(lambda: worked.put(2))
 
     assert [worked.get(timeout=PATIENCE) for _ in range(2)] == [1, 2]
+
+
+@pytest.mark.parametrize("end", [lambda future: future.set_result(1), lambda future: future.set_exception(OSError())])
+def test_a_future_that_has_ended_holds_nothing_of_what_could_stop_it(end: Callable[[Any], None]) -> None:
+    class Work:
+        def cancel(self) -> None:
+            raise AssertionError
+
+    work = Work()
+    future = CancellableFuture[int](work.cancel)
+    known = weakref.ref(work)
+    del work
+    end(future)
+
+    assert known() is None
+    assert not future.cancel()

@@ -68,6 +68,9 @@ def test_join_is_undone_by_split(folder: str, name: str) -> None:
         ("cta:///", "/", None, True),
         ("cta://dev@lst/a", "/lst/a", "dev", False),
         ("cta://dev@", "/", "dev", True),
+        ("cta://dev@/", "/", "dev", True),
+        ("cta://dev@/lst/a", "/lst/a", "dev", False),
+        ("cta://dev@/a@b/c", "/a@b/c", "dev", False),
         ("cta://dev@a@b/c", "/a@b/c", "dev", False),
         ("cta:///a@b/c", "/a@b/c", None, False),
         ("cta://lst/a@b", "/lst/a@b", None, False),
@@ -99,7 +102,7 @@ def test_what_could_lead_elsewhere_is_refused(prefix: str, bad: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["https://door/a", "file:///etc/passwd", "CTA://lst", "s3://bucket/key", "//", "cta:////a"]
+    "text", ["https://door/a", "file:///etc/passwd", "CTA://lst", "s3://bucket/key", "//", "cta:////a", "cta://dev@//a"]
 )
 def test_other_schemes_and_empty_names_are_refused(text: str) -> None:
     with pytest.raises(ConfigError):

@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 from webdav4.client import Client, HTTPError, ResourceAlreadyExists, ResourceConflict, ResourceNotFound
 
-from ctadata_providers import Config, ConfigError, CredentialError, IntegrityError, TransientError, UnsupportedError
+from ctadata_providers import (
+    Config,
+    ConfigError,
+    CredentialError,
+    IntegrityError,
+    IsADirError,
+    StorageError,
+    TransientError,
+    UnsupportedError,
+)
 from ctadata_providers.testing import FakeCta
 from ctadata_providers.webdav4_client import webdav4_client
 from ctadata_providers.webdav4_client.client import Webdav4Client
@@ -86,6 +95,34 @@ def test_a_file_is_moved(client: Client, local: Path) -> None:
     client.move(ODD, "two words/moved #2")
 
     assert client.ls("two words", detail=False) == ["two words/moved #2"]
+
+
+def test_the_top_of_the_storage_is_not_removed_with_all_that_it_holds(client: Client, local: Path) -> None:
+    client.upload_file(local, "top/a/b")
+    client.upload_file(local, "file")
+    client.mkdir("empty")
+    for path in ("", "/", "top", "/top/"):
+        with pytest.raises(StorageError):
+            client.remove(path)
+    client.remove("file")
+    client.remove("empty")
+    with pytest.raises(ResourceNotFound):
+        client.remove("file")
+
+    assert client.ls("top/a", detail=False) == ["top/a/b"]
+    assert client.ls("/", detail=False) == ["top"]
+    client.remove("top/a")
+    assert client.ls("top") == []
+
+
+@pytest.mark.parametrize("act", ["move", "copy"])
+def test_a_folder_is_never_overwritten(act: str, client: Client, local: Path) -> None:
+    client.upload_file(local, "a")
+    client.upload_file(local, "folder/b")
+
+    with pytest.raises(IsADirError, match="is a folder"):
+        getattr(client, act)("a", "folder", overwrite=True)
+    assert client.ls("folder", detail=False) == ["folder/b"]
 
 
 def test_file_objects_serve_from_where_they_stand(client: Client) -> None:
@@ -272,9 +309,17 @@ def test_a_file_that_breaks_off_is_no_file(fake_cta: FakeCta, tmp_path: Path) ->
 # Where it is not there
 
 
-def test_without_webdav4_it_is_told_how_to_get_it() -> None:
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [
+        ("sys.modules['webdav4'] = None", "not installed"),
+        # The one that ctadata has left behind.
+        ("import webdav4.urls; del webdav4.urls.strip_trailing_slash", "too old"),
+    ],
+)
+def test_without_webdav4_it_is_told_how_to_get_it(before: str, told: str) -> None:
     code = (
-        "import sys; sys.modules['webdav4'] = None\n"
+        f"import sys; {before}\n"
         "from ctadata_providers import ConfigError\n"
         "from ctadata_providers.webdav4_client import webdav4_client\n"
         "try:\n    webdav4_client()\n"
@@ -282,6 +327,7 @@ def test_without_webdav4_it_is_told_how_to_get_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
+    assert told in done.stdout
     assert "pip install 'ctadata-providers[webdav4]'" in done.stdout
 
 

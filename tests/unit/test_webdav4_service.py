@@ -5,7 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from webdav4.client import Client, ForbiddenOperation, IsACollectionError, ResourceAlreadyExists, ResourceNotFound
+from webdav4.client import (
+    Client,
+    ClientError,
+    ForbiddenOperation,
+    IsACollectionError,
+    ResourceAlreadyExists,
+    ResourceNotFound,
+)
 
 from ctadata_providers import Config, CredentialError, CtaError, UnsupportedError
 from ctadata_providers.testing import FakeCta
@@ -112,8 +119,19 @@ def test_a_refused_token_is_told_and_no_login_page_passes_for_a_listing(cta: Fak
         settings = {**cta.service_settings(), "hub_token": token}
         with webdav4_client(Config.from_mapping(settings)) as client:
             for act in (lambda to: to.ls("/"), lambda to: to.content_length("lst"), lambda to: to.mkdir(f"{HOME}/a")):
-                with pytest.raises(CredentialError):
+                with pytest.raises(CredentialError, match="service=downloadservice") as caught:
                     act(client)
+                assert "door" not in str(caught.value)
+
+
+def test_a_token_without_the_scope_is_told_as_that(cta: FakeCta) -> None:
+    settings = {**cta.service_settings(), "hub_token": cta.make_hub_token(scope=False)}
+
+    with (
+        webdav4_client(Config.from_mapping(settings)) as client,
+        pytest.raises(ClientError, match=r"get a token with the scope \S+service=downloadservice"),
+    ):
+        client.ls("/")
 
 
 def test_without_a_certificate_the_true_reason_is_told(client: Client, cta: FakeCta) -> None:

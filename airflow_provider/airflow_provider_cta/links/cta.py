@@ -23,12 +23,13 @@ class CtaDoorLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """Return the URL, empty where the address or the connection cannot be used: the task has told of that."""
-        address: Any = getattr(operator, "remote_path", None) or getattr(operator, "path", "")
+        address: Any
+        address, conn_id = getattr(operator, "at_the_door", None) or (operator.path, operator.cta_conn_id)
         if not isinstance(address, str):
             address = next(iter(address), "")  # of several the first
         try:
             parsed = uri.parse(address)
-            config = CtaHook.for_address(address, operator.cta_conn_id).config()
+            config = CtaHook.for_address(address, conn_id).config()
         except (CtaError, AirflowNotFoundException):
             return ""
         return url_of(config, _before_magic(parsed))

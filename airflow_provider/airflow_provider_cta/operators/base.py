@@ -2,8 +2,9 @@
 
 import os
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from airflow.sdk import Asset, BaseOperator, Context
 from airflow.sdk.exceptions import AirflowSkipException
@@ -12,10 +13,14 @@ from airflow.sdk.lineage import get_hook_lineage_collector
 from airflow_provider_cta.assets import address_of, asset_uri
 from airflow_provider_cta.hooks.cta import CtaHook
 from airflow_provider_cta.links.cta import CtaDoorLink
-from ctadata_providers import ConfigError, CtaClient, uri
+from ctadata_providers import Config, ConfigError, CtaClient, uri
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 OnMissing: TypeAlias = Literal["fail", "skip"]
 Result: TypeAlias = dict[str, Any]
+_OF_CTA = "prod"
 _OWNER = "cta_owner"
 """Under this name the state of a task remembers whose parts its last try has left."""
 
@@ -46,11 +51,8 @@ class CtaOperator(BaseOperator):
             CtaError: As the client raised it; nothing partial stands under the name of a target then.
             AirflowSkipException: When there is nothing to do and `on_missing` says so.
         """
-        self._running = True
-        try:
+        with self._killable():
             return self._work(context)
-        finally:
-            self._running = False
 
     def on_kill(self) -> None:
         """Interrupt the running work, which then cleans up and leaves nothing partial.
@@ -64,6 +66,20 @@ class CtaOperator(BaseOperator):
         if self._running:
             raise KeyboardInterrupt(f"task {self.task_id} was killed")
 
+    @contextmanager
+    def _killable(self) -> Iterator[None]:
+        """Let `on_kill` interrupt what is done meanwhile."""
+        self._running = True
+        try:
+            yield
+        finally:
+            self._running = False
+
+    @property
+    def at_the_door(self) -> tuple[Any, str]:
+        """What the button leads to: an address, or several, and the connection of those that name none."""
+        return getattr(self, "remote_path", None) or getattr(self, "path", ""), self.cta_conn_id
+
     @abstractmethod
     def _work(self, context: Context) -> Any:
         """Do it and return the result of the task."""
@@ -76,32 +92,43 @@ class CtaOperator(BaseOperator):
         """Return the connection of an address."""
         return uri.parse(address).name or self.cta_conn_id
 
-    def _one_conn_id(self, addresses: Iterable[str]) -> str:
+    def _one_conn_id(self, addresses: Iterable[str], *, default: str | None = None) -> str:
         """Return the connection of all of some addresses.
+
+        Args:
+            addresses: Addresses and plain paths.
+            default: The connection of those that name none, in place of `cta_conn_id`.
 
         Raises:
             ConfigError: When they name several.
         """
-        names = {self._conn_id(address) for address in addresses} or {self.cta_conn_id}
+        default = default or self.cta_conn_id
+        names = {uri.parse(address).name or default for address in addresses} or {default}
         if len(names) > 1:
             listed = ", ".join(sorted(names))
             raise ConfigError(f"one task has paths of several connections: {listed}", remedy="map the task over them")
         return names.pop()
 
-    def _tell(self, context: Context, *, read: Iterable[str] = (), wrote: Iterable[Result] = ()) -> None:
+    def _tell(
+        self, context: Context, config: Config, *, read: Iterable[str] = (), wrote: Iterable[Result] = ()
+    ) -> None:
         """Tell lineage what was read and written, and put checksum and size of a result into the event of its asset.
+
+        Of another storage than that of CTA the names do not tell which one it is; that is told beside.
 
         Args:
             context: Of the task.
+            config: The settings of the storage.
             read: Addresses.
             wrote: Results; each has its address as `uri`.
         """
-        collector, hook = get_hook_lineage_collector(), CtaHook(self.cta_conn_id)
+        collector, hook = get_hook_lineage_collector(), CtaHook(config.profile)
+        beside: dict[str, JsonValue] = {} if config.instance == _OF_CTA else {"instance": config.instance}
         for address in read:
-            collector.add_input_asset(context=hook, uri=asset_uri(address))
+            collector.add_input_asset(context=hook, uri=asset_uri(address), asset_extra=beside)
         results = {result["uri"]: result for result in wrote}
         for address in results:
-            collector.add_output_asset(context=hook, uri=asset_uri(address))
+            collector.add_output_asset(context=hook, uri=asset_uri(address), asset_extra=beside)
         events = context.get("outlet_events")
         if events is None:
             return
@@ -109,7 +136,7 @@ class CtaOperator(BaseOperator):
             if isinstance(outlet, Asset) and outlet.uri.startswith("cta://"):
                 result = results.get(address_of(outlet.uri)) or results.get(f"{address_of(outlet.uri)}/")
                 if result is not None:
-                    events[outlet].extra.update(_event_extra(result))
+                    events[outlet].extra.update({**event_extra(result), **beside})
 
     def _go_on(self, context: Context, client: CtaClient) -> None:
         """Go on with what the last try of this task has left, on whichever machine, and remember who leaves it now."""
@@ -122,7 +149,8 @@ class CtaOperator(BaseOperator):
         store.set(_OWNER, client.owner)
 
 
-def _event_extra(result: Mapping[str, Any]) -> dict[str, Any]:
+def event_extra(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a result goes into the event of its asset."""
     return {name: result[name] for name in ("size", "checksums", "files") if name in result}
 
 

@@ -15,12 +15,21 @@ from airflow_provider_cta.operators.base import (
     inside,
     skip_if,
 )
+from airflow_provider_cta.operators.copy import CtaCopyOperator
+from airflow_provider_cta.operators.pairs import look_for, paired
 from airflow_provider_cta.operators.storage import CtaListOperator, CtaRemoveOperator
 from airflow_provider_cta.operators.sync import CtaSyncOperator
 from airflow_provider_cta.wanted import is_pattern
-from ctadata_providers import ConfigError, CtaClient, FileInfo, NotFoundError, TransferResult, uri
+from ctadata_providers import ConfigError, CtaClient, NotFoundError, TransferResult, uri
 
-__all__ = ["CtaDownloadOperator", "CtaListOperator", "CtaRemoveOperator", "CtaSyncOperator", "CtaUploadOperator"]
+__all__ = [
+    "CtaCopyOperator",
+    "CtaDownloadOperator",
+    "CtaListOperator",
+    "CtaRemoveOperator",
+    "CtaSyncOperator",
+    "CtaUploadOperator",
+]
 
 
 class _TransferOperator(CtaOperator):
@@ -72,11 +81,10 @@ class CtaDownloadOperator(_TransferOperator):
             with self._client(self._conn_id(self.remote_path)) as client:
                 self._go_on(context, client)
                 result = self._one(client, self.remote_path, str(self.local_path))
-            self._tell(context, read=[result["uri"]])
+                self._tell(context, client.config, read=[result["uri"]])
             self.log.info("Downloaded %s", result)
             return result
         results = self._many(context, as_list(self.remote_path, "remote_path"))
-        self._tell(context, read=[result["uri"] for result in results])
         self.log.info("Downloaded %d files, %d bytes", len(results), sum(result["size"] for result in results))
         return results
 
@@ -95,45 +103,13 @@ class CtaDownloadOperator(_TransferOperator):
     def _many(self, context: Context, remote_paths: list[str]) -> list[Result]:
         with self._client(self._one_conn_id(remote_paths)) as client:
             self._go_on(context, client)
-            found = client.glob_many(remote_paths)
-            missing = [path for path, infos in found.items() if not infos]
-            if missing and self.on_missing == "fail":
-                raise NotFoundError(
-                    f"{len(missing)} of {len(remote_paths)} are not there, such as {missing[0]}", path=missing[0]
-                )
-            skip_if(not any(found.values()), self.on_missing, "nothing of that")
-            pairs = self._pairs(remote_paths, found)
+            found = look_for(client, remote_paths, self.on_missing)
+            pairs = [(info, Path(to)) for info, to in paired(remote_paths, found, self.local_path, "local_path")]
             done: dict[Path, Result] = {}
             for (_, local), outcome in client.download_many(pairs, overwrite=self.overwrite):
                 done[local] = _of(outcome.result())  # the first error ends it; those under way are stopped
+            self._tell(context, client.config, read=[result["uri"] for result in done.values()])
         return [done[local] for _, local in pairs]
-
-    def _pairs(self, remote_paths: list[str], found: dict[str, list[FileInfo]]) -> list[tuple[FileInfo, Path]]:
-        """Return what is to be downloaded to where.
-
-        Raises:
-            ConfigError: When the targets do not fit, or two files would have the same.
-        """
-        if isinstance(self.local_path, (str, Path)):
-            if not str(self.local_path).endswith("/") and (len(remote_paths) > 1 or is_pattern(remote_paths[0])):
-                raise ConfigError(f"{self.local_path} cannot take several files", remedy="end it with '/': a folder")
-            infos = {info.path: info for path in remote_paths for info in found[path] if not info.is_dir}
-            pairs = [(info, Path(inside(str(self.local_path), info.path))) for info in infos.values()]
-        else:
-            targets = as_list(self.local_path, "local_path")
-            if len(targets) != len(remote_paths) or any(map(is_pattern, remote_paths)):
-                raise ConfigError(f"{len(remote_paths)} sources and {len(targets)} targets", remedy="give one for each")
-            pairs = [
-                (found[path][0], Path(inside(to, path)))
-                for path, to in zip(remote_paths, targets, strict=True)
-                if found[path]
-            ]
-        taken: dict[Path, str] = {}
-        for info, local in pairs:
-            if local in taken:
-                raise ConfigError(f"{taken[local]} and {info.path} would both be {local}", remedy="give other targets")
-            taken[local] = info.path
-        return pairs
 
 
 class CtaUploadOperator(_TransferOperator):
@@ -158,25 +134,26 @@ class CtaUploadOperator(_TransferOperator):
         check_on_missing(self.on_missing)
         if isinstance(self.local_path, (str, Path)):
             (remote_path,) = as_list(self.remote_path, "remote_path")
-            result = self._one(remote_path, str(self.local_path))
-            self._tell(context, wrote=[result])
+            result = self._one(context, remote_path, str(self.local_path))
             self.log.info("Uploaded %s", result)
             return result
-        results = self._many(as_list(self.local_path, "local_path"))
-        self._tell(context, wrote=results)
+        results = self._many(context, as_list(self.local_path, "local_path"))
         self.log.info("Uploaded %d files, %d bytes", len(results), sum(result["size"] for result in results))
         return results
 
-    def _one(self, remote_path: str, local_path: str) -> Result:
+    def _one(self, context: Context, remote_path: str, local_path: str) -> Result:
         skip_if(not Path(local_path).exists(), self.on_missing, local_path)
         with self._client(self._conn_id(remote_path)) as client:
             if self.recursive or local_path.endswith("/"):
                 tree = client.upload_tree(local_path, remote_path, overwrite=self.overwrite)
                 path = uri.parse(remote_path).path
-                return _result(path, local_path, folder=True, files=tree.files, size=tree.size)
-            return _of(client.upload(local_path, inside(remote_path, local_path), overwrite=self.overwrite))
+                result = _result(path, local_path, folder=True, files=tree.files, size=tree.size)
+            else:
+                result = _of(client.upload(local_path, inside(remote_path, local_path), overwrite=self.overwrite))
+            self._tell(context, client.config, wrote=[result])
+        return result
 
-    def _many(self, local_paths: list[str]) -> list[Result]:
+    def _many(self, context: Context, local_paths: list[str]) -> list[Result]:
         targets = as_list(self.remote_path, "remote_path")
         if isinstance(self.remote_path, str):
             if not self.remote_path.endswith("/") and len(local_paths) > 1:
@@ -194,6 +171,7 @@ class CtaUploadOperator(_TransferOperator):
             done = {
                 pair: _of(outcome.result()) for pair, outcome in client.upload_many(pairs, overwrite=self.overwrite)
             }
+            self._tell(context, client.config, wrote=done.values())
         return [done[pair] for pair in pairs]
 
 

@@ -66,15 +66,26 @@ class CtaSyncOperator(CtaOperator):
         self.manifest = manifest
         self.chunk_size = chunk_size
 
+    @property
+    def at_the_door(self) -> tuple[Any, str]:
+        """The one of the two that is remote."""
+        return str(self.source if uri.is_uri(str(self.source)) else self.target), self.cta_conn_id
+
     def _work(self, context: Context) -> Result | list[dict[str, list[str]]]:
         if self.chunk_size < 1:
             raise ConfigError(f"chunk_size={self.chunk_size} cannot be used", remedy="give a number from 1")
         if self.manifest and self.delete:
             raise ConfigError("a manifest removes nothing", remedy="leave out manifest or delete")
-        remote = str(self.source if uri.is_uri(str(self.source)) else self.target)
+        remote, _ = self.at_the_door
         with self._client(self._conn_id(remote) if uri.is_uri(remote) else self.cta_conn_id) as client:
             self._go_on(context, client)
-            return self._plan(client) if self.manifest else self._sync(client)
+            if self.manifest:
+                return self._plan(client)
+            result = self._sync(client)
+            folder = uri.format_uri(uri.parse(remote).path, folder=True)
+            reads = uri.is_uri(str(self.source))
+            self._tell(context, client.config, read=[folder] if reads else (), wrote=() if reads else [{"uri": folder}])
+            return result
 
     def _sync(self, client: CtaClient) -> Result:
         done = client.sync(

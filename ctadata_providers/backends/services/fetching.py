@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from ctadata_providers.backends.base import FileInfo, ReadResult
+from ctadata_providers.backends.base import ChangedError, FileInfo, ReadResult
 from ctadata_providers.backends.reading import changed
 from ctadata_providers.backends.services.urls import Urls
 from ctadata_providers.checksum import checksum_of, common_algorithm
@@ -47,6 +47,11 @@ class Window:
         self._sink = sink
         self._told = getattr(sink, "answered", None)
         self._begun = False
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether bytes may have been passed on."""
+        return self._begun
 
     @property
     def takes_all(self) -> bool:
@@ -181,7 +186,7 @@ class Fetching:
     async def _check_end(self, content: _Content) -> None:
         """Make sure that what has ended is the file, and pass on what was held back."""
         if content.count != content.size:
-            raise await wait(in_thread(partial(self._no_file, content), asks=True))
+            raise await self._no_file(content)
         if not content.is_open:
             if content.held and not await self._is_file(content):
                 raise _page(content)
@@ -226,14 +231,28 @@ class Fetching:
         found = b"".join(pieces)
         return found if len(found) == end - start else None
 
-    def _no_file(self, content: _Content) -> CtaError:
-        """Return why there is something else than the file; blocks."""
+    async def _no_file(self, content: _Content) -> CtaError:
+        """Return why there is something else than the file."""
         info = content.info
         try:
-            now = self._look(info.path)
+            now = await wait(in_thread(partial(self._look, info.path), asks=True))
+            if now.size != info.size:
+                return changed(info.path)
+            if info.size:
+                await self._spot(info, 0, 1)  # by WebDAV the storage's own status comes along
         except CtaError as error:
             return error
-        return changed(info.path) if now.size != info.size else _page(content)
+        return _ended(content) if content.is_open else _page(content)
+
+
+def _ended(content: _Content) -> ChangedError:
+    """Return the error of what began as the file might, was passed on, and ended too early: it may be another thing."""
+    info = content.info
+    return ChangedError(
+        f"the service ended {info.path} after {content.count} of its {info.size} bytes, as if that were all",
+        path=info.path,
+        remedy="nothing was kept: its storage errs, try again later",
+    )
 
 
 def _page(content: _Content) -> CtaError:

@@ -52,7 +52,7 @@ def hub_user(config: Config) -> HubUser:
         session.close()
     try:
         told = json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         told = None
     if not isinstance(told, dict) or not isinstance(told.get("name"), str):
         raise StorageError(f"{url} does not answer as a JupyterHub", path=url, remedy="check hub_url and service_url")

@@ -10,6 +10,8 @@ from ctadata_providers.backends.entries import Place, entry_name, number
 from ctadata_providers.errors import StorageError, TransientError
 
 MAX_ENTRY_CHARACTERS = 256 * 1024
+XROOTD_FOLDER = 4096
+"""The size that XRootD tells of its folders, which pass for files."""
 _BETWEEN = " \t\r\n,["
 
 
@@ -35,6 +37,8 @@ def entries(chunks: Iterable[bytes], *, path: str) -> Iterator[dict[str, Any]]:
                 entry, at = read(text, at)
             except ValueError:  # not whole yet, or the end
                 break
+            except RecursionError as error:
+                raise _no_listing(path) from error
             if not isinstance(entry, dict) or not isinstance(entry.get("href"), str):
                 raise _no_listing(path)
             yield entry

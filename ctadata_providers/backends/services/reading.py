@@ -6,13 +6,14 @@ another length than its range. And a redirect of its storage it passes on. In bo
 """
 
 import logging
+import time
 from collections import deque
 from functools import partial
 from typing import Protocol
 
-from ctadata_providers.backends.base import FileInfo, ReadResult
+from ctadata_providers.backends.base import ChangedError, FileInfo, ReadResult
 from ctadata_providers.backends.entries import number
-from ctadata_providers.backends.reading import Span, changed, check_match, check_range, total_size
+from ctadata_providers.backends.reading import Span, changed, check_match, check_range, same_tag, total_size
 from ctadata_providers.backends.services.fetching import Fetching, Window
 from ctadata_providers.backends.services.urls import Urls
 from ctadata_providers.errors import AlreadyExistsError, IntegrityError, IsADirError, TransientError
@@ -23,7 +24,8 @@ from ctadata_providers.session.tasks import in_thread, wait
 logger = logging.getLogger(__name__)
 PIECE = 64 * 1024 * 1024
 """Bytes of one answer: the service takes several times as many of memory for it."""
-
+SMALLEST_PIECE = 1024 * 1024
+"""Bytes of one answer at least, where the storage is too slow for more."""
 MANY = 256
 
 
@@ -52,14 +54,25 @@ class Reading:
         self._urls = urls
         self._look = look
         self._redirects = False
+        self._most = PIECE  # nothing of an answer comes before all of it has come to the service
         self._odd: deque[str] = deque(maxlen=MANY)  # files of whose bytes another number came than was announced
         self._fetching = Fetching(session, urls, partial(look, fresh=True))
 
     async def read(self, path: str, sink: Sink, start: int, end: int | None, if_match: str | None) -> ReadResult:
         """Push the bytes of a file into a sink, as `Backend.read`."""
         info = await self._seen(path, fresh=False)
-        size = info.size or 0
-        window = Window(path, sink, start, size if end is None else min(end, size))
+        window = _window(info, sink, start, end)
+        try:
+            return await self._version(info, window, if_match)
+        except ChangedError:
+            if window.has_begun:
+                raise
+        info = await self._seen(path, fresh=True)  # it has only changed since somebody was told of it
+        return await self._version(info, _window(info, sink, start, end), if_match)
+
+    async def _version(self, info: FileInfo, window: Window, if_match: str | None) -> ReadResult:
+        """Push the bytes of one version of a file, that which was told of, into the sink."""
+        path = info.path
         try:
             if not self._redirects and path not in self._odd:
                 return await self._by_pieces(info, window, if_match)
@@ -69,9 +82,9 @@ class Reading:
         except _NotByPieces as error:
             logger.info("%s: %s; it is fetched whole", path, error)
         fresh = await self._seen(path, fresh=True)
-        if if_match is not None and fresh.etag is not None:
-            _check_same(path, if_match, fresh.etag)
-        if info.size != fresh.size:
+        if if_match is not None and fresh.etag is not None and not same_tag(if_match, fresh.etag):
+            raise changed(path)
+        if info.size != fresh.size or (window.has_begun and (info.etag, info.modified) != (fresh.etag, fresh.modified)):
             raise changed(path)
         return await self._fetching.fetch(fresh, window)
 
@@ -89,13 +102,14 @@ class Reading:
         size = info.size or 0
         if size == 0:
             return await self._piece(info, window, 0, if_match)
-        etag, result = if_match, None
+        etag, result, pieces = if_match, None, 0
         while result is None or window.at < window.end:
-            result = await self._piece(info, window, min(window.at + PIECE, window.end), etag)
+            pieces += 1
+            result = await self._piece(info, window, min(window.at + min(self._most, PIECE), window.end), etag)
             etag = result.etag or etag
-        if window.end - window.start > PIECE and etag is None:
+        if pieces > 1 and etag is None:
             now = await self._seen(info.path, fresh=True)
-            if (now.size, now.modified) != (info.size, info.modified):
+            if (now.size, now.etag, now.modified) != (info.size, info.etag, info.modified):
                 raise changed(info.path)
         return result
 
@@ -127,6 +141,7 @@ class Reading:
         request = Request(
             method="GET", url=self._urls.webdav(path), path=path, act="download", headers=headers, accept=accept
         )
+        began = time.monotonic()
         try:
             response = await self._session.exchange(request)
         except AlreadyExistsError as error:  # 412: If-Match is not fulfilled
@@ -134,12 +149,30 @@ class Reading:
         except IntegrityError:
             self._odd.append(path)
             raise
+        except TransientError as error:
+            if error.status is None:
+                self._learn(end - start, time.monotonic() - began, came=False)
+            raise
+        self._learn(end - start, time.monotonic() - began, came=True)
         try:
             span.check_whole()
         except TransientError:
             self._odd.append(path)
             raise
         return _result(response, info, start)
+
+    def _learn(self, size: int, seconds: float, *, came: bool) -> None:
+        """Ask for less at once when so much did not come in time, and for more again when it came soon."""
+        timeout = self._session.config.timeout
+        if not came and seconds >= timeout:
+            self._most = max(size // 4, SMALLEST_PIECE)
+        elif came and size >= self._most and seconds < timeout:
+            self._most = min(2 * self._most, PIECE)
+
+
+def _window(info: FileInfo, sink: Sink, start: int, end: int | None) -> Window:
+    size = info.size or 0
+    return Window(info.path, sink, start, size if end is None else min(end, size))
 
 
 def _result(response: Response, info: FileInfo, start: int) -> ReadResult:
@@ -149,8 +182,3 @@ def _result(response: Response, info: FileInfo, start: int) -> ReadResult:
         encrypted=response.url.startswith("https://"),
         start=start,
     )
-
-
-def _check_same(path: str, wanted: str, etag: str) -> None:
-    if wanted.removeprefix("W/") != etag.removeprefix("W/"):
-        raise changed(path)

@@ -23,8 +23,8 @@ class Urls:
     base: str
 
     def webdav(self, path: str) -> str:
-        """Return the WebDAV URL of a path other than the root, which has none."""
-        return f"{self.base}webdav{twice_quoted(path)}"
+        """Return the WebDAV URL of a path; that of the root ends without a slash."""
+        return f"{self.base}webdav{twice_quoted(path).rstrip('/')}"
 
     def listing(self, path: str) -> str:
         """Return the URL of a listing by JSON; that of the root ends without a slash."""

@@ -112,6 +112,8 @@ def load_key(pem: Pem, passphrase: AskPassphrase | None = None) -> PrivateKey:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         # Their texts are not passed on: what they say of the bytes of a key is nobody's business.
         raise _unreadable(pem.path, encrypted=encrypted) from None
+    finally:
+        del given  # a trace may show variables, and what was mistyped is nearly the passphrase
 
 
 def is_pkcs12(path: Path) -> bool:
@@ -131,6 +133,8 @@ def read_pkcs12(path: Path, passphrase: AskPassphrase) -> tuple[Pem, PrivateKey]
         key, certificate, more = pkcs12.load_key_and_certificates(data, _encoded(given) or None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise _unreadable(path, encrypted=True) from None
+    finally:
+        del given  # as above
     if key is None or certificate is None:
         raise CredentialError(f"{path} holds no certificate with its private key", path=path)
     return _pem(path, status, _in_order(certificate, more), ()), _usable(key, path)

@@ -76,7 +76,7 @@ class Gate:
 
     def turn_away(self, exchange: Exchange, *, tells: bool) -> web.Response:
         """Return the answer to a request without a good token."""
-        if tells and exchange.headers.get("Content-Type", "").lower() == "application/json":
+        if tells and exchange.headers.get("Content-Type") == "application/json":
             text = '{"message":"Invalid or missing Bearer token"}\n'
             return web.Response(status=401, text=text, content_type="application/json")
         client, prefix = f"service-{self._service}", f"/services/{self._service}/"

@@ -104,6 +104,8 @@ class Upstream:
             ClientGoneError: When the body of an upload does not come to its end.
         """
         path, fault = stored_path(asked.path)
+        if self._kind == "xrootd":
+            path = path.partition("?")[0] or "/"
         try:
             if fault:
                 raise Refusal(400, fault)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ctadata_providers.testing import FakeCta
+from tests.unit.cli.test_interrupts import interrupted
 
 Run = Callable[..., Any]
 
@@ -49,6 +50,22 @@ def test_a_named_proxy_is_given_as_json(ctadata: Run, services: FakeCta) -> None
     assert given["path"] != str(services.proxy_file)
     assert 3500 < given["seconds_left"] <= 3600
     assert given["message"] == "Certificate stored"
+
+
+def test_the_proxy_that_the_settings_name_is_the_one_that_is_given(
+    ctadata: Run, services: FakeCta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = services.make_proxy()
+    with_option = ctadata("certificate", "upload", "--proxy-file", named, "--json")
+    monkeypatch.delenv("X509_USER_PROXY")
+    alone = ctadata("--proxy-file", named, "certificate", "upload", "--json")
+    by_path = ctadata("certificate", "upload", services.proxy_file, "--proxy-file", named, "--json")
+
+    assert [ran.records[0]["path"] for ran in (with_option, alone, by_path)] == [
+        str(named),
+        str(named),
+        str(services.proxy_file),
+    ]
 
 
 def test_administrators_give_the_shared_one_and_those_of_others(
@@ -129,6 +146,12 @@ def test_without_a_token_the_health_is_told_and_the_code_is_1(
     assert ran.code == 1
     assert ["well: OK" in line for line in ran.lines] == [True] * 4 + [False] * 3
     assert ran.lines[-1].startswith("key arc:            no token: there is no hub token for ")
+
+
+@pytest.mark.parametrize("command", ["status", "upload"])
+def test_ctrl_c_ends_the_wait_for_a_silent_service(command: str, ctadata: Run, services: FakeCta) -> None:
+    stalled = services.faults.add("stall", server="certificateservice")
+    interrupted(["certificate", command], lambda: stalled.hits)
 
 
 def test_no_secret_is_printed(ctadata: Run, services: FakeCta, tmp_path: Path) -> None:

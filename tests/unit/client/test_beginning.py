@@ -52,6 +52,18 @@ def test_many_downloads_need_no_thread_each(fake_cta: FakeCta, client: CtaClient
     assert in_time(main()) == list(range(100))
 
 
+def test_bytes_are_given_on_as_they_come(fake_cta: FakeCta, client: CtaClient) -> None:
+    fake_cta.put("/lst/a", b"12345" * 10_000)
+    given = bytearray()
+
+    async def main() -> tuple[int, bool]:
+        done = await client.begin_stream("lst/a", given.extend)
+        return done.size, done.verified
+
+    assert in_time(main()) == (len(given), True)
+    assert given == fake_cta.get("/lst/a")
+
+
 def test_so_many_run_at_once_as_the_settings_say(fake_cta: FakeCta, local: Path) -> None:
     for number in range(6):
         fake_cta.put(f"/lst/{number}", bytes(1 << 20))
@@ -86,6 +98,8 @@ def test_so_many_run_at_once_as_the_settings_say(fake_cta: FakeCta, local: Path)
         (lambda client, local: client.begin_upload(local / "sent", "lst/a", overwrite=False), AlreadyExistsError),
         (lambda client, local: client.begin_upload(local / "sent", "lst/"), IsADirError),
         (lambda client, local: client.begin_copy("lst/none", "lst/x"), NotFoundError),
+        (lambda client, local: client.begin_stream("lst/none", bytes), NotFoundError),
+        (lambda client, local: client.begin_stream(client.stat("lst"), bytes), IsADirError),
         (lambda client, local: client.begin_copy("lst/a", "lst/"), IsADirError),
         (lambda client, local: client.begin_copy("lst/a", "lst/b", info=client.stat("lst")), ConfigError),
     ],

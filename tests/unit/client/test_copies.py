@@ -18,6 +18,8 @@ from ctadata_providers import (
     QuotaError,
     StorageError,
     TransferEvent,
+    TransientError,
+    UnsupportedError,
 )
 from ctadata_providers.testing import FakeCta
 
@@ -142,6 +144,21 @@ class TestWays:
         assert (pushed.way, passed.way) == ("push", "client")
         assert (site.get("/pushed"), site.get("/passed")) == (DATA, DATA)
         assert site.paths() == ["/passed", "/pushed"]
+
+    def test_what_may_not_pass_through_here_is_copied_by_servers_or_not_at_all(
+        self, here: CtaClient, there: CtaClient, fake_cta: FakeCta, site: FakeCta
+    ) -> None:
+        copied = here.copy("lst/a", "by/servers", to=there, through_here=False)
+        fake_cta.clear_requests()
+        with client_of(site, copy_hosts="") as closed, pytest.raises(UnsupportedError):
+            here.copy("lst/a", "closed", to=closed, through_here=False)
+        busy = fake_cta.fault("unavailable", method="COPY"), site.fault("unavailable", method="COPY")
+        with busy[0], busy[1], pytest.raises(TransientError):
+            here.copy("lst/a", "busy", to=there, through_here=False)
+
+        assert copied.way == "pull"
+        assert site.paths() == ["/by/servers"]
+        assert "GET" not in [request.method for request in fake_cta.requests]
 
     def test_a_certificate_is_not_handed_on(self, here: CtaClient, fake_cta: FakeCta, site: FakeCta) -> None:
         settings = {name: value for name, value in site.settings().items() if name != "token"}
@@ -323,9 +340,10 @@ class TestTrees:
     def test_a_missing_folder_makes_none_and_a_file_is_no_tree(
         self, here: CtaClient, there: CtaClient, site: FakeCta
     ) -> None:
+        # A name of its own: a copy that was stopped by the error of another may still make the folder above it.
         with pytest.raises(NotFoundError):
-            here.copy_tree("lst/none", "copy", to=there)
+            here.copy_tree("lst/none", "unmade", to=there)
         with pytest.raises(NotADirError):
-            here.copy_tree("lst/a", "copy", to=there)
+            here.copy_tree("lst/a", "unmade", to=there)
 
-        assert not site.exists("/copy")
+        assert not site.exists("/unmade")

@@ -1,4 +1,4 @@
-"""The Python examples of ctadata's documentation, as issue 6 gives them; only the import line is another one."""
+"""The Python examples of ctadata's documentation, as its package has it; only the import line is another one."""
 
 COMPAT = "import ctadata_providers.compat as ctadata\n"
 DIRECT = "from ctadata_providers.compat import direct as ctadata\n"

@@ -104,15 +104,19 @@ def test_an_upload_tells_where_it_went(ctadata: ModuleType, door: FakeCta, here:
     assert all(door.get(told["path"]) == b"hello" for told in (named, completed, from_the_root))
 
 
-@pytest.mark.parametrize("known_by", ["the setting", "the token"])
+@pytest.mark.parametrize("known_by", ["the setting", "the token", "a token for that folder alone"])
 def test_a_relative_target_is_in_ones_own_folder_where_that_is_known(
     ctadata: ModuleType, door: FakeCta, here: Path, known_by: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (here / "latest.txt").write_text("hello")
-    if known_by == "the token":
-        door.make_dir("/lst/users/alice")
-    else:
+    if known_by == "the setting":
         monkeypatch.setenv("CTA_HOME", "/lst/users/alice")
+    else:
+        door.make_dir("/lst/users/alice")
+    if known_by == "a token for that folder alone":
+        rights = ("read", "create", "modify")
+        scope = " ".join(f"storage.{right}:/lst/users/alice" for right in rights)
+        monkeypatch.setenv("BEARER_TOKEN", door.make_token(scope=scope))
     told = ctadata.upload_file("latest.txt", "your-folder/")
     ctadata.upload_dir(here, "copy")
 

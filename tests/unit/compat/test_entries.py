@@ -50,3 +50,13 @@ def test_in_looks_into_the_text_and_with_the_services_at_the_keys_too() -> None:
 
     assert ["fits" in text, "size" in text, "datacheck" in text] == [True, False, False]
     assert ["fits" in keyed, "size" in keyed, "mtime" in keyed, "datacheck" in keyed] == [True, True, False, False]
+
+
+def test_keys_values_and_items_are_those_of_a_dictionary() -> None:
+    entry = Entry("a", {"href": "lst/a", "size": "4"}, "/lst/a")
+    keys = entry.keys()
+
+    assert "size" in keys
+    assert "href" in keys  # asked again, out of order
+    assert (len(keys), len(entry.items()), len(entry.values())) == (2, 2, 2)
+    assert entry.keys() & {"size", "mtime"} == {"size"}

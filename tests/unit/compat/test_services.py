@@ -11,6 +11,7 @@ import ctadata_providers.compat as ctadata
 from ctadata_providers import Config, CredentialError, IsADirError, NotFoundError
 from ctadata_providers.cli import legacy, main
 from ctadata_providers.compat.settings import config_of
+from ctadata_providers.config import BUILT_IN_PROFILES
 from ctadata_providers.testing import FakeCta
 from tests.unit.compat import examples
 from tests.unit.compat.test_commands import Run, runner
@@ -138,6 +139,14 @@ def test_what_is_in_a_folder_keeps_its_place(services: FakeCta, here: Path) -> N
     assert services.get("/lst/users/alice/tgt/deep/er/b") == b"b"
 
 
+def test_a_folder_is_not_fetched_as_a_file_nor_is_the_root(services: FakeCta, files: Files) -> None:
+    for path in ("lst", "lst/some-data-dir/", "/", ""):
+        with pytest.raises(IsADirError):
+            ctadata.fetch_and_save_file(path)
+
+    assert files() == ["latest.txt"]
+
+
 def test_an_error_page_is_an_error_and_leaves_the_old_file(services: FakeCta, here: Path, files: Files) -> None:
     with pytest.raises(NotFoundError):
         ctadata.fetch_and_save_file("lst/some-data-dir/no-such-file", "latest.txt")
@@ -146,11 +155,15 @@ def test_an_error_page_is_an_error_and_leaves_the_old_file(services: FakeCta, he
     assert (here / "latest.txt").read_text() == "hello"
 
 
-@pytest.mark.parametrize("state", ["none", "expired"])
-def test_a_certificate_that_is_missing_is_told_as_ctadata_does(services: FakeCta, state: str) -> None:
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [("none", "You do not have any certificate configured"), ("expired", "is invalid, please reupload it")],
+)
+def test_a_certificate_that_is_missing_is_told_as_ctadata_does(services: FakeCta, state: str, words: str) -> None:
     services.set_certificate("alice", "lst", state)  # type: ignore[arg-type]  # of the two, both are states
-    with pytest.raises(ctadata.api.StorageException, match="certificate"):
-        ctadata.list_dir("lst")
+    for act in (ctadata.list_dir, ctadata.fetch_and_save_file):
+        with pytest.raises(ctadata.api.StorageException, match=f"{words}.*'ctadata certificate upload'"):
+            act("lst/some-data-dir/some-data-file")
 
 
 def test_the_keywords_lead_to_a_service(services: FakeCta, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,6 +176,16 @@ def test_the_keywords_lead_to_a_service(services: FakeCta, monkeypatch: pytest.M
 
     assert told["path"] == "lst/users/bob/x"
     assert client.list_dir("lst/users/bob")[1] == "lst/users/bob/x"
+
+
+def test_what_is_set_on_the_class_counts_for_every_call(services: FakeCta, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CTADS_URL", "https://127.0.0.1:1/services/downloadservice/")
+    monkeypatch.setattr(ctadata.APIClient, "downloadservice", services.service_url)
+    monkeypatch.setattr(ctadata.api.APIClient, "token", services.make_hub_token("bob"))
+
+    assert ctadata.upload_file("latest.txt", "x")["path"] == "lst/users/bob/x"
+    assert ctadata.APIClient().list_dir("lst/users/bob")[1] == "lst/users/bob/x"
+    assert ctadata.direct.APIClient().token is None  # no door sees the token of a hub
 
 
 def test_a_token_by_keyword_comes_before_the_one_of_the_environment(services: FakeCta) -> None:
@@ -194,6 +217,21 @@ def test_a_token_of_another_hub_stays_here(cta_environ: object, monkeypatch: pyt
     assert config_of({}, direct=False).backend == "webdav"
 
 
+def test_a_door_that_lets_nobody_in_tells_of_the_token_that_the_services_might_take(
+    services: FakeCta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BUILT_IN_PROFILES["prod"], "door_url", services.door_url)
+    monkeypatch.delenv("CTADS_URL")
+    monkeypatch.setenv("JUPYTERHUB_API_URL", "http://hub:8081/hub/api")  # as on a hub that does not tell its name
+
+    with pytest.raises(CredentialError, match="CTADS_URL=https://platform"):
+        ctadata.list_dir("lst")
+    with pytest.raises(CredentialError) as caught:
+        ctadata.direct.list_dir("lst")
+    assert "CTADS_URL" not in str(caught.value)
+    assert not any("authorization" in request.headers for request in services.requests)
+
+
 def test_the_service_is_read_at_each_call(services: FakeCta, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ctadata.list_dir("lst")
     monkeypatch.setenv("JUPYTERHUB_API_TOKEN", services.make_hub_token("bob"))
@@ -223,6 +261,31 @@ def test_the_shared_certificate_is_for_administrators(services: FakeCta) -> None
 
     told = ctadata.upload_shared_certificate(str(proxy), token=services.make_hub_token("admin", admin=True))
     assert told == {"certificateUploaded": True, "message": "Shared certificate stored"}
+
+
+@pytest.mark.parametrize("meant", ["service", "door", "direct", "dev"])
+def test_a_token_with_a_certificate_is_always_the_hubs(
+    services: FakeCta, monkeypatch: pytest.MonkeyPatch, meant: str
+) -> None:
+    proxy, token = str(services.make_proxy("robot")), services.make_hub_token("admin", admin=True)
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "another")
+    if meant == "door":
+        monkeypatch.setenv("CTA_DOOR_URL", services.door_url)
+    module = ctadata.direct if meant == "direct" else ctadata
+
+    told = module.upload_shared_certificate(proxy, token=token, dev_instance=meant == "dev")
+    assert told["message"] == "Shared certificate stored"
+    assert module.upload_certificate(proxy, token=token)["message"] == "Certificate stored"
+    assert {request.server for request in services.requests} == {"certificateservice"}
+
+
+def test_a_token_that_a_client_has_for_the_door_is_not_sent_with_a_certificate(services: FakeCta) -> None:
+    client = ctadata.direct.APIClient()
+    client.token = services.token
+    told = client.upload_certificate(str(services.make_proxy("alice")))
+
+    assert told["message"] == "Certificate stored"
+    assert not any(services.token in request.headers["authorization"] for request in services.requests)
 
 
 def test_the_certificateservice_is_taken_by_keyword(services: FakeCta, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,19 @@ def test_on_an_empty_machine_all_is_absent_and_a_login_advised(home: Path) -> No
     assert told.advice == "log in with 'ctadata login'"
 
 
+def test_a_hub_token_that_nothing_leads_to_its_services_is_spoken_of(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", SECRET)
+    monkeypatch.setenv("JUPYTERHUB_API_URL", "http://hub:8081/hub/api")
+    told = report(Config.from_env()).advice
+
+    assert told.startswith("log in with 'ctadata login'; or, if the token in JUPYTERHUB_API_TOKEN is of their hub, ")
+    assert told.endswith("CTADS_URL=https://platform.cta.cscs.ch/services/downloadservice/")
+    for door_is_meant in ({"backend": "webdav"}, {"door_url": "https://other.example"}):
+        assert "CTADS_URL" not in report(Config.from_env(**door_is_meant)).advice
+
+
 def test_without_an_issuer_no_login_is_advised(home: Path) -> None:
     assert report(Config.from_env(door_url="https://other.example")).advice.startswith("name a credential")
 

@@ -11,7 +11,9 @@ import pytest
 from ctadata_providers import Config, CredentialError, CtaError, StorageError, TransientError, UnsupportedError
 from ctadata_providers.certificates import check_proxy, proxies, status, upload_personal, upload_shared
 from tests.faults import acts
+from tests.faults.cells import assert_nothing_secret
 from tests.faults.scripted import Door, Exchange
+from tests.faults.test_secrets import with_our_variables
 from tests.unit.credentials.made import make_authority, make_proxy, make_user, write
 
 BASE = "/services/certificateservice"
@@ -174,3 +176,37 @@ def test_a_page_without_end_is_no_health(door: Door, settings: Settings) -> None
     found = status(settings(door))
 
     assert all(len(service.said) < 200 for service in found.services)
+
+
+@pytest.mark.parametrize("body", [b"\n<!DOCTYPE html><title>Welcome</title>", b"<html><body>Log in</body></html>"])
+def test_a_site_that_answers_everything_with_a_page_is_no_service(body: bytes, door: Door, settings: Settings) -> None:
+    door.fault("GET", lambda exchange: exchange.answer(200, body=body))
+    found = status(settings(door))
+
+    assert not any(service.well for service in found.services)
+    assert all("CTADS_URL" in service.said for service in found.services)
+    assert {key.state for key in found.keys} == {"unknown"}
+    assert not found.well
+
+
+@pytest.mark.parametrize(
+    ("body", "state"), [(b"[]\n", "works"), (b" [{}]", "works"), (b"{}", "unknown"), (b"", "unknown")]
+)
+def test_only_a_listing_tells_that_a_certificate_works(body: bytes, state: str, door: Door, settings: Settings) -> None:
+    door.fault("GET", lambda exchange: exchange.answer(200, body=body))
+
+    assert status(settings(door), keys=["lst"]).keys[0].state == state
+
+
+@pytest.mark.parametrize("fault", ["500", "reset", "not stored"])
+@pytest.mark.parametrize("shared", [False, True], ids=["personal", "shared"])
+def test_a_trace_that_shows_our_variables_shows_neither_the_key_nor_the_token(
+    fault: str, shared: bool, door: Door, settings: Settings, proxy: Path
+) -> None:
+    answers = {"500": acts.status(500), "reset": acts.reset_after(None), "not stored": answering({})}
+    door.fault("POST", answers[fault])
+    key = proxy.read_text().partition("PRIVATE KEY-----")[2].split()[0]
+
+    with pytest.raises(CtaError) as caught:
+        _ = (upload_shared if shared else upload_personal)(proxy, config=settings(door, retries=0))
+    assert_nothing_secret(with_our_variables(caught.value), key, TOKEN)

@@ -11,7 +11,7 @@ from ctadata_providers.config import BUILT_IN_PROFILES
 from ctadata_providers.credentials.hub import hub_credential, may_have
 from tests.faults import acts
 from tests.faults.cells import Told, assert_nothing_secret
-from tests.faults.service import HOME, TOKEN, Service
+from tests.faults.services.scripted import HOME, TOKEN, Service
 
 DOOR_TOKEN = "door-token-of-test"
 PATH = f"{HOME}/events.fits"

@@ -1,9 +1,11 @@
 """A downloadservice on loopback, with its hub: a scripted server whose names are encoded twice."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, quote, unquote
 
+from ctadata_providers import CtaClient
 from tests.faults.asked import Asked
 from tests.faults.multistatus import listing
 from tests.faults.ranges import found
@@ -15,6 +17,10 @@ SCOPE = "access:services!service=downloadservice"
 PNFS, SHOWN = b":href>/pnfs/cta.cscs.ch/", b":href>/services/downloadservice/webdav/"
 LOGIN = "/hub/api/oauth2/authorize?client_id=service-downloadservice&state=abc"
 HOME = "/lst/users/alice"
+PATH = "/lst/night/events.fits"
+OURS = f"{HOME}/events.fits"
+ODD = "a..b #1 p%41q ü?(x)[y].fits"
+Client = Callable[..., CtaClient]
 
 
 @dataclass

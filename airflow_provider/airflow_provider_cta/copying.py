@@ -1,0 +1,48 @@
+"""What is told of a copy, by whoever made it."""
+
+from typing import Any, TypeAlias
+
+from ctadata_providers import CopyResult, CtaClient, FileInfo, UnsupportedError, uri
+
+Result: TypeAlias = dict[str, Any]
+_ALGORITHM = "adler32"
+
+
+def copied(done: CopyResult) -> Result:
+    """Return the result of a file that was copied, as plain JSON."""
+    return _result(done.path, done.source, done.size, dict(done.checksums), done.way)
+
+
+def there_already(source: CtaClient, info: FileInfo, target: CtaClient, existing: FileInfo | None) -> Result | None:
+    """Return the result of a file that need not be copied, for it was; None when it must be.
+
+    Only a checksum that both servers tell counts; nothing is read for it.
+
+    Raises:
+        CtaError: When a server cannot be asked.
+    """
+    if existing is None or existing.is_dir or info.size is None or existing.size != info.size:
+        return None
+    common = set(info.checksums) & set(existing.checksums)
+    if common:
+        here, there = dict(info.checksums), dict(existing.checksums)
+    else:
+        try:
+            here = {_ALGORITHM: source.checksum(info.path, _ALGORITHM, compute=False)}
+            there = {_ALGORITHM: target.checksum(existing.path, _ALGORITHM, compute=False)}
+        except UnsupportedError:
+            return None
+        common = {_ALGORITHM}
+    if any(here[name] != there[name] for name in common):
+        return None
+    return _result(existing.path, info.path, info.size, {name: here[name] for name in sorted(common)}, "before")
+
+
+def _result(path: str, source: str, size: int, checksums: dict[str, str], way: str) -> Result:
+    return {
+        "uri": uri.format_uri(path),
+        "source": uri.format_uri(source),
+        "size": size,
+        "checksums": checksums,
+        "way": way,
+    }

@@ -1,0 +1,1 @@
+"""`cta://` for `ObjectStoragePath`."""

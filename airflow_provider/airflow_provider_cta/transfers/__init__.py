@@ -1,0 +1,1 @@
+"""Operators between the data centre and the storages of other providers."""

@@ -1,0 +1,404 @@
+"""Streams between the data centre and other storages: whole, verified, bounded, and discarded when they fail."""
+
+import json
+import signal
+import threading
+import time
+import tracemalloc
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import fsspec
+import pytest
+from airflow.sdk import Asset, ObjectStoragePath
+from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.io.store import _STORE_CACHE, attach
+from airflow_provider_cta.transfers import places, streams
+from airflow_provider_cta.transfers.cta_to_object_storage import CtaToObjectStorageOperator
+from airflow_provider_cta.transfers.object_storage_to_cta import ObjectStorageToCtaOperator
+from fsspec.implementations.memory import MemoryFileSystem
+
+from ctadata_providers import (
+    AlreadyExistsError,
+    ConfigError,
+    IntegrityError,
+    IsADirError,
+    NotADirError,
+    NotFoundError,
+    PermissionDeniedError,
+    TransientError,
+)
+from ctadata_providers.testing import FakeCta
+from tests.airflow.forgetful import Forgetful
+
+pytestmark = pytest.mark.filterwarnings("ignore:UPath 'forgetful' filesystem not explicitly implemented")
+
+SMALL = b"dark night"
+LARGE = bytes(range(256)) * 20_000
+ADLER32 = {data: f"{zlib.adler32(data):08x}" for data in (SMALL, LARGE)}
+
+
+class Shelf(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
+    """A storage in memory that can fail: the last bytes of a file do not fit, or get lost."""
+
+    store: dict[str, Any] = {}  # noqa: RUF012 (fsspec's way)
+    pseudo_dirs = [""]  # noqa: RUF012 (fsspec's way)
+    room: int | None = None
+    on_write: Any = None
+
+    def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
+        file = super()._open(path, mode, **kwargs)
+        if mode == "wb":
+            write = file.write
+
+            def limited(data: bytes) -> int:
+                if Shelf.on_write is not None:
+                    Shelf.on_write()
+                if Shelf.room is not None and file.tell() + len(data) > Shelf.room:
+                    raise OSError("the shelf is full")
+                return int(write(data))
+
+            file.write = limited
+        return file
+
+
+@pytest.fixture
+def shelf(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
+    """A storage of another provider, empty; files of some MB count as large."""
+    monkeypatch.setattr(streams, "BLOCK", 1_000_000)
+    monkeypatch.setattr(places, "BLOCK", 1_000_000)
+    made = Shelf()
+    attach("memory", fs=made)
+    yield made
+    made.store.clear()
+    made.pseudo_dirs[:] = [""]
+    monkeypatch.setattr(Shelf, "room", None)
+    monkeypatch.setattr(Shelf, "on_write", None)
+    _STORE_CACHE.clear()
+
+
+def run(operator: Any, context: Any = None) -> Any:
+    """Run an operator and return its result, which must be plain JSON."""
+    result = operator.execute(context or {})
+    assert json.loads(json.dumps(result)) == result
+    return result
+
+
+def give(remote_path: Any, storage_path: Any, **settings: Any) -> Any:
+    return CtaToObjectStorageOperator(task_id="give", remote_path=remote_path, storage_path=storage_path, **settings)
+
+
+def take(storage_path: Any, remote_path: Any, **settings: Any) -> Any:
+    return ObjectStorageToCtaOperator(task_id="take", remote_path=remote_path, storage_path=storage_path, **settings)
+
+
+sizes = pytest.mark.parametrize("data", [SMALL, LARGE, b""], ids=["small", "large", "empty"])
+
+
+@sizes
+def test_a_file_goes_there_and_back_and_tells_size_and_checksum(
+    data: bytes, shelf: Shelf, cta_default: FakeCta
+) -> None:
+    cta_default.put("/lst/a.fits", data)
+    there = run(give("cta://lst/a.fits", "memory://box/new/a.fits"))
+    back = run(take("memory://box/new/a.fits", "cta://lst/back/"))
+
+    adler32 = f"{zlib.adler32(data):08x}"
+    expected = {"storage_path": "memory:///box/new/a.fits", "size": len(data), "checksums": {"adler32": adler32}}
+    assert there == {"uri": "cta://lst/a.fits", **expected}
+    assert back == {"uri": "cta://lst/back/a.fits", **expected}
+    assert shelf.cat("/box/new/a.fits") == data
+    assert cta_default.get("/lst/back/a.fits") == data
+
+
+def test_a_local_disk_is_a_storage_too(cta_default: FakeCta, tmp_path: Path) -> None:
+    cta_default.put("/lst/a", LARGE)
+    run(give("lst/a", f"file://{tmp_path}/new/"))
+    result = run(take(ObjectStoragePath(f"file://{tmp_path}/new/a"), "lst/b"))
+
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a"]
+    assert result["storage_path"] == f"file://{tmp_path}/new/a"
+    assert cta_default.get("/lst/b") == LARGE
+
+
+def test_what_nobody_offers_to_airflow_may_be_known_to_fsspec(cta_default: FakeCta) -> None:
+    cta_default.put("/lst/a", SMALL)
+    run(give("lst/a", "memory://box/a"))
+
+    assert fsspec.filesystem("memory").cat("/box/a") == SMALL
+    with pytest.raises(ConfigError, match="install the provider"):
+        run(give("lst/a", "unheard://box/a"))
+    with pytest.raises(ConfigError, match="install the provider"):
+        run(give("lst/a", "memory://box/a", storage_conn_id="some"))
+
+
+def test_lists_and_patterns_go_both_ways(shelf: Shelf, cta_default: FakeCta) -> None:
+    for number in range(9):
+        cta_default.put(f"/lst/run{number}.fits", SMALL * number)
+    some = run(give(["lst/run2.fits", "lst/run1.fits"], "memory://box/some/"))
+    all_ = run(give("lst/*.fits", "memory://box/all/"))
+    named = run(give(["lst/run1.fits"], ["memory://box/one"]))
+    back = run(take("memory://box/all/run[0-3].fits", "lst/back/"))
+    pairs = run(take(["memory://box/one", "memory://box/all/run8.fits"], ["lst/x", "lst/y/"]))
+
+    assert [result["uri"] for result in some] == ["cta://lst/run2.fits", "cta://lst/run1.fits"]
+    assert len(all_) == 9
+    assert [result["storage_path"] for result in named] == ["memory:///box/one"]
+    assert [result["uri"] for result in back] == [f"cta://lst/back/run{number}.fits" for number in range(4)]
+    assert [result["uri"] for result in pairs] == ["cta://lst/x", "cta://lst/y/run8.fits"]
+    assert cta_default.get("/lst/y/run8.fits") == SMALL * 8
+
+
+def test_folders_go_both_ways_with_all_that_is_below_them(shelf: Shelf, cta_default: FakeCta) -> None:
+    for name in ("a", "deep/b", "deep/er/c"):
+        cta_default.put(f"/lst/night/{name}", SMALL)
+    cta_default.make_dir("/lst/night/empty")
+    there = run(give("cta://lst/night/", "memory://box/night/"))
+    back = run(take("memory://box/night", "cta://lst/back/", recursive=True))
+
+    figures = {"storage_path": "memory:///box/night", "files": 3, "size": 3 * len(SMALL)}
+    assert there == {"uri": "cta://lst/night/", **figures}
+    assert back == {"uri": "cta://lst/back/", **figures}
+    assert shelf.find("/") == ["/box/night/a", "/box/night/deep/b", "/box/night/deep/er/c"]
+    assert [path for path in cta_default.paths() if "back" in path] == [
+        "/lst/back/a",
+        "/lst/back/deep/b",
+        "/lst/back/deep/er/c",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("operator", "error"),
+    [
+        (give("lst/none/", "memory://box/x"), NotFoundError),
+        (give("lst/none/", "memory://box/x", on_missing="skip"), AirflowSkipException),
+        (give("lst/a/", "memory://box/x"), NotADirError),
+        (give("lst/", ["memory://box/x", "memory://box/y"]), ConfigError),
+        (take("memory://none/", "lst/x"), NotFoundError),
+        (take("memory://none/", "lst/x", on_missing="skip"), AirflowSkipException),
+        (take("memory://box/", ["lst/x", "lst/y"]), ConfigError),
+        (give("lst/none", "memory://box/x"), NotFoundError),
+        (give(["lst/a", "lst/none"], "memory://box/"), NotFoundError),
+        (give("lst/none", "memory://box/x", on_missing="skip"), AirflowSkipException),
+        (give("lst/a", "memory://box/old", overwrite=False), AlreadyExistsError),
+        (give("lst/a", "memory://box"), IsADirError),
+        (give("lst", "memory://box/x"), IsADirError),
+        (give(["lst/a", "lst/b"], "memory://box/x"), ConfigError),
+        (give("lst/a", "cta://cta_default@lst/x"), ConfigError),
+        (give("lst/a", ""), ConfigError),
+        (give("lst/a", 7), ConfigError),
+        (take("memory://box/none", "lst/x"), NotFoundError),
+        (take("memory://box/none*", "lst/x/"), NotFoundError),
+        (take(["memory://box/none"], "lst/x/", on_missing="skip"), AirflowSkipException),
+        (take("memory://box/old", "lst/a", overwrite=False), AlreadyExistsError),
+        (take("memory://box", "lst/x"), IsADirError),
+        (take("memory://box/*", "lst/x"), ConfigError),
+        (take(["memory://box/old"], ["lst/x", "lst/y"]), ConfigError),
+        (take(["memory://box/old", "memory://box/deep/old"], "lst/x/"), ConfigError),
+        (take("cta://cta_default@lst/a", "lst/x"), ConfigError),
+        (take("memory://box/old", "forbidden/x"), PermissionDeniedError),
+    ],
+)
+def test_what_cannot_be_is_told_and_changes_nothing(
+    operator: Any, error: Any, shelf: Shelf, cta_default: FakeCta, store_connection: Any
+) -> None:
+    extra = {"door_url": cta_default.door_url, "ca_path": str(cta_default.ca_file), "retries": 0}
+    token = cta_default.make_token(scope="storage.read:/ storage.modify:/lst")
+    store_connection("cta_default", password=token, extra=extra)
+    shelf.pipe({"/box/old": b"old", "/box/deep/old": b"old"})
+    cta_default.put("/lst/a", SMALL)
+    cta_default.put("/lst/b", SMALL)
+    with pytest.raises(error) as raised:
+        run(operator)
+
+    assert type(raised.value) is error
+    assert cta_default.paths() == ["/lst/a", "/lst/b"]
+    assert cta_default.get("/lst/a") == SMALL
+    assert {path: shelf.cat(path) for path in shelf.find("/")} == {"/box/deep/old": b"old", "/box/old": b"old"}
+
+
+# What fails is discarded
+
+
+def test_bytes_that_are_wrong_never_appear_there(shelf: Shelf, cta_default: FakeCta) -> None:
+    for name, data in {"small": SMALL, "large": LARGE}.items():
+        cta_default.put(f"/lst/{name}", data)
+        with cta_default.fault("corrupt", method="GET"), pytest.raises(IntegrityError):
+            run(give(f"lst/{name}", "memory://box/a"))
+    with cta_default.fault("server-error", method="GET", server="pool"), pytest.raises(TransientError):
+        run(give("lst/large", "memory://box/a"))
+
+    assert shelf.find("/") == []
+
+
+def test_what_breaks_on_the_way_is_gone_on_with(shelf: Shelf, cta_default: FakeCta) -> None:
+    cta_default.put("/lst/a", LARGE)
+    with cta_default.fault("reset", method="GET", server="pool", after=2_000_000, times=1):
+        run(give("lst/a", "memory://box/a"))
+
+    assert shelf.cat("/box/a") == LARGE
+
+
+def test_a_storage_that_is_full_is_told_and_left_as_it_was(
+    shelf: Shelf, cta_default: FakeCta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cta_default.put("/lst/a", LARGE)
+    monkeypatch.setattr(Shelf, "room", 3_000_000)
+    with pytest.raises(OSError, match="the shelf is full"):
+        run(give("lst/a", "memory://box/a"))
+
+    assert shelf.find("/") == []
+
+
+def test_a_storage_that_loses_bytes_is_noticed(
+    shelf: Shelf, cta_default: FakeCta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cta_default.put("/lst/a", SMALL)
+    monkeypatch.setattr(Shelf, "pipe_file", lambda self, path, value: MemoryFileSystem.pipe_file(self, path, value[1:]))
+    with pytest.raises(IntegrityError, match="9 bytes of 10"):
+        run(give("lst/a", "memory://box/a"))
+
+    assert shelf.find("/") == []
+
+
+def test_a_source_that_changes_meanwhile_never_appears_at_the_data_centre(
+    shelf: Shelf, cta_default: FakeCta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.pipe("/box/a", LARGE)
+    reading = streams._Reading.read
+
+    def change(self: Any, size: int = -1) -> bytes:
+        shelf.store["/box/a"].created = shelf.store["/box/a"].created.replace(year=2000)
+        return reading(self, size)
+
+    monkeypatch.setattr(streams._Reading, "read", change)
+    with pytest.raises(IntegrityError, match="has changed while it was read"):
+        run(take("memory://box/a", "lst/a"))
+
+    assert cta_default.paths() == []
+
+
+def test_the_first_error_of_several_ends_all(shelf: Shelf, cta_default: FakeCta) -> None:
+    for number in range(20):
+        cta_default.put(f"/lst/{number}", SMALL)
+    with cta_default.fault("corrupt", method="GET", path="/lst/3"), pytest.raises(IntegrityError):
+        run(give([f"lst/{number}" for number in range(20)], "memory://box/"))
+
+    assert "/box/3" not in shelf.find("/")
+    assert {shelf.cat(path) for path in shelf.find("/")} <= {SMALL}
+
+
+# Killed
+
+
+@pytest.fixture
+def kills(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Return a function that lets Airflow kill an operator from now on, at most once."""
+    before = signal.getsignal(signal.SIGUSR1)
+    main = threading.main_thread().ident
+    assert main is not None
+    killed = threading.Event()
+
+    def kill_with(operator: Any) -> Any:
+        signal.signal(signal.SIGUSR1, lambda number, frame: operator.on_kill())
+
+        def kill() -> None:
+            if not killed.is_set():
+                killed.set()
+                signal.pthread_kill(main, signal.SIGUSR1)
+                time.sleep(0.3)
+
+        return kill
+
+    yield kill_with
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_on_kill_discards_what_was_given_so_far(
+    shelf: Shelf, cta_default: FakeCta, kills: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cta_default.put("/lst/a", LARGE)
+    operator = give("lst/a", "memory://box/a")
+    monkeypatch.setattr(Shelf, "on_write", staticmethod(kills(operator)))
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt, match="give was killed"):
+        run(operator)
+
+    assert time.monotonic() - begun < 10
+    assert shelf.find("/") == []
+
+
+def test_on_kill_leaves_nothing_partial_at_the_data_centre(
+    shelf: Shelf, cta_default: FakeCta, kills: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.pipe({f"/box/{number}": LARGE for number in range(3)})
+    operator = take("memory://box/*", "lst/a/")
+    kill, reading = kills(operator), streams._Reading.read
+
+    def read(self: Any, size: int = -1) -> bytes:
+        if self._file.tell() > 1_000_000:
+            kill()
+        return reading(self, size)
+
+    monkeypatch.setattr(streams._Reading, "read", read)
+    with pytest.raises(KeyboardInterrupt, match="take was killed"):
+        run(operator)
+    deadline = time.monotonic() + 10
+    while cta_default.paths() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    assert cta_default.paths() == []
+
+
+# What is told, and what it costs
+
+
+def test_lineage_and_events_tell_of_both_sides(
+    shelf: Shelf, cta_default: FakeCta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, str]] = []
+    collector = SimpleNamespace(
+        add_input_asset=lambda context, uri, asset_extra=None: told.append(("in", uri)),
+        add_output_asset=lambda context, uri, asset_extra=None: told.append(("out", uri)),
+    )
+    for place in ("operators", "transfers"):
+        monkeypatch.setattr(f"airflow_provider_cta.{place}.base.get_hook_lineage_collector", lambda: collector)
+    cta_default.put("/lst/a", SMALL)
+    there, here = Asset(uri="memory:///box/a"), Asset("cta://lst/b")
+    events: dict[Any, Any] = {asset: SimpleNamespace(extra={}) for asset in (there, here)}
+    run(give("lst/a", "memory://box/a", outlets=[there]), {"outlet_events": events})
+    run(take("memory://box/a", "lst/b", outlets=[here]), {"outlet_events": events})
+
+    expected = {"size": len(SMALL), "checksums": {"adler32": ADLER32[SMALL]}}
+    assert told == [
+        ("in", "cta://lst/a"),
+        ("out", "memory:///box/a"),
+        ("out", "cta://lst/b"),
+        ("in", "memory:///box/a"),
+    ]
+    assert events[there].extra == expected
+    assert events[here].extra == {**expected, "instance": cta_default.door_url}
+
+
+def test_paths_and_connections_are_templates_also_those_that_are_objects() -> None:
+    task = give("lst/{{ n }}", ObjectStoragePath("file:///data/{{ n }}"), storage_conn_id="s{{ n }}")
+    task.render_template_fields({"n": "1"})
+
+    assert (task.remote_path, str(task.storage_path), task.storage_conn_id) == ("lst/1", "file:///data/1", "s1")
+
+
+def test_memory_does_not_grow_with_the_file(cta_default: FakeCta, tmp_path: Path) -> None:
+    fsspec.register_implementation("forgetful", Forgetful, clobber=True)
+    attach("forgetful", fs=Forgetful(64_000_000))
+    cta_default.put("/lst/large", bytes(64_000_000))
+    for operator in (give("lst/large", "forgetful://box/new"), take("forgetful://box/file", "lst/new")):
+        tracemalloc.start()
+        run(operator)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+
+        assert peak < 48_000_000
+    _STORE_CACHE.clear()

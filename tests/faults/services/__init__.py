@@ -1,0 +1,1 @@
+"""The wire broken on purpose; docs/reliability.md has the table of cells."""
