@@ -21,6 +21,8 @@ _DELAY = 0.01
 _RATE = 1e9
 _COUNT, _SIZE, _STEP = 1000, 64_000, 100_000
 """Ranges of 64 kB, of which none touches another."""
+_SMALL = 4_000
+"""Bytes of ranges of which the requests are dear and the bytes cheap."""
 _FEW = 10
 """Ranges for what asks for the whole file each time, and would take minutes."""
 _ENTRIES = 10_000
@@ -49,6 +51,7 @@ def scenarios(site: Site) -> Iterator[Scenario]:
         line = stack.enter_context(long_line(port, delay=_DELAY, rate=_RATE))
         far = f"https://localhost:{line.port}"
         yield _ranges(site, far)
+        yield _small_ranges(site, far)
         yield _keys(site, far)
     yield _listing(site)
 
@@ -73,6 +76,21 @@ def _ranges(site: Site, url: str) -> Scenario:
         f" begins to fetch the whole file for each, is given {_FEW} of them.",
         goals=[faster(_KINDS["cta"], peer, 5.0) for kind, peer in _KINDS.items() if kind != "cta"],
         repeats=_SLOW,
+    )
+
+
+def _small_ranges(site: Site, url: str) -> Scenario:
+    return Scenario(
+        key="fsspec-small-ranges",
+        title=f"fsspec, cat_ranges: {_COUNT:,} ranges of {_SMALL / 1000:.0f} kB",
+        entries=_entries(
+            site, url, "cat_ranges", "large.bin", _COUNT, _SMALL, _STEP, count=_COUNT * _SMALL, without="webdav4"
+        ),
+        peers=[_KINDS["http"]],
+        amount=_COUNT,
+        unit="ranges",
+        note=f"{_note()} With larger ranges the line and the server are what all wait for: those of"
+        f" {_SIZE / 1000:.0f} kB are {_COUNT * _SIZE / 1e6:.0f} MB.",
     )
 
 

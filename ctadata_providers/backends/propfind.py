@@ -192,9 +192,11 @@ class _Reader:
 
     def _place(self, name: str) -> list[Place]:
         """Return where in its entry the text stands that ends here, if it is in this piece and not an empty element."""
-        start = self._piece.find(b">", max(self._text_at - self._parsed, 0)) + 1 + self._parsed
-        end = self.parser.CurrentByteIndex
-        return [Place(name, start - self._entry_at, end - self._entry_at)] if start <= end else []
+        tag_end = self._piece.find(b">", max(self._text_at - self._parsed, 0))
+        if self._piece[tag_end - 1 : tag_end] == b"/":
+            return []
+        start, end = tag_end + 1 + self._parsed, self.parser.CurrentByteIndex
+        return [Place(name, start - self._entry_at, end - self._entry_at)]
 
     def _learn(self, entry: Entry) -> None:
         """Take note of how an entry is written, if all of it is in this piece."""

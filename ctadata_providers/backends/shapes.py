@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 MAX_SHAPES = 8
 """Shapes that are tried: files and folders, with this property or without."""
+MAX_BYTES = 16 * 1024
+"""Bytes of an entry of which a shape is learnt; a pattern takes time to make."""
 _TEXT = re.compile(rb"[\t\n !-%'-;=?-~]*")
 """What may stand in place of a text: no markup, and nothing that XML would change or refuse."""
 _HOLE = f"({_TEXT.pattern.decode()})"
@@ -84,7 +86,7 @@ class Shapes:
             entry: What it means.
             places: Where in it the texts stand, in their order; what is not among them is the same in all.
         """
-        if len(self._shapes) >= self._most or any(shape.fits(raw) for shape in self._shapes):
+        if len(self._shapes) >= self._most or len(raw) > MAX_BYTES or any(shape.fits(raw) for shape in self._shapes):
             return
         names = tuple(place.name for place in places)
         told = {"href": entry.href, **entry.properties}

@@ -1,7 +1,7 @@
 """`cta://` for universal_pathlib: a path that works like those of pathlib."""
 
 from collections.abc import Iterator
-from typing import Self
+from typing import Any, Self
 
 import fsspec
 from upath import UPath
@@ -9,6 +9,7 @@ from upath.types import WritablePathLike
 
 from ctadata_providers import uri
 from ctadata_providers.errors import NotADirError
+from ctadata_providers.filesystem.instances import without_secrets
 from ctadata_providers.filesystem.system import CtaFileSystem
 
 fsspec.register_implementation("cta", CtaFileSystem, clobber=True)  # universal_pathlib parses by the class
@@ -51,6 +52,10 @@ class CtaPath(UPath):
     def replace(self, target: WritablePathLike) -> Self:
         """Rename it; a file at the target is replaced."""
         return self.rename(target)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        make, (kind, parts, options) = super().__reduce__()  # type: ignore[no-untyped-call]  # nothing says what it is
+        return make, (kind, parts, without_secrets(options))
 
     def __str__(self) -> str:
         text = super().__str__()

@@ -117,12 +117,14 @@ def test_a_path_is_its_canonical_address(remote: UPath) -> None:
 def test_a_pickled_path_is_the_same_and_holds_no_secret(server: Server) -> None:
     secret = "a-secret-that-nobody-else-may-see"
     path = UPath("cta://paths/pickled", door_url=server.url, token=secret)
-    pickled = pickle.dumps(path.fs)
+    configured = UPath("cta://paths/pickled", config={"door_url": server.url, "token": secret})
+    pickled = pickle.dumps([path, path / "below", path.fs, path.relative_to(path.parent), configured])
+    again, below, fs, relative, other = pickle.loads(pickled)
 
     assert not Canaries(secret).in_bytes(pickled)
-    assert pickle.loads(pickled).storage_options == {"door_url": server.url}
-    plain = UPath("cta://paths/pickled", door_url=server.url)
-    assert pickle.loads(pickle.dumps(plain)) == plain
+    assert dict(again.storage_options) == fs.storage_options == {"door_url": server.url}
+    assert [str(again), str(below), str(relative)] == ["cta://paths/pickled", "cta://paths/pickled/below", "pickled"]
+    assert other.fs.client.config.door_url == server.url
 
 
 def test_what_is_copied_between_here_and_there_is_the_same(remote: UPath, local: Path, tmp_path: Path) -> None:

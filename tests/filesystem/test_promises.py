@@ -14,8 +14,10 @@ import fsspec
 import pytest
 from fsspec.callbacks import Callback
 
+from ctadata_providers import Config, CtaClient
 from ctadata_providers.errors import ConfigError
 from ctadata_providers.filesystem import CtaFileSystem
+from tests.canaries import Canaries
 from tests.filesystem.abstract import file_system
 from tests.servers.server import Server
 
@@ -279,10 +281,29 @@ def test_what_is_appended_follows_what_is_stored(fs: CtaFileSystem) -> None:
     assert fs.cat_file("/promises/grown") == b"onetwo"
 
 
-def test_no_secret_is_in_pickle_json_token_or_options() -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"token": SECRET, "door_url": "https://localhost:1"},
+        {"config": {"token": SECRET, "door_url": "https://localhost:1"}},
+        {"config": Config(token=SECRET, door_url="https://localhost:1")},
+        {"client": CtaClient(token=SECRET, door_url="https://localhost:1")},
+    ],
+    ids=["token", "mapping", "config", "client"],
+)
+def test_no_secret_is_in_pickle_token_or_options(options: dict[str, Any]) -> None:
+    fs = CtaFileSystem(**options)
+    told = [repr(pickle.dumps(fs)), fs._fs_token, repr(fs.storage_options), repr(fs)]
+
+    assert not Canaries(SECRET).in_text(*told)
+    assert fs.client.config.token == SECRET
+    again = pickle.loads(pickle.dumps(fs)).client.config
+    assert (again.door_url, again.token) == ("https://localhost:1", None)
+
+
+def test_no_secret_is_in_json() -> None:
     fs = CtaFileSystem(token=SECRET, door_url="https://localhost:1")
 
-    told = [repr(pickle.dumps(fs)), fs.to_json(), fs._fs_token, repr(fs.storage_options), repr(fs)]
-    assert not [text for text in told if SECRET in text]
+    assert not Canaries(SECRET).in_text(fs.to_json())
     assert pickle.loads(pickle.dumps(fs)).storage_options == {"door_url": "https://localhost:1"}
     assert CtaFileSystem(door_url="https://localhost:1") is not fs

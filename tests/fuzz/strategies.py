@@ -144,6 +144,8 @@ _ALIKE = (
     f"<d:getcontentlength>{{}}</d:getcontentlength></d:prop>{_NONE}</d:propstat></d:response>",
     "<d:response><d:href>{}</d:href><d:href>{}</d:href><d:propstat><d:prop><d:getetag>x</d:getetag></d:prop>"
     "<d:status>{}</d:status></d:propstat></d:response>",
+    "<d:response><d:href>{}</d:href><d:propstat><d:prop><d:getetag/>{}<d:getcontentlength a='>'>{}</d:getcontentlength>"
+    f"</d:prop>{_OK}</d:propstat></d:response>",
     "<d:response><d:href>{}</d:href><d:propstat><d:prop><d:getetag>{}</d:getetag><d:getetag >{}</d:getetag ></d:prop>"
     f"{_OK}</d:propstat></d:response>",
 )

@@ -93,6 +93,19 @@ def test_what_is_written_otherwise_among_them_is_parsed(other: str) -> None:
     assert entries(body, 500) == entries(body)
 
 
+def test_a_text_beside_an_empty_property_is_not_its_text() -> None:
+    texts = ["", "", "", "beside", ""]
+    inner = "".join(
+        f"<d:response><d:href>/lst/x</d:href><d:propstat><d:prop><d:getetag/>{text}</d:prop>"
+        "<d:status>HTTP/1.1 200 OK</d:status></d:propstat></d:response>"
+        for text in texts
+    )
+
+    assert {
+        entry.properties["etag"] for entry in entries(f'<d:multistatus xmlns:d="DAV:">{inner}</d:multistatus>', 250)
+    } == {""}
+
+
 def test_an_xrootd_answer_is_read() -> None:
     file, folder = entries(XROOTD)
 
