@@ -28,6 +28,8 @@ FUZZ_SECONDS ?= 1800
 soak: $(READY) ## Full sizes, minutes to hours: fuzz for FUZZ_SECONDS, and the tests marked soak
 	$(BIN)/python -m pytest -m "soak and not real" --timeout 3600
 	sh tests/real/install.sh
+	sh tests/real/install.sh tests/real/soak-packages.txt
+	$(UV) pip install -q --group soak
 	$(BIN)/python -m pytest -m "soak and real" tests/real tests/filesystem --timeout 3600
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 

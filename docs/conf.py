@@ -1,7 +1,12 @@
 """Sphinx settings."""
 
+import os
+import tempfile
+
 import ctadata_providers
 
+# Autodoc imports the provider, and Airflow makes its home where it is imported first.
+os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="ctadata-docs-airflow-")
 project = "ctadata-providers"
 author = "The ctadata-providers developers"
 project_copyright = "2026, the ctadata-providers developers"

@@ -5,6 +5,7 @@ Airflow imports this module in every process, so it imports neither Airflow nor 
 
 from typing import Any
 
+from airflow_provider_cta.settings import DECLARED
 from ctadata_providers import __version__
 
 __all__ = ["__version__", "get_provider_info"]
@@ -74,6 +75,7 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": _EXTRA_FIELDS,
             }
         ],
+        "config": {"cta": {"description": "Data of the Cherenkov Telescope Array.", "options": DECLARED}},
     }
 
 

@@ -86,19 +86,28 @@ def airflow_database() -> None:
 
 
 @pytest.fixture
-def run_dag(airflow_database: None) -> RunDag:
-    """Return a function that runs a DAG in this process and returns its run."""
+def write_dag(airflow_database: None) -> Callable[[Any], None]:
+    """Return a function that writes a DAG to the database, as the DAG processor does with those in files."""
 
-    def run(dag: Any) -> Any:
+    def write(dag: Any) -> None:
         from airflow.dag_processing.bundles.manager import DagBundlesManager
         from airflow.models.serialized_dag import SerializedDagModel
         from airflow.serialization.definitions.dag import SerializedDAG
         from airflow.serialization.serialized_objects import LazyDeserializedDAG
 
-        # A DAG that stands in no file must be written to the database by hand.
         DagBundlesManager().sync_bundles_to_db()  # type: ignore[no-untyped-call]  # Airflow's
         SerializedDAG.bulk_write_to_db("dags-folder", None, [dag])
         SerializedDagModel.write_dag(LazyDeserializedDAG.from_dag(dag), bundle_name="dags-folder")
+
+    return write
+
+
+@pytest.fixture
+def run_dag(write_dag: Callable[[Any], None]) -> RunDag:
+    """Return a function that runs a DAG in this process and returns its run."""
+
+    def run(dag: Any) -> Any:
+        write_dag(dag)
         return dag.test()
 
     return run

@@ -323,7 +323,7 @@ def test_connection_test_of_a_server_that_is_not_trusted_tells_the_other_steps_t
 def test_connection_test_waits_no_longer_than_somebody_before_a_form(
     cta_default: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_cta.hooks.cta.TEST_TIMEOUT", 0.3)
+    monkeypatch.setenv("AIRFLOW__CTA__TEST_TIMEOUT", "0.3")
     cta_default.faults.add("stall", method="PROPFIND")
     begin = time.monotonic()
     good, message = CtaHook().test_connection()
@@ -375,3 +375,20 @@ def test_airflow_makes_the_hook_of_a_connection_and_tests_it(cta_default: Any) -
 
     assert isinstance(connection.get_hook(), CtaHook)  # type: ignore[no-untyped-call]  # Airflow's
     assert connection.test_connection()[0]
+
+
+def test_what_a_connection_leaves_open_the_installation_says(
+    store_connection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_connection("cta_default", password="a-canary-token", extra={"max_parallel": 3})
+    for name, value in {"MAX_PARALLEL": "7", "LIMIT_RATE": "10000", "CONNECT_TIMEOUT": "5", "TIMEOUT": "11"}.items():
+        monkeypatch.setenv(f"AIRFLOW__CTA__{name}", value)
+    config = CtaHook().config()
+
+    assert (config.max_parallel, config.connect_timeout, config.timeout) == (3, 5.0, 11.0)
+    assert config.limit_rate == 10_000
+    monkeypatch.setenv("AIRFLOW__CTA__MAX_PARALLEL", "many")
+    assert CtaHook().config().max_parallel == 3
+    store_connection("cta_default", password="a-canary-token")
+    with pytest.raises(ConfigError, match="max_parallel"):
+        CtaHook().config()

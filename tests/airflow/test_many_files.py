@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk import Asset
+from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow_provider_cta.operators.cta import (
     CtaDownloadOperator,
@@ -345,6 +345,22 @@ def test_a_folder_tells_its_size_to_its_asset(cta_default: Any, tmp_path: Path) 
     run(operator, {"outlet_events": events})
 
     assert events[asset].extra == {"size": 3, "files": 1, "instance": cta_default.door_url}
+
+
+def test_an_alias_gets_the_asset_of_each_upload(cta_default: Any, tmp_path: Path) -> None:
+    told: list[tuple[str, Any]] = []
+    events = SimpleNamespace(add=lambda asset, extra: told.append((asset.uri, extra["size"])))
+    (tmp_path / "a #1").write_bytes(b"abc")
+    (tmp_path / "b").write_bytes(b"x")
+    operator = CtaUploadOperator(
+        task_id="put",
+        local_path=[tmp_path / "a #1", tmp_path / "b"],
+        remote_path="lst/night/",
+        outlets=[AssetAlias("nights")],
+    )
+    run(operator, {"outlet_events": {AssetAlias("nights"): events}})
+
+    assert told == [("cta://lst/night/a%20%231", 3), ("cta://lst/night/b", 1)]
 
 
 def test_lineage_has_the_canonical_name(night: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,6 +85,23 @@ def test_each_form_field_stands_in_the_documentation(connection_type: dict[str, 
     assert [name for name in connection_type["conn-fields"] if f"`{name}`" not in text] == []
 
 
+def test_options_of_the_installation_have_defaults_that_are_of_their_types_and_stand_in_the_documentation() -> None:
+    kinds = {"integer": int, "float": float, "string": str}
+    text = (Path(__file__).parents[2] / "docs" / "airflow.md").read_text()
+    options = get_provider_info()["config"]["cta"]["options"]
+
+    for name, option in options.items():
+        for value in (option["default"], option["example"]):
+            assert value is None or kinds[option["type"]](value) is not None
+        assert f"`{name}`" in text
+
+
+def test_airflow_knows_the_options() -> None:
+    listed = run("-m", "airflow", "config", "get-value", "cta", "poke_interval").stdout
+
+    assert float(listed) == 60
+
+
 def test_form_fields_hold_no_plain_token(connection_type: dict[str, Any]) -> None:
     assert "token" not in connection_type["conn-fields"]
     assert connection_type["conn-fields"]["client_secret"]["schema"]["format"] == "password"

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from airflow.triggers.base import BaseTrigger
+from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent
 from airflow_provider_cta.triggers import watching
 from airflow_provider_cta.triggers.cta import CtaFolderTrigger, CtaPathTrigger
 
@@ -53,6 +53,20 @@ def test_what_is_there_is_told_as_the_sensor_tells_it(cta_default: Any) -> None:
         "status": "success",
         "found": ["cta://lst/a.fits", "cta://lst/b.fits"],
     }
+
+
+def test_it_can_end_the_task_itself_with_the_result_or_as_failed(cta_default: Any) -> None:
+    cta_default.put("/lst/a.fits", b"x")
+
+    async def only(trigger: BaseTrigger) -> Any:
+        return [event async for event in trigger.run()]
+
+    (good,) = run(only(CtaPathTrigger("lst/*.fits", poke_interval=INTERVAL, end_from_trigger=True)))
+    (bad,) = run(only(CtaPathTrigger("lst/a.fits/", poke_interval=INTERVAL, end_from_trigger=True)))
+
+    assert isinstance(good, TaskSuccessEvent)
+    assert good.xcoms == {"return_value": ["cta://lst/a.fits"]}
+    assert isinstance(bad, TaskFailedEvent)
 
 
 def test_it_waits_until_all_is_there(cta_default: Any) -> None:

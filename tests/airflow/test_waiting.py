@@ -186,6 +186,7 @@ def test_a_deferred_sensor_asks_nothing_itself(cta_default: Any) -> None:
         "stable_for": 3,
         "newer_than": None,
         "metadata": True,
+        "end_from_trigger": False,
     }
 
 
@@ -228,6 +229,32 @@ def test_a_whole_dag_waits_deferred_and_hands_on(start_from_trigger: bool, cta_d
     run = run_dag(dag)
 
     assert run.state == "success"
+
+
+@pytest.mark.parametrize("path", ["lst/*", "lst/a/"])
+def test_a_task_that_ends_in_the_triggerer_can_be_tried_without_one(path: str, cta_default: Any, run_dag: Any) -> None:
+    cta_default.put("/lst/a", b"x")
+    with DAG(f"ended_{path.count('*')}", schedule=None) as dag:
+        CtaPathSensor(
+            task_id="wait", path=path, deferrable=True, start_from_trigger=True, end_from_trigger=True, timeout=60
+        )
+    run = run_dag(dag)
+    (ended,) = run.get_task_instances()
+
+    # In this process there is no triggerer, and a worker goes on with what the trigger has ended.
+    assert run.state == ("success" if path == "lst/*" else "failed")
+    assert ended.xcom_pull(task_ids="wait") == (["cta://lst/a"] if path == "lst/*" else None)
+
+
+def test_a_sensor_without_an_interval_takes_that_of_the_installation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__CTA__POKE_INTERVAL", "7")
+    by_default = sensor("lst/*", deferrable=True)
+    with DAG("own_interval", schedule=None, default_args={"poke_interval": 3}):
+        own = sensor("lst/*")
+
+    assert by_default.poke_interval == 7
+    assert by_default._trigger().poke_interval == 7
+    assert own.poke_interval == 3
 
 
 def test_a_deferred_sensor_that_fails_fails_the_dag(cta_default: Any, run_dag: Any) -> None:
@@ -284,6 +311,15 @@ def test_deferred_the_function_is_asked_by_the_worker(cta_default: Any) -> None:
         waiting.execute_complete({}, {"status": "success", "found": ["cta://lst/a"]})
 
     assert waiting.execute_complete({}, {"status": "success", "found": ["cta://lst/a", "cta://lst/b"]}) is True
+
+
+def test_a_function_cannot_be_asked_where_no_worker_is() -> None:
+    def wait(found: list[str]) -> None:
+        """Look at nothing."""
+
+    decorated = cast(Any, task.cta_sensor(path="lst/*", deferrable=True, end_from_trigger=True)(wait))
+    with DAG("decorated_ended", schedule=None), pytest.raises(ConfigError, match="end_from_trigger"):
+        decorated()
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get -qq update
 # shellcheck disable=SC2086 # a list of names
 apt-get -qq install --yes --no-install-recommends $missing
-for service in nginx munge slurmctld slurmd; do
+for service in nginx munge postgresql redis-server slurmctld slurmd; do
     case "$missing " in
     *" $service "*) update-rc.d "$service" disable ;;
     esac

@@ -7,6 +7,7 @@ from airflow.sdk import Context, PokeReturnValue
 from airflow.sdk.bases.decorator import TaskDecorator, get_unique_task_id, task_decorator_factory
 
 from airflow_provider_cta.sensors.cta import CtaPathSensor
+from ctadata_providers import ConfigError
 
 
 class _DecoratedCtaSensor(CtaPathSensor):
@@ -35,6 +36,8 @@ class _DecoratedCtaSensor(CtaPathSensor):
         **kwargs: Any,
     ) -> None:
         kwargs.pop("multiple_outputs", None)
+        if kwargs.get("end_from_trigger"):
+            raise ConfigError("end_from_trigger leaves no worker to ask the function", remedy="leave it out")
         if not getattr(self, "_BaseOperator__from_mapped", False):  # else it has its own already
             task_id = get_unique_task_id(task_id, kwargs.get("dag"), kwargs.get("task_group"))
         super().__init__(task_id=task_id, **kwargs)
@@ -50,7 +53,7 @@ class _DecoratedCtaSensor(CtaPathSensor):
         answer = self._answer(looked.xcom_value or [])
         return PokeReturnValue(is_done=answer is not False, xcom_value=answer)
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+    def execute_complete(self, context: Context, event: dict[str, Any] | str) -> Any:
         """Ask the function about what the trigger has found; wait again when it says so."""
         answer = self._answer(super().execute_complete(context, event))
         if answer is False:

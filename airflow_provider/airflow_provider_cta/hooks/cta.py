@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from airflow.sdk import BaseHook, Connection
 from airflow.sdk.log import amask_secret, mask_secret
 
+from airflow_provider_cta import settings as installation
 from ctadata_providers import Config, ConfigError, CtaClient, uri
 
 _FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
@@ -18,8 +19,6 @@ _FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no"
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-TEST_TIMEOUT = 15.0
-"""Seconds that the test of a connection waits for an answer at most."""
 SHORTEST_LINE = 16
 """Characters from which on a line of a proxy is masked: shorter ones would mask half of a log."""
 _STEPS = {
@@ -115,7 +114,8 @@ class CtaHook(BaseHook):
         try:
             config = self.config()
             # Somebody sits before a form and waits.
-            patience = {name: min(getattr(config, name), TEST_TIMEOUT) for name in ("connect_timeout", "timeout")}
+            most = installation.number("test_timeout")
+            patience = {name: min(getattr(config, name), most) for name in ("connect_timeout", "timeout")}
             with CtaClient(config.with_settings(**patience)) as client:
                 steps = list(client.check())
         except Exception as error:  # noqa: BLE001 (Airflow shows the message to the user and expects no exception)
@@ -138,7 +138,7 @@ def _configured(
     Raises:
         ConfigError: When the connection cannot be used.
     """
-    settings = _settings(connection)
+    settings = {**installation.given(), **_settings(connection)}
     secrets: list[JsonValue] = [*settings.pop("proxy_pem", "").split()]
     ambient = _flag("ambient_credentials", settings.pop("ambient_credentials", False))
     settings["on_token"] = on_token

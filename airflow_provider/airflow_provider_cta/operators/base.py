@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from airflow.sdk import Asset, BaseOperator, Context
+from airflow.sdk import Asset, AssetAlias, BaseOperator, Context
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.lineage import get_hook_lineage_collector
 
-from airflow_provider_cta.assets import address_of, asset_uri
+from airflow_provider_cta.assets import address_of, asset_uri, cta_asset
 from airflow_provider_cta.hooks.cta import CtaHook
 from airflow_provider_cta.links.cta import CtaDoorLink
 from ctadata_providers import Config, ConfigError, CtaClient, uri
@@ -115,6 +115,7 @@ class CtaOperator(BaseOperator):
         """Tell lineage what was read and written, and put checksum and size of a result into the event of its asset.
 
         Of another storage than that of CTA the names do not tell which one it is; that is told beside.
+        An alias among the outlets gets the asset of each result.
 
         Args:
             context: Of the task.
@@ -137,6 +138,9 @@ class CtaOperator(BaseOperator):
                 result = results.get(address_of(outlet.uri)) or results.get(f"{address_of(outlet.uri)}/")
                 if result is not None:
                     events[outlet].extra.update({**event_extra(result), **beside})
+            elif isinstance(outlet, AssetAlias):
+                for address, result in results.items():
+                    events[outlet].add(cta_asset(address), extra={**event_extra(result), **beside})
 
     def _go_on(self, context: Context, client: CtaClient) -> None:
         """Go on with what the last try of this task has left, on whichever machine, and remember who leaves it now."""

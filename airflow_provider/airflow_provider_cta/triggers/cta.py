@@ -5,8 +5,9 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
+from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 
+from airflow_provider_cta import settings
 from airflow_provider_cta.hooks.cta import CtaHook
 from airflow_provider_cta.triggers.watching import looks
 from airflow_provider_cta.wanted import Calm, Wanted, is_pattern, prints, told
@@ -16,7 +17,8 @@ from ctadata_providers import CtaError, FileInfo, uri
 class CtaPathTrigger(BaseTrigger):
     """Wait for files, folders and matches of patterns; fires once.
 
-    The event is `{"status": "success", "found": [...]}` or `{"status": "error", "message": ...}`.
+    The event is `{"status": "success", "found": [...]}` or `{"status": "error", "message": ...}`; with
+    `end_from_trigger` it ends the task, whose result is what was found.
 
     Args:
         path: As for `CtaPathSensor`, and so are the others.
@@ -26,39 +28,53 @@ class CtaPathTrigger(BaseTrigger):
         stable_for: Seconds for which what is there must not have changed.
         newer_than: What was changed before is not looked at.
         metadata: Hand on what the listing tells, not addresses alone.
+        end_from_trigger: End the task from here.
     """
 
     def __init__(
         self,
         path: str | Sequence[str],
         cta_conn_id: str = CtaHook.default_conn_name,
-        poke_interval: float = 60.0,
+        poke_interval: float | None = None,
         min_count: int | str = 1,
         stable_for: float | str = 0.0,
         newer_than: Any = None,
         metadata: bool = False,
+        end_from_trigger: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
         self.path = path
         self.cta_conn_id = cta_conn_id
-        self.poke_interval = poke_interval
+        self.poke_interval = _interval(poke_interval)
         self.min_count = min_count
         self.stable_for = stable_for
         self.newer_than = newer_than
         self.metadata = metadata
+        self.end_from_trigger = end_from_trigger
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and its arguments."""
         names = ("path", "cta_conn_id", "poke_interval", "min_count", "stable_for", "newer_than", "metadata")
-        return f"{__name__}.{type(self).__name__}", {name: getattr(self, name) for name in names}
+        arguments = {name: getattr(self, name) for name in (*names, "end_from_trigger")}
+        return f"{__name__}.{type(self).__name__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire when all is there, or when a look has failed for good."""
         try:
-            event = {"status": "success", "found": await self._wait()}
+            found = await self._wait()
         except CtaError as error:
-            event = {"status": "error", "message": f"{type(error).__name__}: {error}"}
-        yield _event(event)
+            message = f"{type(error).__name__}: {error}"
+            if self.end_from_trigger:
+                self.log.error("%s", message)  # no worker will tell
+                yield TaskFailedEvent()
+            else:
+                yield _event({"status": "error", "message": message})
+            return
+        if self.end_from_trigger:
+            self.log.info("%s: %d found", self.path, len(found))
+            yield TaskSuccessEvent(xcoms={"return_value": found})
+        else:
+            yield _event({"status": "success", "found": found})
 
     async def _wait(self) -> list[Any]:
         wanted = Wanted.of(self.path, min_count=self.min_count, stable_for=self.stable_for, newer_than=self.newer_than)
@@ -97,14 +113,14 @@ class CtaFolderTrigger(BaseEventTrigger):
         self,
         path: str,
         cta_conn_id: str = CtaHook.default_conn_name,
-        poke_interval: float = 60.0,
+        poke_interval: float | None = None,
         stable_for: float = 0.0,
         existing: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
         self.path = path
         self.cta_conn_id = cta_conn_id
-        self.poke_interval = poke_interval
+        self.poke_interval = _interval(poke_interval)
         self.stable_for = stable_for
         self.existing = existing
 
@@ -178,6 +194,10 @@ def _in_short(now: dict[str, str]) -> dict[str, str]:
 
 def _changed(infos: Sequence[FileInfo], now: dict[str, str], known: dict[str, str]) -> list[str]:
     return [info.uri for info in infos if known.get(info.path) != now[info.path]]
+
+
+def _interval(seconds: float | None) -> float:
+    return settings.number("poke_interval") if seconds is None else seconds
 
 
 def _event(payload: dict[str, Any]) -> TriggerEvent:

@@ -13,11 +13,11 @@ from functools import cache
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
+from airflow_provider_cta import settings
 from airflow_provider_cta.hooks.cta import CtaHook
 from airflow_provider_cta.wanted import is_pattern
 from ctadata_providers import Config, CtaClient, CtaError, FileInfo, TransientError, uri
 
-_LOOKS_AT_ONCE = 8
 GATHERING = 1.0
 """Seconds, at most, for which the first look at a place waits for others who start together."""
 SHORTEST = 1.0
@@ -173,7 +173,7 @@ def _look(config: Config, paths: list[str]) -> Answers:
 
 @cache
 def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_LOOKS_AT_ONCE, thread_name_prefix="cta-look")
+    return ThreadPoolExecutor(settings.whole("looks_at_once"), thread_name_prefix="cta-look")
 
 
 _watches: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Place, _Watch]] = WeakKeyDictionary()

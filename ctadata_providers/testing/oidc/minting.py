@@ -98,6 +98,7 @@ class Mint:
         return {
             "exp": tidy(issued + lifetime),
             "iat": issued,
+            "nbf": issued,  # XRootD takes no token without
             "jti": str(uuid.uuid4()),
             "iss": self._url,
             "aud": family.audience or ANY_AUDIENCE,

@@ -1,0 +1,1 @@
+"""Example DAGs, which Airflow shows when `[core] load_examples` says so."""
