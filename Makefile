@@ -14,7 +14,7 @@ demo: $(READY) ## Run the example analysis in both engines on a data centre in o
 	$(BIN)/ctadata demo
 
 test: $(READY) ## Run the tests that need no system packages
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not real and not soak" --ignore tests/conformance
+	$(BIN)/python -m pytest -n 4 --dist loadfile -m "not real and not soak" --ignore tests/conformance
 	$(BIN)/python -m pytest -m "not real and not soak" tests/conformance
 
 test-real: $(READY) ## Run the tests on real servers and engines (Debian packages)
