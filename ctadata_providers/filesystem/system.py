@@ -4,8 +4,9 @@ from typing import Any
 
 from ctadata_providers import uri
 from ctadata_providers.errors import AlreadyExistsError, NotADirError, UnsupportedError
-from ctadata_providers.filesystem.bulk import Bulk
+from ctadata_providers.filesystem.bulk import Bulk, above
 from ctadata_providers.filesystem.entries import NotOfferedError
+from ctadata_providers.filesystem.expansion import Found, is_folder
 from ctadata_providers.filesystem.files import CompressedFile, CtaFile, TextFile
 
 
@@ -156,7 +157,10 @@ class CtaFileSystem(Bulk):
             for each in reversed(self.expand_path(path, recursive=recursive, maxdepth=maxdepth)):
                 self.rm_file(each)
             return
-        for each in self.expand_path(path):
+        found = self.expand_path(path)
+        if recursive:  # what is below another goes with it
+            found = [each for each in found if not {*above(each)} & {*found}]
+        for each in found:
             self.client.remove(each, recursive=recursive)
             self.invalidate_cache(each)
 
@@ -174,7 +178,7 @@ class CtaFileSystem(Bulk):
         """Move a file or folder: by a rename where the server can, else by a copy that is verified.
 
         A file at the target is replaced. When the target ends in `/`, or is a folder, it goes into that; patterns and
-        lists are copied, then removed.
+        lists are copied, and what was copied is then removed.
         """
         one = isinstance(path1, str) and isinstance(path2, str) and maxdepth is None
         if one and not (set(path1) & set("*?[") and not self.exists(path1)):
@@ -191,5 +195,11 @@ class CtaFileSystem(Bulk):
             self.invalidate_cache(source)
             self.invalidate_cache(target)
         else:
-            self.copy(path1, path2, recursive=recursive, maxdepth=maxdepth, on_error="raise")
-            self.rm(path1, recursive=recursive)
+            self._remove_copied(self._copied(path1, path2, recursive=recursive, maxdepth=maxdepth, ignored=False))
+
+    def _remove_copied(self, found: Found) -> None:
+        """Remove what was copied, and nothing that others have stored meanwhile: a folder that is not empty stays."""
+        for path, info in reversed(found.items()):
+            if is_folder(info) and next(iter(self.client.list_dir(path)), None) is not None:
+                continue
+            self.rm_file(path)
