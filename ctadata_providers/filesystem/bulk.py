@@ -315,9 +315,19 @@ class Bulk(Looking):
         if isinstance(path, (str, os.PathLike)):
             self.pipe_file(path, value or b"", **kwargs)
         elif isinstance(path, Mapping):
-            self._at_once(lambda pair: self.pipe_file(*pair, **kwargs), list(path.items()))
+            self._pipe_many({self._path(each): content for each, content in path.items()}, **kwargs)
         else:
             raise TypeError("path must be a text, or bytes by path")
+
+    def _pipe_many(self, contents: Mapping[str, bytes], mode: str = "overwrite", **kwargs: Any) -> None:
+        if self._intrans:
+            for path, content in contents.items():
+                self.pipe_file(path, content, mode=mode, **kwargs)
+            return
+        with closing(self.client.write_many(contents.items(), overwrite=mode != "create")) as ended:
+            for _, outcome in ended:
+                outcome.result()
+        self.invalidate_cache()
 
     def _make_folders(self, folders: Iterable[str], files: Iterable[str]) -> None:
         """Make folders, and those of files.
