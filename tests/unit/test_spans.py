@@ -55,6 +55,14 @@ def test_ranges_are_read_however_they_are_written_and_cut(body: bytes) -> None:
     assert read(*(body[at : at + 1] for at in range(len(body)))) == RIGHT
 
 
+def test_what_is_beyond_the_end_of_the_file_is_not_there() -> None:
+    response = Response(206, "", {"content-type": TYPE}, "https://door/lst/run")
+    sink = SpansSink("/lst/run", [(0, 10), (90, 110), (120, 130)], response)
+    sink(answer((0, 10), (90, 100)))
+
+    assert sink.contents() == [DATA[:10], DATA[90:], b""]
+
+
 def test_what_looks_like_a_boundary_within_a_part_is_data() -> None:
     data = b"\r\n--edge--\r\n"
     head = f"--edge\r\nContent-Range: bytes 0-{len(data) - 1}/12\r\n\r\n".encode()
@@ -71,12 +79,13 @@ def test_what_looks_like_a_boundary_within_a_part_is_data() -> None:
         (answer(*SPANS[:2]), UnsupportedError),
         (BODY[:-20], TransientError),
         (BODY.replace(b"20-29", b"29-20"), UnsupportedError),
+        (BODY.replace(b"50-59/100", b"50-59/90"), UnsupportedError),
         (BODY.replace(b"Content-Range", b"Content-Rage"), UnsupportedError),
         (BODY.replace(b"20-29", b"20-" + b"9" * 30), UnsupportedError),
         (b"x" * 2000, UnsupportedError),
         (BODY + b"x" * 5000, IntegrityError),
     ],
-    ids=["one missing", "broken off", "backwards", "no range", "endless", "no boundary", "too long"],
+    ids=["one missing", "broken off", "backwards", "two sizes", "no range", "endless", "no boundary", "too long"],
 )
 def test_what_is_no_such_answer_is_an_error(body: bytes, error: type[Exception]) -> None:
     with pytest.raises(error):
