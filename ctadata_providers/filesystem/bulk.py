@@ -12,7 +12,7 @@ from fsspec.utils import isfilelike
 
 from ctadata_providers.errors import ConfigError, NotFoundError
 from ctadata_providers.filesystem.callbacks import Told
-from ctadata_providers.filesystem.entries import Info, file_info
+from ctadata_providers.filesystem.entries import Info, file_info, size_to_read
 from ctadata_providers.filesystem.expansion import Found, expanded, is_folder, targets
 from ctadata_providers.filesystem.looking import Looking
 
@@ -307,7 +307,7 @@ class Bulk(Looking):
         """Return where a slice begins and ends; counted from the end of a file, its size is asked for."""
         if (start is None or start >= 0) and (end is None or end >= 0):
             return start or 0, end
-        first, last, _ = slice(start, end).indices(self.info(path)["size"])
+        first, last, _ = slice(start, end).indices(size_to_read(self.info(path)))
         return first, max(first, last)
 
     def pipe(self, path: Any, value: bytes | None = None, **kwargs: Any) -> None:

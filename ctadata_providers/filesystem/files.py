@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from fsspec.spec import AbstractBufferedFile
 
 from ctadata_providers.backends import FileInfo
-from ctadata_providers.errors import AlreadyExistsError, IntegrityError, StorageError, UnsupportedError
+from ctadata_providers.errors import AlreadyExistsError, IntegrityError, StorageError
 from ctadata_providers.filesystem.blocks import GrowingBlockCache
-from ctadata_providers.filesystem.entries import file_info
-from ctadata_providers.transfer.download import refuse_unreadable
+from ctadata_providers.filesystem.entries import size_to_read
 
 if TYPE_CHECKING:
     from ctadata_providers.filesystem.system import CtaFileSystem
@@ -89,11 +88,7 @@ class CtaFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no type
     def _look(self, fs: "CtaFileSystem", path: str) -> None:
         """Learn of the file what reading needs."""
         details = fs.info(path)
-        refuse_unreadable(file_info(details), "read")
-        if details["size"] is None:
-            raise UnsupportedError(
-                f"the server does not tell the size of {path}", path=path, remedy="read it whole (cat), or download it"
-            )
+        size_to_read(details)
         self._details, self._etag = details, details["ETag"]
 
     # Reading.

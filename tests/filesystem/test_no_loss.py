@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ctadata_providers import CtaClient
-from ctadata_providers.errors import AlreadyExistsError, ConfigError, IntegrityError, StorageError
+from ctadata_providers import CtaClient, FileInfo
+from ctadata_providers.errors import AlreadyExistsError, ConfigError, IntegrityError, StorageError, UnsupportedError
 from ctadata_providers.filesystem import CtaFileSystem
 
 
@@ -128,3 +128,16 @@ def test_the_root_stands_for_all_that_was_listed() -> None:
     fs.invalidate_cache("/")
 
     assert not list(fs.dircache)
+
+
+def test_the_end_of_a_folder_or_of_a_file_of_unknown_size_is_an_error(
+    fs: CtaFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fs.pipe_file("/lst/a", b"x")
+
+    with pytest.raises(IsADirectoryError):
+        fs.cat_file("/lst", -3)
+    monkeypatch.setattr(fs.client, "stat", lambda path: FileInfo(path, is_dir=False))
+    with pytest.raises(UnsupportedError):
+        fs.cat_file("/lst/a", -3)
+    assert isinstance(fs.cat_ranges(["/lst/a"], [-3], [None])[0], UnsupportedError)
