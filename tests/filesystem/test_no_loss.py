@@ -50,6 +50,16 @@ def test_a_move_of_whole_folders_by_a_pattern_leaves_none_behind(fs: CtaFileSyst
     ]
 
 
+def test_a_move_makes_the_folders_that_are_missing(fs: CtaFileSystem) -> None:
+    fs.pipe_file("/lst/a", b"a")
+
+    fs.mv("/lst/a", "/moved/deep/a")
+    with pytest.raises(FileNotFoundError):
+        fs.mv("/lst/none", "/others/none")
+
+    assert fs.find("/", withdirs=True) == ["/", "/lst", "/moved", "/moved/deep", "/moved/deep/a"]
+
+
 def test_a_pattern_for_a_whole_tree_removes_it(fs: CtaFileSystem) -> None:
     fs.pipe({"/lst/night/a": b"a", "/lst/night/sub/deep/b": b"b"})
 
