@@ -2,6 +2,8 @@
 
 import pytest
 
+from ctadata_providers.backends import EndedError
+from ctadata_providers.backends.reading import check_range
 from ctadata_providers.backends.spans import SpansSink, boundary_of
 from ctadata_providers.errors import IntegrityError, TransientError, UnsupportedError
 from ctadata_providers.session import Response
@@ -103,3 +105,14 @@ def test_an_answer_without_parts_is_refused_at_its_head(content_type: str, statu
 @pytest.mark.parametrize("length", [0, 71])
 def test_a_boundary_has_a_length_of_reason(length: int) -> None:
     assert boundary_of(f"multipart/byteranges; boundary={'x' * length}") is None
+
+
+@pytest.mark.parametrize(
+    ("told", "size"), [("bytes 5-19/10", 10), ("bytes 5-19/5", 5), ("bytes 5-19/2", 2), ("bytes 5-19/0", 0)]
+)
+def test_a_range_that_ends_or_begins_behind_the_end_of_the_file_tells_where_that_is(told: str, size: int) -> None:
+    response = Response(206, "", {"content-range": told}, "https://door/lst/run")
+
+    with pytest.raises(EndedError) as caught:
+        check_range(response, "/lst/run", 5, 20)
+    assert caught.value.size == size
