@@ -1,6 +1,6 @@
 """What the client reads into memory, and writes from there."""
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from typing import BinaryIO
 
 from ctadata_providers import transfer, uri
@@ -71,6 +71,21 @@ class Contents(Connection):
             QuotaError: When the storage is full, or the disk through which a stream passes.
         """
         return run(self._written(path, content, overwrite, progress))
+
+    def write_many(
+        self, contents: Iterable[tuple[str, bytes]], *, overwrite: bool = True
+    ) -> Generator[tuple[str, Future[TransferResult]], None, None]:
+        """Store bytes under several names, several at once, and give each path with its outcome as it ends.
+
+        The error of a file is in its future; the others go on. Closing the generator stops those that still run.
+
+        Args:
+            contents: The target file and the bytes of each.
+            overwrite: Whether existing files may be replaced.
+        """
+        context = self._transfers
+        tasks = ((path, self._written(path, content, overwrite, None)) for path, content in contents)
+        return transfer.as_ended(tasks, context.max_parallel)
 
     def begin_write(
         self, path: str, content: bytes | BinaryIO, *, overwrite: bool = True, progress: Progress | None = None

@@ -14,7 +14,7 @@ from ctadata_providers.session.tasks import spawn
 
 Span = tuple[int, int]
 """The first byte, and the one behind the last."""
-_RANGE = re.compile(rb"(?im)^content-range:[ \t]*bytes[ \t]+([0-9]+)-([0-9]+)/(?:[0-9]+|\*)[ \t]*\r?$")
+_RANGE = re.compile(rb"(?im)^content-range:[ \t]*bytes[ \t]+([0-9]+)-([0-9]+)/([0-9]+|\*)[ \t]*\r?$")
 _HEAD_END = b"\r\n\r\n"
 _PER_PART = 1024
 """Bytes that a server may write around each part."""
@@ -89,6 +89,8 @@ class SpansSink:
         self._parts: dict[int, bytes] = {}
         self._head = bytearray()
         """What has come between two parts."""
+        self._size: int | None = None
+        """Of the file, as far as the parts tell."""
         self._ended = False
         self._first = self._left = 0
         """Of the part that is coming: its first byte, and how many are to come."""
@@ -109,7 +111,7 @@ class SpansSink:
             at += self._take_part(data, at) if self._left else self._take_head(data, at)
 
     def contents(self) -> list[bytes]:
-        """Return the bytes of each range, when all have come.
+        """Return the bytes of each range, when all have come; what is beyond the end of the file is not there.
 
         Raises:
             UnsupportedError: When one of them is missing.
@@ -148,8 +150,9 @@ class SpansSink:
     def _range(self, begin: int, end: int) -> tuple[int, int]:
         """Return the first byte of a part and its length, from its header."""
         found = _RANGE.search(self._head, begin, end)
-        first, last = (number(text.decode()) for text in found.groups()) if found else (None, None)
-        if first is None or last is None or last < first:
+        first, last, size = (number(text.decode()) for text in found.groups()) if found else (None, None, None)
+        self._size = size if self._size is None else self._size
+        if first is None or last is None or last < first or size != self._size:
             raise self._unreadable()
         return first, last - first + 1
 
@@ -157,6 +160,10 @@ class SpansSink:
         """Return a range from whichever part holds it: a server may send near ones as one."""
         if len(self._parts.get(start, b"")) == end - start:
             return self._parts[start]
+        if self._size is not None:
+            end = min(end, self._size)
+            if end <= start:
+                return b""
         for first, data in self._parts.items():
             if first <= start and end <= first + len(data):
                 return data[start - first : end - first]

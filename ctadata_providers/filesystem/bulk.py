@@ -10,9 +10,9 @@ from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.implementations.local import LocalFileSystem, make_path_posix, trailing_sep
 from fsspec.utils import isfilelike
 
-from ctadata_providers.errors import NotFoundError
+from ctadata_providers.errors import ConfigError, NotFoundError
 from ctadata_providers.filesystem.callbacks import Told
-from ctadata_providers.filesystem.entries import Info, file_info
+from ctadata_providers.filesystem.entries import Info, file_info, size_to_read
 from ctadata_providers.filesystem.expansion import Found, expanded, is_folder, targets
 from ctadata_providers.filesystem.looking import Looking
 
@@ -76,6 +76,7 @@ class Bulk(Looking):
                 into = trailing_sep(local) or Path(local).is_dir()
             pairs = list(zip(found, targets(rpath, list(found), local, into=into), strict=True))
         _require(found)
+        _require_apart(pairs)
         files = [(file_info(found[path]), Path(local)) for path, local in pairs if not is_folder(found[path])]
         for path, local in pairs:
             if is_folder(found[path]):
@@ -123,6 +124,7 @@ class Bulk(Looking):
             pairs = list(zip(lpath, [self._path(path) for path in rpath], strict=True))
         else:
             pairs = self._local_pairs(lpath, rpath, recursive=recursive, maxdepth=maxdepth)
+        _require_apart(pairs)
         files = [(Path(local), path) for local, path in pairs if not Path(local).is_dir()]
         self._make_folders((path for local, path in pairs if Path(local).is_dir()), (path for _, path in files))
         told = Told(callback, len(pairs), len(pairs) - len(files))
@@ -195,6 +197,11 @@ class Bulk(Looking):
             on_error: `raise`, or `ignore` for what is not there any more, the default with `recursive`.
             **kwargs: Not used.
         """
+        ignored = on_error == "ignore" or (on_error is None and recursive)
+        self._copied(path1, path2, recursive=recursive, maxdepth=maxdepth, ignored=ignored)
+
+    def _copied(self, path1: Any, path2: Any, *, recursive: bool, maxdepth: int | None, ignored: bool) -> Found:
+        """Copy, and return what of; `ignored` says what is not there any more."""
         if isinstance(path1, list) and isinstance(path2, list):
             paths = [self._path(path) for path in path1]
             found = self._infos(paths)
@@ -207,9 +214,9 @@ class Bulk(Looking):
                 into = trailing_sep(os.fspath(path2)) or self.isdir(path2)
                 named = targets(path1, list(found), self._path(path2), into=into)
             pairs = list(zip(found, named, strict=True))
-        ignored = on_error == "ignore" or (on_error is None and recursive)
         if not ignored:
             _require(found)
+        _require_apart(pairs)
         there = [(found[path], target) for path, target in pairs if found[path]]
         files = [(file_info(info), target) for info, target in there if not is_folder(info)]
         self._make_folders((target for info, target in there if is_folder(info)), (target for _, target in files))
@@ -218,6 +225,7 @@ class Bulk(Looking):
                 if not (ignored and isinstance(outcome.exception(), FileNotFoundError)):
                     outcome.result()
         self.invalidate_cache()
+        return found
 
     # In memory.
 
@@ -299,7 +307,7 @@ class Bulk(Looking):
         """Return where a slice begins and ends; counted from the end of a file, its size is asked for."""
         if (start is None or start >= 0) and (end is None or end >= 0):
             return start or 0, end
-        first, last, _ = slice(start, end).indices(self.info(path)["size"])
+        first, last, _ = slice(start, end).indices(size_to_read(self.info(path)))
         return first, max(first, last)
 
     def pipe(self, path: Any, value: bytes | None = None, **kwargs: Any) -> None:
@@ -307,9 +315,19 @@ class Bulk(Looking):
         if isinstance(path, (str, os.PathLike)):
             self.pipe_file(path, value or b"", **kwargs)
         elif isinstance(path, Mapping):
-            self._at_once(lambda pair: self.pipe_file(*pair, **kwargs), list(path.items()))
+            self._pipe_many({self._path(each): content for each, content in path.items()}, **kwargs)
         else:
             raise TypeError("path must be a text, or bytes by path")
+
+    def _pipe_many(self, contents: Mapping[str, bytes], mode: str = "overwrite", **kwargs: Any) -> None:
+        if self._intrans:
+            for path, content in contents.items():
+                self.pipe_file(path, content, mode=mode, **kwargs)
+            return
+        with closing(self.client.write_many(contents.items(), overwrite=mode != "create")) as ended:
+            for _, outcome in ended:
+                outcome.result()
+        self.invalidate_cache()
 
     def _make_folders(self, folders: Iterable[str], files: Iterable[str]) -> None:
         """Make folders, and those of files.
@@ -318,11 +336,12 @@ class Bulk(Looking):
         would go on saying for hours that there is none.
         """
         made = {*folders, *(path.rpartition("/")[0] for path in files)} - {""}
-        needless = {above for folder in made for above in _above(folder)}
+        needless = {other for folder in made for other in above(folder)}
         self._at_once(lambda folder: self.client.make_dir(folder, parents=True), sorted(made - needless))
 
 
-def _above(path: str) -> list[str]:
+def above(path: str) -> list[str]:
+    """Return the folders above a path, without the root."""
     names = path.split("/")
     return ["/".join(names[:count]) for count in range(2, len(names))]
 
@@ -336,3 +355,16 @@ def _require(found: Found) -> None:
     for path, info in found.items():
         if not info:
             raise NotFoundError(f"there is no {path}", path=path, remedy="check the path")
+
+
+def _require_apart(pairs: Iterable[tuple[str, str]]) -> None:
+    """Raise that one would replace another.
+
+    Raises:
+        ConfigError: When two have one target.
+    """
+    sources: dict[str, str] = {}
+    for source, target in pairs:
+        other = sources.setdefault(os.fspath(target), source)
+        if other != source:
+            raise ConfigError(f"{other} and {source} would both go to {target}", path=target, remedy="name the targets")

@@ -130,8 +130,9 @@ class Connected(AbstractFileSystem, metaclass=Instances):  # type: ignore[misc] 
         else:
             checked = self._path(path)
             above = {checked, "/", *(checked[:i] for i, letter in enumerate(checked) if letter == "/" and i)}
+            below = checked.rstrip("/") + "/"
             for known in list(self.dircache):
-                if known in above or known.startswith(checked + "/"):
+                if known in above or known.startswith(below):
                     self.dircache.pop(known, None)
         super().invalidate_cache(path)
 

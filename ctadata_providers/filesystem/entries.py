@@ -7,6 +7,7 @@ from typing import Any
 
 from ctadata_providers.backends import FileInfo
 from ctadata_providers.errors import UnsupportedError
+from ctadata_providers.transfer.download import refuse_unreadable
 
 
 class NotOfferedError(UnsupportedError, NotImplementedError):
@@ -56,6 +57,24 @@ def file_info(record: Info) -> FileInfo:
         checksums=record["checksums"],
         locality=record["locality"],
     )
+
+
+def size_to_read(record: Info) -> int:
+    """Return the size of a file that is to be read by ranges.
+
+    Raises:
+        IsADirError: When it is a folder.
+        StorageError: When no pool has it on disk.
+        UnsupportedError: When the server does not tell its size.
+    """
+    refuse_unreadable(file_info(record), "read")
+    size: int | None = record["size"]
+    if size is None:
+        path = record["name"]
+        raise UnsupportedError(
+            f"the server does not tell the size of {path}", path=path, remedy="read it whole (cat), or download it"
+        )
+    return size
 
 
 def entries(infos: Iterable[FileInfo]) -> list[Info]:

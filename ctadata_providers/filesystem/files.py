@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from fsspec.spec import AbstractBufferedFile
 
 from ctadata_providers.backends import FileInfo
-from ctadata_providers.errors import AlreadyExistsError, IntegrityError, UnsupportedError
+from ctadata_providers.errors import AlreadyExistsError, IntegrityError, StorageError
 from ctadata_providers.filesystem.blocks import GrowingBlockCache
-from ctadata_providers.filesystem.entries import file_info
-from ctadata_providers.transfer.download import refuse_unreadable
+from ctadata_providers.filesystem.entries import size_to_read
 
 if TYPE_CHECKING:
     from ctadata_providers.filesystem.system import CtaFileSystem
@@ -60,7 +59,8 @@ class CtaFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no type
         self._spool: BinaryIO | None = None
         self._stored_before: FileInfo | None = None
         self._opened_in = sys.exc_info()[1]
-        self._discarded = False
+        self._begins = mode == "xb"
+        self._discarded = True  # until it is known that it can be written
         self._etag = etag
         if mode == "rb" and size is None:
             self._look(fs, path)
@@ -78,21 +78,17 @@ class CtaFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no type
         if self._etag is not None:
             self.kwargs: dict[str, Any] = {**kwargs, "etag": self._etag}  # what is pickled goes on with the same file
         if mode == "xb" and fs.exists(path):
-            self._discarded = True
             raise AlreadyExistsError(
                 f"cannot create {path}: it exists", path=path, remedy="open it with mode 'w' to replace it"
             )
         if mode == "ab":
             self._begin_with_what_is_there()
+        self._discarded = False
 
     def _look(self, fs: "CtaFileSystem", path: str) -> None:
         """Learn of the file what reading needs."""
         details = fs.info(path)
-        refuse_unreadable(file_info(details), "read")
-        if details["size"] is None:
-            raise UnsupportedError(
-                f"the server does not tell the size of {path}", path=path, remedy="read it whole (cat), or download it"
-            )
+        size_to_read(details)
         self._details, self._etag = details, details["ETag"]
 
     # Reading.
@@ -105,9 +101,17 @@ class CtaFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no type
         """
         client = self.fs.client
         if end - start < LARGE_BYTES:
-            return client.read(self.path, start=start, end=end, if_match=self._etag)
-        ranges = [(self.path, at, min(at + _PIECE, end)) for at in range(start, end, _PIECE)]
-        return b"".join([outcome.result() for outcome in client.read_ranges(ranges, max_gap=-1, if_match=self._etag)])
+            content = client.read(self.path, start=start, end=end, if_match=self._etag)
+        else:
+            ranges = [(self.path, at, min(at + _PIECE, end)) for at in range(start, end, _PIECE)]
+            outcomes = client.read_ranges(ranges, max_gap=-1, if_match=self._etag)
+            content = b"".join([outcome.result() for outcome in outcomes])
+        if len(content) < min(end, self.size) - start:
+            # Without an entity tag that is all that tells, and what is kept of the file would be put behind a gap.
+            raise IntegrityError(
+                f"{self.path} has changed: it ends before its {self.size} bytes", path=self.path, remedy="open it again"
+            )
+        return content
 
     # Writing.
 
@@ -129,13 +133,23 @@ class CtaFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no type
         return True
 
     def commit(self) -> None:
-        """Store what was written under its name."""
+        """Store what was written under its name.
+
+        Raises:
+            StorageError: When a transaction ends before the file was closed: it may not be whole.
+        """
         if self._discarded:
             return
+        if not self.forced:
+            raise StorageError(
+                f"{self.path} is still open at the end of the transaction: nothing of it is stored",
+                path=self.path,
+                remedy="close it before",
+            )
         spool, self._spool = self._spool_file(), None
         with spool:
             self._check_still_there()
-            self.fs.client.write(self.path, spool, overwrite=self.mode != "xb")
+            self.fs.client.write(self.path, spool, overwrite=not self._begins)
         self.fs.invalidate_cache(self.path)
 
     def discard(self) -> None:
@@ -175,6 +189,7 @@ class CtaFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no type
     def _begin_with_what_is_there(self) -> None:
         """Let what is appended follow what is stored: a stored file cannot grow."""
         if not self.fs.exists(self.path):
+            self._begins = True
             return
         with tempfile.TemporaryDirectory() as folder:
             local = Path(folder) / "stored"

@@ -3,7 +3,8 @@
 import datetime as dt
 import re
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
 from typing import Any, TypeVar
 
 from fsspec.utils import glob_translate, stringify_path
@@ -12,6 +13,7 @@ from ctadata_providers.backends import FileInfo
 from ctadata_providers.errors import CtaError, NotADirError, NotFoundError
 from ctadata_providers.filesystem.connected import Connected
 from ctadata_providers.filesystem.entries import Info, NotOfferedError, entries, entry
+from ctadata_providers.transfer import as_ended, asked
 
 T = TypeVar("T")
 OnError = str | Callable[[OSError], object]
@@ -225,11 +227,13 @@ class Looking(Connected):
         return self.client.checksum(self._path(path), algorithm)
 
     def _at_once(self, function: Callable[[Any], T], items: list[Any]) -> list[T]:
-        """Return what a function says of each; the first error is raised."""
+        """Return what a function says of each; the first error is raised, and it or a Ctrl-C waits for no answer."""
         if len(items) < 2:
             return [function(item) for item in items]
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            return list(pool.map(function, items))
+        asking = ((number, partial(asked, partial(function, item))) for number, item in enumerate(items))
+        with closing(as_ended(asking, _AT_ONCE)) as ended:
+            told = {number: outcome.result() for number, outcome in ended}
+        return [told[number] for number in range(len(items))]
 
 
 def _taken(info: Info, withdirs: bool) -> bool:

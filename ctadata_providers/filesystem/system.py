@@ -3,9 +3,10 @@
 from typing import Any
 
 from ctadata_providers import uri
-from ctadata_providers.errors import AlreadyExistsError, NotADirError, UnsupportedError
-from ctadata_providers.filesystem.bulk import Bulk
+from ctadata_providers.errors import AlreadyExistsError, NotADirError, NotFoundError, UnsupportedError
+from ctadata_providers.filesystem.bulk import Bulk, above
 from ctadata_providers.filesystem.entries import NotOfferedError
+from ctadata_providers.filesystem.expansion import Found, is_folder
 from ctadata_providers.filesystem.files import CompressedFile, CtaFile, TextFile
 
 
@@ -156,7 +157,10 @@ class CtaFileSystem(Bulk):
             for each in reversed(self.expand_path(path, recursive=recursive, maxdepth=maxdepth)):
                 self.rm_file(each)
             return
-        for each in self.expand_path(path):
+        found = self.expand_path(path)
+        if recursive:  # what is below another goes with it
+            found = [each for each in found if not {*above(each)} & {*found}]
+        for each in found:
             self.client.remove(each, recursive=recursive)
             self.invalidate_cache(each)
 
@@ -173,8 +177,8 @@ class CtaFileSystem(Bulk):
     def mv(self, path1: Any, path2: Any, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any) -> None:
         """Move a file or folder: by a rename where the server can, else by a copy that is verified.
 
-        A file at the target is replaced. When the target ends in `/`, or is a folder, it goes into that; patterns and
-        lists are copied, then removed.
+        A file at the target is replaced, missing folders are made. When the target ends in `/`, or is a folder, it
+        goes into that; patterns and lists are copied, and what was copied is then removed.
         """
         one = isinstance(path1, str) and isinstance(path2, str) and maxdepth is None
         if one and not (set(path1) & set("*?[") and not self.exists(path1)):
@@ -184,12 +188,28 @@ class CtaFileSystem(Bulk):
             if source == target:
                 return
             try:
-                self.client.move(source, target, overwrite=True)
-            except UnsupportedError:
-                self.copy(source, target, recursive=True, on_error="raise")
-                self.client.remove(source, recursive=True)
+                self._move(source, target)
+            except NotFoundError:
+                folder = uri.split(target)[0]
+                if not self.exists(source) or self.exists(folder):
+                    raise
+                self.client.make_dir(folder, parents=True)
+                self._move(source, target)
             self.invalidate_cache(source)
             self.invalidate_cache(target)
         else:
-            self.copy(path1, path2, recursive=recursive, maxdepth=maxdepth, on_error="raise")
-            self.rm(path1, recursive=recursive)
+            self._remove_copied(self._copied(path1, path2, recursive=recursive, maxdepth=maxdepth, ignored=False))
+
+    def _move(self, source: str, target: str) -> None:
+        try:
+            self.client.move(source, target, overwrite=True)
+        except UnsupportedError:
+            self.copy(source, target, recursive=True, on_error="raise")
+            self.client.remove(source, recursive=True)
+
+    def _remove_copied(self, found: Found) -> None:
+        """Remove what was copied, and nothing that others have stored meanwhile: a folder that is not empty stays."""
+        for path, info in reversed(found.items()):
+            if is_folder(info) and next(iter(self.client.list_dir(path)), None) is not None:
+                continue
+            self.rm_file(path)

@@ -2,6 +2,8 @@
 
 import pytest
 
+from ctadata_providers.backends import EndedError
+from ctadata_providers.backends.reading import check_range
 from ctadata_providers.backends.spans import SpansSink, boundary_of
 from ctadata_providers.errors import IntegrityError, TransientError, UnsupportedError
 from ctadata_providers.session import Response
@@ -55,6 +57,14 @@ def test_ranges_are_read_however_they_are_written_and_cut(body: bytes) -> None:
     assert read(*(body[at : at + 1] for at in range(len(body)))) == RIGHT
 
 
+def test_what_is_beyond_the_end_of_the_file_is_not_there() -> None:
+    response = Response(206, "", {"content-type": TYPE}, "https://door/lst/run")
+    sink = SpansSink("/lst/run", [(0, 10), (90, 110), (120, 130)], response)
+    sink(answer((0, 10), (90, 100)))
+
+    assert sink.contents() == [DATA[:10], DATA[90:], b""]
+
+
 def test_what_looks_like_a_boundary_within_a_part_is_data() -> None:
     data = b"\r\n--edge--\r\n"
     head = f"--edge\r\nContent-Range: bytes 0-{len(data) - 1}/12\r\n\r\n".encode()
@@ -71,12 +81,13 @@ def test_what_looks_like_a_boundary_within_a_part_is_data() -> None:
         (answer(*SPANS[:2]), UnsupportedError),
         (BODY[:-20], TransientError),
         (BODY.replace(b"20-29", b"29-20"), UnsupportedError),
+        (BODY.replace(b"50-59/100", b"50-59/90"), UnsupportedError),
         (BODY.replace(b"Content-Range", b"Content-Rage"), UnsupportedError),
         (BODY.replace(b"20-29", b"20-" + b"9" * 30), UnsupportedError),
         (b"x" * 2000, UnsupportedError),
         (BODY + b"x" * 5000, IntegrityError),
     ],
-    ids=["one missing", "broken off", "backwards", "no range", "endless", "no boundary", "too long"],
+    ids=["one missing", "broken off", "backwards", "two sizes", "no range", "endless", "no boundary", "too long"],
 )
 def test_what_is_no_such_answer_is_an_error(body: bytes, error: type[Exception]) -> None:
     with pytest.raises(error):
@@ -94,3 +105,14 @@ def test_an_answer_without_parts_is_refused_at_its_head(content_type: str, statu
 @pytest.mark.parametrize("length", [0, 71])
 def test_a_boundary_has_a_length_of_reason(length: int) -> None:
     assert boundary_of(f"multipart/byteranges; boundary={'x' * length}") is None
+
+
+@pytest.mark.parametrize(
+    ("told", "size"), [("bytes 5-19/10", 10), ("bytes 5-19/5", 5), ("bytes 5-19/2", 2), ("bytes 5-19/0", 0)]
+)
+def test_a_range_that_ends_or_begins_behind_the_end_of_the_file_tells_where_that_is(told: str, size: int) -> None:
+    response = Response(206, "", {"content-range": told}, "https://door/lst/run")
+
+    with pytest.raises(EndedError) as caught:
+        check_range(response, "/lst/run", 5, 20)
+    assert caught.value.size == size
