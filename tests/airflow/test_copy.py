@@ -20,9 +20,17 @@ from airflow_provider_cta.hooks.cta import CtaHook
 from airflow_provider_cta.operators.cta import CtaCopyOperator
 from airflow_provider_cta.triggers import copying
 from airflow_provider_cta.triggers.copying import CtaCopyTrigger
-from airflow_provider_cta.triggers.errors import error_of, told
+from airflow_provider_cta.triggers.errors import error_of, failed
 
-from ctadata_providers import AlreadyExistsError, ConfigError, IsADirError, NotFoundError, StorageError, TransientError
+from ctadata_providers import (
+    AlreadyExistsError,
+    ConfigError,
+    CredentialError,
+    IsADirError,
+    NotFoundError,
+    StorageError,
+    TransientError,
+)
 from ctadata_providers.testing import FakeCta
 
 PATIENCE = 20.0
@@ -396,16 +404,27 @@ def test_a_file_that_is_gone_meanwhile_is_told(site: FakeCta) -> None:
         raise error_of(event)
 
 
+def test_a_refused_credential_arrives_as_it_was(site: FakeCta, cta_default: FakeCta, store_connection: Any) -> None:
+    trigger = deferred(copy_of("lst/night/run0.fits", "cta://site@lst/x", deferrable=True))
+    extra = {"door_url": cta_default.door_url, "ca_path": str(cta_default.ca_file)}
+    store_connection("cta_default", password=cta_default.make_token(lifetime=-3600.0), extra=extra)
+    event = in_time(fired(again(trigger)))
+
+    with pytest.raises(CredentialError):
+        copy_of("lst/night/run0.fits", "lst/x").execute_complete({}, event)
+
+
 @pytest.mark.parametrize(
     "error",
     [
         TransientError("busy", path="/lst/a", status=503, retry_after=7.0),
         AlreadyExistsError("there", remedy="remove it"),
         ConfigError("no"),
+        CredentialError("expired"),
     ],
 )
 def test_an_error_arrives_as_it_was(error: Any) -> None:
-    arrived = error_of(json.loads(json.dumps(told(error))))
+    arrived = error_of(json.loads(json.dumps(failed(error))))
 
     assert type(arrived) is type(error)
     assert vars(arrived) == vars(error)

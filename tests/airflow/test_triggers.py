@@ -8,8 +8,9 @@ import pytest
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent
 from airflow_provider_cta.triggers import watching
 from airflow_provider_cta.triggers.cta import CtaFolderTrigger, CtaPathTrigger
+from airflow_provider_cta.triggers.errors import error_of
 
-from ctadata_providers import CtaError
+from ctadata_providers import CredentialError, CtaError
 
 INTERVAL = 0.2
 PATIENCE = 20.0
@@ -145,7 +146,7 @@ def test_a_server_that_fails_for_a_while_is_asked_again(cta_default: Any, store_
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "error"),
     [
         ({"path": "lst/a/"}, "NotADirError"),
         ({"path": "lst/../a"}, "ConfigError"),
@@ -154,12 +155,12 @@ def test_a_server_that_fails_for_a_while_is_asked_again(cta_default: Any, store_
         ({"path": "lst/a", "newer_than": "yesterday"}, "ConfigError"),
     ],
 )
-def test_what_does_not_pass_is_told(arguments: dict[str, Any], message: str, cta_default: Any) -> None:
+def test_what_does_not_pass_is_told(arguments: dict[str, Any], error: str, cta_default: Any) -> None:
     cta_default.put("/lst/a", b"x")
     event = run(first(CtaPathTrigger(**{"poke_interval": INTERVAL, **arguments})))
 
     assert event["status"] == "error"
-    assert event["message"].startswith(message)
+    assert type(error_of(event)).__name__ == error
 
 
 def test_a_refused_token_ends_the_wait_of_all_and_is_not_shown(cta_default: Any, store_connection: Any) -> None:
@@ -173,7 +174,7 @@ def test_a_refused_token_ends_the_wait_of_all_and_is_not_shown(cta_default: Any,
 
     events = run(scene())
 
-    assert all(event["message"].startswith("CredentialError") for event in events)
+    assert all(isinstance(error_of(event), CredentialError) for event in events)
     assert expired not in str(events)
 
 

@@ -8,11 +8,12 @@ from typing import Any, cast
 
 import pytest
 from airflow.sdk import DAG, PokeReturnValue, task
-from airflow.sdk.exceptions import AirflowException, AirflowRescheduleException, TaskDeferred
+from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException, TaskDeferred
 from airflow_provider_cta.sensors.cta import CtaPathSensor
+from airflow_provider_cta.triggers.errors import failed
 from airflow_provider_cta.wanted import Calm
 
-from ctadata_providers import ConfigError, FileInfo, NotADirError
+from ctadata_providers import ConfigError, CredentialError, FileInfo, NotADirError
 
 
 def sensor(path: Any, **settings: Any) -> CtaPathSensor:
@@ -194,8 +195,10 @@ def test_what_the_trigger_tells_is_the_result_or_the_error() -> None:
     waiting = sensor("lst/*", deferrable=True)
 
     assert waiting.execute_complete({}, {"status": "success", "found": ["cta://lst/a"]}) == ["cta://lst/a"]
-    with pytest.raises(AirflowException, match="CredentialError: no"):
-        waiting.execute_complete({}, {"status": "error", "message": "CredentialError: no"})
+    with pytest.raises(CredentialError, match="no"):
+        waiting.execute_complete({}, failed(CredentialError("no")))
+    with pytest.raises(AirflowSkipException, match="no"):
+        sensor("lst/*", deferrable=True, never_fail=True).execute_complete({}, failed(CredentialError("no")))
 
 
 def test_deferring_is_the_default_where_airflow_says_so(run_python: Any) -> None:

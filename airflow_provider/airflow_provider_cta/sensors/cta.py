@@ -7,13 +7,14 @@ from typing import Any, cast
 
 from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
 from airflow.sdk.configuration import conf
-from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.exceptions import AirflowSkipException
 from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_cta import settings
 from airflow_provider_cta.hooks.cta import CtaHook
 from airflow_provider_cta.links.cta import CtaDoorLink
 from airflow_provider_cta.triggers.cta import CtaPathTrigger
+from airflow_provider_cta.triggers.errors import error_of
 from airflow_provider_cta.wanted import Calm, Wanted, told
 from ctadata_providers import FileInfo, uri
 
@@ -104,12 +105,16 @@ class CtaPathSensor(BaseSensorOperator):
         """Return what the trigger has found.
 
         Raises:
-            AirflowException: When the trigger could not go on looking.
+            AirflowSkipException: When the trigger could not go on looking, with `never_fail`.
+            CtaError: When it could not, else.
         """
         if not isinstance(event, dict):  # `dag.test()` resumes what its trigger has ended, and hands on a state alone
             return cast("list[Any]", super().execute(context))
         if event["status"] != "success":
-            raise AirflowException(event["message"])
+            error = error_of(event)
+            if self.never_fail:
+                raise AirflowSkipException(str(error)) from error
+            raise error
         found: list[Any] = event["found"]
         self.log.info("%s: %d found", self.path, len(found))
         return found

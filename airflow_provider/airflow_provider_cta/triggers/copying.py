@@ -14,7 +14,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_cta.copying import Result, copied, there_already
 from airflow_provider_cta.hooks.cta import CtaHook
 from airflow_provider_cta.progress import INTERVAL, Progress
-from airflow_provider_cta.triggers.errors import told
+from airflow_provider_cta.triggers.errors import failed
 from ctadata_providers import CtaClient, CtaError, FileInfo, NotFoundError, TransientError, UnsupportedError, uri
 
 CLEANING = 10.0
@@ -25,8 +25,7 @@ class CtaCopyTrigger(BaseTrigger):
     """Have servers copy files from one connection to another; fires once.
 
     The event is `{"status": "success", "copied": [...], "left": [...]}` with a result for each pair, in their order,
-    None for one that the servers do not copy among themselves, and these pairs; or `{"status": "error", ...}`, what
-    `error_of` makes an error of.
+    None for one that the servers do not copy among themselves, and these pairs; or what `error_of` makes an error of.
 
     Killed with its task, it stops the copies; nothing partial stays. So does a triggerer that ends; the one that goes
     on makes anew what was not yet whole, and no more: a file that is there already with the same checksum is not
@@ -69,7 +68,7 @@ class CtaCopyTrigger(BaseTrigger):
             left = [list(pair) for pair, result in zip(self.pairs, results, strict=True) if result is None]
             event = {"status": "success", "copied": results, "left": left}
         except CtaError as error:
-            event = {"status": "error", **told(error)}
+            event = failed(error)
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]  # Airflow's
 
     async def on_kill(self) -> None:

@@ -9,6 +9,7 @@ from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TaskFailedEvent
 
 from airflow_provider_cta import settings
 from airflow_provider_cta.hooks.cta import CtaHook
+from airflow_provider_cta.triggers.errors import failed
 from airflow_provider_cta.triggers.watching import looks
 from airflow_provider_cta.wanted import Calm, Wanted, is_pattern, prints, told
 from ctadata_providers import CtaError, FileInfo, uri
@@ -17,8 +18,8 @@ from ctadata_providers import CtaError, FileInfo, uri
 class CtaPathTrigger(BaseTrigger):
     """Wait for files, folders and matches of patterns; fires once.
 
-    The event is `{"status": "success", "found": [...]}` or `{"status": "error", "message": ...}`; with
-    `end_from_trigger` it ends the task, whose result is what was found.
+    The event is `{"status": "success", "found": [...]}`, or what `error_of` makes an error of; with `end_from_trigger`
+    it ends the task, whose result is what was found.
 
     Args:
         path: As for `CtaPathSensor`, and so are the others.
@@ -63,12 +64,11 @@ class CtaPathTrigger(BaseTrigger):
         try:
             found = await self._wait()
         except CtaError as error:
-            message = f"{type(error).__name__}: {error}"
             if self.end_from_trigger:
-                self.log.error("%s", message)  # no worker will tell
+                self.log.error("%s: %s", type(error).__name__, error)  # no worker will tell
                 yield TaskFailedEvent()
             else:
-                yield _event({"status": "error", "message": message})
+                yield _event(failed(error))
             return
         if self.end_from_trigger:
             self.log.info("%s: %d found", self.path, len(found))
