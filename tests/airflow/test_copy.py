@@ -151,6 +151,15 @@ def test_one_file_a_pattern_and_a_folder(deferrable: bool, site: FakeCta, cta_de
 
 
 @both_ways
+def test_the_root_is_a_folder_like_others(deferrable: bool, site: FakeCta, cta_default: FakeCta) -> None:
+    run(copy_of("cta:///", "cta://site@lst/all/", deferrable=deferrable))
+    run(copy_of("cta://lst/night/", "cta://site@/", deferrable=deferrable))
+
+    names = [f"run{number}.fits" for number in range(3)]
+    assert site.paths() == [*(f"/lst/all/lst/night/{name}" for name in names), *(f"/{name}" for name in names)]
+
+
+@both_ways
 def test_inside_one_connection(deferrable: bool, site: FakeCta, cta_default: FakeCta) -> None:
     result = run(copy_of("lst/night/run0.fits", "lst/users/alice/", deferrable=deferrable))
 
@@ -171,6 +180,8 @@ def test_inside_one_connection(deferrable: bool, site: FakeCta, cta_default: Fak
         ("lst/night/run0.fits", "lst/old", {"overwrite": False}, AlreadyExistsError),
         ("lst/night", "lst/x", {}, IsADirError),
         ("lst/night/*", "lst/x", {}, ConfigError),
+        ("lst/night/", ["lst/x", "lst/y"], {}, ConfigError),
+        ("cta:///", "cta://cta_default@lst/night/in", {}, StorageError),
         (["lst/night/run0.fits"], ["cta://a@lst/x", "cta://b@lst/y"], {}, ConfigError),
         (["lst/night/run0.fits", "cta://site@lst/old"], "lst/", {}, ConfigError),
         ("lst/night/run0.fits", "lst/x", {"on_missing": "perhaps"}, ConfigError),

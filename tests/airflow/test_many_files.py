@@ -293,6 +293,15 @@ def test_a_manifest_is_work_for_other_tasks(night: Any, tmp_path: Path) -> None:
     assert run(CtaSyncOperator(task_id="plan", source="cta://lst/night/", target=str(tmp_path), manifest=True)) == []
 
 
+@pytest.mark.parametrize("root", ["cta:///", "cta://", "cta://cta_default@", "cta://cta_default@/"])
+def test_a_manifest_of_the_root(root: str, cta_default: Any, tmp_path: Path) -> None:
+    cta_default.put("/a@b/run0.fits", b"x")
+    (chunk,) = run(CtaSyncOperator(task_id="plan", source=root, target=str(tmp_path), manifest=True))
+    download(**chunk)
+
+    assert names(tmp_path) == ["a@b/run0.fits"]
+
+
 def test_a_manifest_of_uploads(cta_default: Any, tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "a").write_text("a")

@@ -170,6 +170,16 @@ def test_folders_go_both_ways_with_all_that_is_below_them(shelf: Shelf, cta_defa
     ]
 
 
+def test_the_root_is_a_folder_like_others(shelf: Shelf, cta_default: FakeCta) -> None:
+    cta_default.put("/lst/a", SMALL)
+    run(give("cta:///", "memory://box/night"))
+    run(take("memory://box/night/", "cta:///"))
+    run(take("memory://box/night/", "cta://cta_default@"))
+
+    assert shelf.find("/") == ["/box/night/lst/a"]
+    assert cta_default.paths() == ["/lst/a"]
+
+
 @pytest.mark.parametrize(
     ("operator", "error"),
     [

@@ -280,6 +280,18 @@ def test_each_change_of_a_folder_is_told_once(cta_default: Any) -> None:
     assert run(scene()) == [change, change]
 
 
+@pytest.mark.parametrize("root", ["cta:///", "cta://", "cta://cta_default@", "/"])
+def test_the_root_is_a_folder_like_others(root: str, cta_default: Any) -> None:
+    cta_default.make_dir("/lst")
+
+    async def scene() -> list[dict[str, Any]]:
+        async with Listener(folder(Store(), root, existing=True)) as listener:
+            await until(lambda: listener.events)
+            return listener.events
+
+    assert run(scene()) == [{"uri": "cta:///", "changed": ["cta://lst/"], "count": 1}]
+
+
 def test_after_a_restart_only_what_is_new_is_told(cta_default: Any) -> None:
     store = Store()
     cta_default.put("/lst/night/old", b"x")

@@ -68,9 +68,10 @@ class CtaToObjectStorageOperator(StreamOperator):
         if not isinstance(targets, str):
             raise ConfigError(f"one source and {len(targets)} targets", remedy="give one folder")
         top = uri.parse(paths[0]).path
+        below = targets.rstrip("/")
         try:
             files = [info for info in client.walk(paths[0]) if not info.is_dir]
         except NotFoundError as error:
             skip_if(error.path == top, self.on_missing, paths[0])
             raise
-        return [(info, targets.rstrip("/") + info.path.removeprefix(top)) for info in files]
+        return [(info, below + info.path.removeprefix(top.rstrip("/"))) for info in files]

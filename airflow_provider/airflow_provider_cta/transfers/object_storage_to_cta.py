@@ -88,7 +88,8 @@ class ObjectStorageToCtaOperator(StreamOperator):
         skip_if(not files, self.on_missing, top.uri)
         if not files:
             raise NotFoundError(f"there is nothing below {top.uri}", path=top.uri)
-        return [(place, targets[0].rstrip("/") + place.path.removeprefix(top.path.rstrip("/"))) for place in files]
+        below = uri.parse(targets[0]).path.rstrip("/")
+        return [(place, below + place.path.removeprefix(top.path.rstrip("/"))) for place in files]
 
     def _files(self, path: str) -> Sequence[Place]:
         place = self._place(path)

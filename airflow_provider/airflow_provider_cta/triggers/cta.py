@@ -135,9 +135,10 @@ class CtaFolderTrigger(BaseEventTrigger):
         Raises:
             CtaError: What a look has raised that does not pass.
         """
-        question = self.path if is_pattern(self.path) else f"{self.path.rstrip('/')}/*"
+        address = uri.parse(self.path)
+        question = self.path if is_pattern(self.path) else f"{address.path.rstrip('/')}/*"
         known, calm = await self._remembered(), Calm(self.stable_for)
-        answers = looks([question], self.cta_conn_id, interval=self.poke_interval)
+        answers = looks([question], address.name or self.cta_conn_id, interval=self.poke_interval)
         try:
             async for there in answers:
                 infos = there[question]
