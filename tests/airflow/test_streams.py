@@ -170,6 +170,11 @@ def test_folders_go_both_ways_with_all_that_is_below_them(shelf: Shelf, cta_defa
     ]
 
 
+def test_of_nothing_nothing_is_made(shelf: Shelf, cta_default: FakeCta) -> None:
+    assert run(give([], "memory://box/x")) == []
+    assert run(take([], "lst/x")) == []
+
+
 def test_the_root_is_a_folder_like_others(shelf: Shelf, cta_default: FakeCta) -> None:
     cta_default.put("/lst/a", SMALL)
     run(give("cta:///", "memory://box/night"))
@@ -200,6 +205,7 @@ def test_the_root_is_a_folder_like_others(shelf: Shelf, cta_default: FakeCta) ->
         (give("lst/a", "cta://cta_default@lst/x"), ConfigError),
         (give("lst/a", ""), ConfigError),
         (give("lst/a", 7), ConfigError),
+        (give(["lst/a"], [None]), ConfigError),
         (take("memory://box/none", "lst/x"), NotFoundError),
         (take("memory://box/none*", "lst/x/"), NotFoundError),
         (take(["memory://box/none"], "lst/x/", on_missing="skip"), AirflowSkipException),

@@ -182,14 +182,14 @@ def as_one(value: Any, name: str) -> str:
     return given[0]
 
 
-def skip_if(nothing: bool, on_missing: OnMissing, what: str) -> None:
-    """Skip the task when there is nothing to do.
+def skip_if(nothing: bool, on_missing: OnMissing, told: str) -> None:
+    """Skip the task when there is nothing to do, and tell why.
 
     Raises:
         AirflowSkipException: Then.
     """
     if nothing and on_missing == "skip":
-        raise AirflowSkipException(f"{what} is not there")
+        raise AirflowSkipException(told)
 
 
 def check_on_missing(value: str) -> None:

@@ -159,7 +159,8 @@ class CtaCopyOperator(CtaOperator):
         return source, stack.enter_context(self._client(self._target_conn))
 
     def _plan(self, source: CtaClient) -> Pairs:
-        return paired(self._sources, look_for(source, self._sources, self.on_missing), self.target, "target")
+        found = look_for(source, self._sources, self.on_missing)
+        return paired(self._sources, found, self.target, "target", lambda address: uri.parse(address).path)
 
     def _plan_of_tree(self, source: CtaClient, target: CtaClient) -> Pairs:
         """Return the files below a folder with their targets, whose folders are made."""
@@ -176,7 +177,7 @@ class CtaCopyOperator(CtaOperator):
                 else:
                     pairs.append((info, there))
         except NotFoundError as error:
-            skip_if(error.path == uri.parse(top).path, self.on_missing, top)
+            skip_if(error.path == uri.parse(top).path, self.on_missing, f"{top} is not there")
             raise
         target.make_dir(below or "/", parents=True)
         return pairs
@@ -188,7 +189,7 @@ class CtaCopyOperator(CtaOperator):
         try:
             done = source.copy_tree(top, into, to=target, overwrite=self.overwrite, progress=Progress(None, self.log))
         except NotFoundError as error:
-            skip_if(error.path == uri.parse(top).path, self.on_missing, top)
+            skip_if(error.path == uri.parse(top).path, self.on_missing, f"{top} is not there")
             raise
         return [{"files": done.files, "size": done.size}]
 

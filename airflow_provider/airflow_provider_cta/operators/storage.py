@@ -58,7 +58,7 @@ class CtaListOperator(CtaOperator):
                 with suppress(*([NotFoundError] if self.on_missing == "skip" else [])):
                     found.update((info.path, info) for info in self._listed(client, path))
         kept = [info for info in found.values() if info.path not in known and not (self.files_only and info.is_dir)]
-        skip_if(not kept, self.on_missing, f"anything new of {self.path}")
+        skip_if(not kept, self.on_missing, f"nothing new of {self.path} is there")
         self.log.info("%s: %d found, %d left out", self.path, len(kept), len(found) - len(kept))
         return told(kept, metadata=self.metadata)
 

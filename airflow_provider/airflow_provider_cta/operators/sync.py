@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 from airflow.sdk import Context
 
-from airflow_provider_cta.operators.base import CtaOperator, Result
+from airflow_provider_cta.operators.base import CtaOperator, Result, as_one
 from ctadata_providers import ConfigError, CtaClient, uri
 
 Compare: TypeAlias = Literal["auto", "checksum", "mtime", "size"]
@@ -76,6 +76,8 @@ class CtaSyncOperator(CtaOperator):
             raise ConfigError(f"chunk_size={self.chunk_size} cannot be used", remedy="give a number from 1")
         if self.manifest and self.delete:
             raise ConfigError("a manifest removes nothing", remedy="leave out manifest or delete")
+        for name in ("source", "target"):
+            as_one(getattr(self, name), name)
         remote, _ = self.at_the_door
         with self._client(self._conn_id(remote) if uri.is_uri(remote) else self.cta_conn_id) as client:
             self._go_on(context, client)

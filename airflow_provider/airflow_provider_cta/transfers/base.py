@@ -46,10 +46,10 @@ class StreamOperator(CtaOperator):
     @property
     def _storage_paths(self) -> str | list[str]:
         """What was given as the other side, as texts."""
-        given = self.storage_path
-        if isinstance(given, (str, ObjectStoragePath, Path)):
+        given, kinds = self.storage_path, (str, ObjectStoragePath, Path)
+        if isinstance(given, kinds):
             return str(given)
-        if not isinstance(given, Sequence):
+        if not isinstance(given, Sequence) or not all(isinstance(path, kinds) for path in given):
             raise ConfigError(f"storage_path={given!r} cannot be used", remedy="give a path, or a list of some")
         return [str(path) for path in given]
 
