@@ -70,6 +70,19 @@ def test_it_can_end_the_task_itself_with_the_result_or_as_failed(cta_default: An
     assert isinstance(bad, TaskFailedEvent)
 
 
+def test_a_pause_comes_before_the_first_look(cta_default: Any) -> None:
+    cta_default.put("/lst/a.fits", b"x")
+
+    async def scene() -> int:
+        waiting = asyncio.create_task(first(CtaPathTrigger("lst/a.fits", poke_interval=INTERVAL, pause=3 * INTERVAL)))
+        await asyncio.sleep(2 * INTERVAL)
+        early = listings(cta_default)
+        await waiting
+        return early
+
+    assert run(scene()) == 0
+
+
 def test_it_waits_until_all_is_there(cta_default: Any) -> None:
     async def scene() -> Any:
         waiting = asyncio.create_task(first(CtaPathTrigger(["lst/a", "lst/night/*"], poke_interval=INTERVAL)))

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
+from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue, timezone
 from airflow.sdk.configuration import conf
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_cta import settings
@@ -97,9 +97,7 @@ class CtaPathSensor(BaseSensorOperator):
         if not self.deferrable:
             return super().execute(context)
         self._wanted()  # what cannot be used is told at once
-        return self.defer(
-            trigger=self._trigger(), method_name="execute_complete", timeout=timedelta(seconds=self.timeout)
-        )
+        return self._leave(timedelta(seconds=self.timeout))
 
     def execute_complete(self, context: Context, event: dict[str, Any] | str) -> list[Any]:
         """Return what the trigger has found.
@@ -118,6 +116,18 @@ class CtaPathSensor(BaseSensorOperator):
         found: list[Any] = event["found"]
         self.log.info("%s: %d found", self.path, len(found))
         return found
+
+    def wait_again(self, context: Context) -> Any:
+        """Wait on after what was found is not enough: from the next interval on, for what is left of `timeout`.
+
+        Raises:
+            AirflowSensorTimeout: When nothing is left.
+        """
+        begun = getattr(context.get("ti"), "start_date", None) or timezone.utcnow()
+        left = timedelta(seconds=self.timeout) - (timezone.utcnow() - begun)
+        if left <= timedelta(0):
+            raise AirflowSensorTimeout(f"{self.path}: not all was there within the timeout of {self.timeout:g} s")
+        return self._leave(left, pause=self.poke_interval)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once.
@@ -138,7 +148,10 @@ class CtaPathSensor(BaseSensorOperator):
     def _wanted(self) -> Wanted:
         return Wanted.of(self.path, min_count=self.min_count, stable_for=self.stable_for, newer_than=self.newer_than)
 
-    def _trigger(self) -> CtaPathTrigger:
+    def _leave(self, timeout: timedelta, *, pause: float = 0.0) -> Any:
+        return self.defer(trigger=self._trigger(pause), method_name="execute_complete", timeout=timeout)
+
+    def _trigger(self, pause: float = 0.0) -> CtaPathTrigger:
         return CtaPathTrigger(
             path=self.path if isinstance(self.path, str) else list(self.path),
             cta_conn_id=self.cta_conn_id,
@@ -148,6 +161,7 @@ class CtaPathSensor(BaseSensorOperator):
             newer_than=self.newer_than.isoformat() if isinstance(self.newer_than, datetime) else self.newer_than,
             metadata=self.metadata,
             end_from_trigger=self.end_from_trigger,
+            pause=pause,
         )
 
     def _look(self, wanted: Wanted) -> dict[str, list[FileInfo]]:

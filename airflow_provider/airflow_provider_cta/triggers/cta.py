@@ -1,5 +1,6 @@
 """Triggers that wait for files, and that tell what has changed in a folder."""
 
+import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -30,6 +31,7 @@ class CtaPathTrigger(BaseTrigger):
         newer_than: What was changed before is not looked at.
         metadata: Hand on what the listing tells, not addresses alone.
         end_from_trigger: End the task from here.
+        pause: Seconds before the first look.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class CtaPathTrigger(BaseTrigger):
         newer_than: Any = None,
         metadata: bool = False,
         end_from_trigger: bool = False,
+        pause: float = 0.0,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
         self.path = path
@@ -52,11 +55,12 @@ class CtaPathTrigger(BaseTrigger):
         self.newer_than = newer_than
         self.metadata = metadata
         self.end_from_trigger = end_from_trigger
+        self.pause = pause
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and its arguments."""
         names = ("path", "cta_conn_id", "poke_interval", "min_count", "stable_for", "newer_than", "metadata")
-        arguments = {name: getattr(self, name) for name in (*names, "end_from_trigger")}
+        arguments = {name: getattr(self, name) for name in (*names, "end_from_trigger", "pause")}
         return f"{__name__}.{type(self).__name__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -79,6 +83,7 @@ class CtaPathTrigger(BaseTrigger):
     async def _wait(self) -> list[Any]:
         wanted = Wanted.of(self.path, min_count=self.min_count, stable_for=self.stable_for, newer_than=self.newer_than)
         calm = Calm(wanted.stable_for)
+        await asyncio.sleep(self.pause)
         answers = looks(wanted.questions.values(), self.cta_conn_id, interval=self.poke_interval)
         try:
             async for there in answers:
