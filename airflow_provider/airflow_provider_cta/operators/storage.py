@@ -73,7 +73,8 @@ class CtaRemoveOperator(CtaOperator):
     """Remove files and folders; the result is a list of the addresses that were removed.
 
     Args:
-        path: A file, a folder, a pattern, or a list of these; `cta://name@...` names the connection.
+        path: A file, a folder, a pattern, or a list of these; `cta://name@...` names the connection. A name with `*`,
+            `?` or `[` is a pattern once there is no such file; `[*]`, `[?]`, `[[]` stand for themselves.
         recursive: Also remove folders with all that they hold, but for the root and what is right below it.
         on_missing: `skip` (default) passes over what is not there, so that a task can be tried again, or `fail`.
         cta_conn_id: The connection for an address that names none.

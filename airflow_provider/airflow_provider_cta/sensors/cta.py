@@ -40,7 +40,7 @@ class CtaPathSensor(BaseSensorOperator):
         deferrable: Wait in the triggerer; default `[operators] default_deferrable`.
         start_from_trigger: With `deferrable`, begin there too, without a worker. Its arguments must not be mapped then.
         end_from_trigger: With `deferrable`, end there too: with both, the task never needs a worker. Airflow refuses
-            that where a plugin has listeners, such as OpenLineage's.
+            that where a plugin has listeners, such as OpenLineage's, and maps no task over what was found so.
         poke_interval: Seconds from look to look; default `[cta] poke_interval`, which is 60.
         cta_conn_id: The connection for an address that names none.
         **kwargs: What every sensor takes, e.g. `mode="reschedule"`, `timeout`.
