@@ -408,6 +408,22 @@ def test_a_triggerer_that_is_killed_leaves_no_part_and_the_next_one_copies_the_r
     assert [site.get(path) for path in site.paths()] == [DATA + bytes(number) for number in range(3)]
 
 
+def test_what_is_left_to_a_worker_costs_one_more_listing(site: FakeCta, cta_default: FakeCta) -> None:
+    for number in range(20):
+        cta_default.put(f"/lst/night/run{number}.fits", b"x")
+    left = [[f"lst/night/run{number}.fits", f"lst/x{number}"] for number in range(20)]
+    event = {"status": "success", "copied": [None] * 20, "left": left}
+    cta_default.clear_requests()
+    operator = copy_of("lst/night/*.fits", "lst/", target_conn_id="site")
+    operator.execute_complete({}, event)
+    asked = [request.headers.get("depth") for request in cta_default.requests if request.method == "PROPFIND"]
+
+    assert asked == ["1"]
+    assert site.paths() == sorted(f"/lst/x{number}" for number in range(20))
+    with pytest.raises(NotFoundError, match="gone is not there any more"):
+        operator.execute_complete({}, {**event, "left": [["lst/night/gone", "lst/x"]]})
+
+
 def test_a_file_that_is_gone_meanwhile_is_told(site: FakeCta) -> None:
     event = in_time(fired(CtaCopyTrigger([("lst/night/gone[1]", "lst/x")], "cta_default", "site")))
 

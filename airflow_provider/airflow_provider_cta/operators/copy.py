@@ -7,7 +7,7 @@ from typing import Any
 from airflow.sdk import Context
 from airflow.sdk.configuration import conf
 
-from airflow_provider_cta.copying import copied
+from airflow_provider_cta.copying import copied, still_there
 from airflow_provider_cta.hooks.cta import CtaHook
 from airflow_provider_cta.operators.base import (
     CtaOperator,
@@ -117,7 +117,8 @@ class CtaCopyOperator(CtaOperator):
             with self._killable(), ExitStack() as stack:
                 source, target = self._clients(stack)
                 self._go_on(context, source)
-                made = iter(self._copy(source, target, [(source.stat(path), to) for path, to in left]))
+                found = source.glob_many(path for path, _ in left)
+                made = iter(self._copy(source, target, [(still_there(path, found), to) for path, to in left]))
             results = [next(made) if result is None else result for result in results]
         return self._done(context, [result for result in results if result is not None])
 
