@@ -399,6 +399,25 @@ def test_lineage_and_events_tell_of_both_sides(
     assert events[here].extra == {**expected, "instance": cta_default.door_url}
 
 
+def test_a_storage_whose_addresses_name_no_asset_is_moved_to_all_the_same(
+    shelf: Shelf, cta_default: FakeCta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(uri: Any) -> None:
+        raise ValueError("must contain a host")
+
+    monkeypatch.setattr(
+        "airflow.sdk.definitions.asset._get_uri_normalizer", lambda scheme: refuse if scheme == "memory" else None
+    )
+    told: list[str] = []
+    collector = SimpleNamespace(add_output_asset=lambda context, uri: told.append(uri))
+    monkeypatch.setattr("airflow_provider_cta.transfers.base.get_hook_lineage_collector", lambda: collector)
+    cta_default.put("/lst/a", SMALL)
+    result = run(give("lst/a", "memory://box/a", outlets=[Asset("x://y")]), {"outlet_events": {}})
+
+    assert result["storage_path"] == "memory:///box/a"
+    assert told == []
+
+
 def test_paths_and_connections_are_templates_also_those_that_are_objects() -> None:
     task = give("lst/{{ n }}", ObjectStoragePath("file:///data/{{ n }}"), storage_conn_id="s{{ n }}")
     task.render_template_fields({"n": "1"})
