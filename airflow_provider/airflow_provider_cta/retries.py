@@ -34,9 +34,8 @@ class CtaRetryPolicy(RetryPolicy):
     """Try again what may pass, as the server told, and nothing else: `retry_policy=CtaRetryPolicy()` of any task.
 
     A credential that is refused at the first try is resolved anew, soon. What is missing, forbidden or cannot be used
-    fails at once.
-    After 423, 429 and 503 the next try waits for as long as the server said, or a while. Everything else follows
-    `retries` and `retry_delay` of the task.
+    fails at once. After 423, 429 and 503 the next try waits for as long as the server said, or a while. Everything else
+    follows `retries` and `retry_delay` of the task.
     """
 
     def evaluate(
