@@ -19,7 +19,9 @@ test: $(READY) ## Run the tests that need no system packages
 
 test-real: $(READY) ## Run the tests on real servers and engines (Debian packages)
 	sh tests/real/install.sh
-	$(BIN)/python -m pytest -m "real and not soak" tests/real tests/filesystem tests/airflow
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "real and not soak" tests/real tests/filesystem tests/airflow \
+	  --ignore tests/real/test_conformance.py --ignore tests/real/test_table.py
+	$(BIN)/python -m pytest -m "real and not soak" tests/real/test_conformance.py tests/real/test_table.py
 
 fuzz: $(READY) ## Throw made-up answers at the parsers for a minute
 	$(BIN)/python -m tests.fuzz --seconds 60

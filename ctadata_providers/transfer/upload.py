@@ -242,7 +242,7 @@ class _Upload:
         try:
             result = await wait(self._write(path, self._source, size=self._source.size, overwrite=overwrite))
         except StorageError as error:
-            self._unanswered = error.status is None
+            self._unanswered = error.status is None and not isinstance(error, UnsupportedError)  # which sends nothing
             raise
         self._unanswered = False
         return result

@@ -1,5 +1,6 @@
 """Copies from one remote place to another, on storages in this process."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -159,6 +160,16 @@ class TestWays:
         assert copied.way == "pull"
         assert site.paths() == ["/by/servers"]
         assert "GET" not in [request.method for request in fake_cta.requests]
+
+    def test_a_way_that_was_not_even_asked_for_is_tidied_up_after_without_a_second_look(
+        self, here: CtaClient, site: FakeCta
+    ) -> None:
+        with client_of(site, copy_hosts="") as closed:
+            result = here.copy("lst/a", "closed", to=closed)
+        removed = Counter(request.path for request in site.requests if request.method == "DELETE")
+
+        assert result.way == "client"
+        assert set(removed.values()) <= {1}
 
     def test_a_certificate_is_not_handed_on(self, here: CtaClient, fake_cta: FakeCta, site: FakeCta) -> None:
         settings = {name: value for name, value in site.settings().items() if name != "token"}
