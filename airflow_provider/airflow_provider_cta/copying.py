@@ -1,11 +1,30 @@
-"""What is told of a copy, by whoever made it."""
+"""What is found for a copy, and told of it, by whoever makes it."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from ctadata_providers import CopyResult, CtaClient, FileInfo, UnsupportedError, uri
+from ctadata_providers import CopyResult, CtaClient, FileInfo, NotFoundError, UnsupportedError, uri
 
 Result: TypeAlias = dict[str, Any]
 _ALGORITHM = "adler32"
+
+
+def exactly(path: str, found: Mapping[str, Sequence[FileInfo]]) -> FileInfo | None:
+    """Return what is there under a name, and not what matches it as a pattern."""
+    wanted = uri.parse(path).path
+    return next((info for info in found[path] if info.path == wanted), None)
+
+
+def still_there(path: str, found: Mapping[str, Sequence[FileInfo]]) -> FileInfo:
+    """Return what is there under a name that was found before.
+
+    Raises:
+        NotFoundError: When there is nothing now.
+    """
+    info = exactly(path, found)
+    if info is None:
+        raise NotFoundError(f"{path} is not there any more", path=path, remedy="begin the task anew")
+    return info
 
 
 def copied(done: CopyResult) -> Result:

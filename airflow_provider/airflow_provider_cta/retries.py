@@ -33,9 +33,9 @@ _BUSY = {423: 60.0, 429: 60.0, 503: 30.0}
 class CtaRetryPolicy(RetryPolicy):
     """Try again what may pass, as the server told, and nothing else: `retry_policy=CtaRetryPolicy()` of any task.
 
-    A refused credential is resolved anew, once and soon. What is missing, forbidden or cannot be used fails at once.
-    After 423, 429 and 503 the next try waits for as long as the server said, or a while. Everything else follows
-    `retries` and `retry_delay` of the task.
+    A credential that is refused at the first try is resolved anew, soon. What is missing, forbidden or cannot be used
+    fails at once. After 423, 429 and 503 the next try waits for as long as the server said, or a while. Everything else
+    follows `retries` and `retry_delay` of the task.
     """
 
     def evaluate(
@@ -44,7 +44,7 @@ class CtaRetryPolicy(RetryPolicy):
         """Decide about the next try."""
         if isinstance(exception, CredentialError):
             if try_number > 1:
-                return RetryDecision.fail("the credential was refused again")
+                return RetryDecision.fail("the credential was refused, and not at the first try")
             return RetryDecision.retry(timedelta(seconds=10), "the credential is resolved anew")
         if isinstance(exception, TransientError):
             wait = exception.retry_after if exception.retry_after is not None else _BUSY.get(exception.status or 0)

@@ -20,9 +20,17 @@ from airflow_provider_cta.hooks.cta import CtaHook
 from airflow_provider_cta.operators.cta import CtaCopyOperator
 from airflow_provider_cta.triggers import copying
 from airflow_provider_cta.triggers.copying import CtaCopyTrigger
-from airflow_provider_cta.triggers.errors import error_of, told
+from airflow_provider_cta.triggers.errors import error_of, failed
 
-from ctadata_providers import AlreadyExistsError, ConfigError, IsADirError, NotFoundError, StorageError, TransientError
+from ctadata_providers import (
+    AlreadyExistsError,
+    ConfigError,
+    CredentialError,
+    IsADirError,
+    NotFoundError,
+    StorageError,
+    TransientError,
+)
 from ctadata_providers.testing import FakeCta
 
 PATIENCE = 20.0
@@ -143,6 +151,15 @@ def test_one_file_a_pattern_and_a_folder(deferrable: bool, site: FakeCta, cta_de
 
 
 @both_ways
+def test_the_root_is_a_folder_like_others(deferrable: bool, site: FakeCta, cta_default: FakeCta) -> None:
+    run(copy_of("cta:///", "cta://site@lst/all/", deferrable=deferrable))
+    run(copy_of("cta://lst/night/", "cta://site@/", deferrable=deferrable))
+
+    names = [f"run{number}.fits" for number in range(3)]
+    assert site.paths() == [*(f"/lst/all/lst/night/{name}" for name in names), *(f"/{name}" for name in names)]
+
+
+@both_ways
 def test_inside_one_connection(deferrable: bool, site: FakeCta, cta_default: FakeCta) -> None:
     result = run(copy_of("lst/night/run0.fits", "lst/users/alice/", deferrable=deferrable))
 
@@ -163,6 +180,8 @@ def test_inside_one_connection(deferrable: bool, site: FakeCta, cta_default: Fak
         ("lst/night/run0.fits", "lst/old", {"overwrite": False}, AlreadyExistsError),
         ("lst/night", "lst/x", {}, IsADirError),
         ("lst/night/*", "lst/x", {}, ConfigError),
+        ("lst/night/", ["lst/x", "lst/y"], {}, ConfigError),
+        ("cta:///", "cta://cta_default@lst/night/in", {}, StorageError),
         (["lst/night/run0.fits"], ["cta://a@lst/x", "cta://b@lst/y"], {}, ConfigError),
         (["lst/night/run0.fits", "cta://site@lst/old"], "lst/", {}, ConfigError),
         ("lst/night/run0.fits", "lst/x", {"on_missing": "perhaps"}, ConfigError),
@@ -389,11 +408,37 @@ def test_a_triggerer_that_is_killed_leaves_no_part_and_the_next_one_copies_the_r
     assert [site.get(path) for path in site.paths()] == [DATA + bytes(number) for number in range(3)]
 
 
+def test_what_is_left_to_a_worker_costs_one_more_listing(site: FakeCta, cta_default: FakeCta) -> None:
+    for number in range(20):
+        cta_default.put(f"/lst/night/run{number}.fits", b"x")
+    left = [[f"lst/night/run{number}.fits", f"lst/x{number}"] for number in range(20)]
+    event = {"status": "success", "copied": [None] * 20, "left": left}
+    cta_default.clear_requests()
+    operator = copy_of("lst/night/*.fits", "lst/", target_conn_id="site")
+    operator.execute_complete({}, event)
+    asked = [request.headers.get("depth") for request in cta_default.requests if request.method == "PROPFIND"]
+
+    assert asked == ["1"]
+    assert site.paths() == sorted(f"/lst/x{number}" for number in range(20))
+    with pytest.raises(NotFoundError, match="gone is not there any more"):
+        operator.execute_complete({}, {**event, "left": [["lst/night/gone", "lst/x"]]})
+
+
 def test_a_file_that_is_gone_meanwhile_is_told(site: FakeCta) -> None:
     event = in_time(fired(CtaCopyTrigger([("lst/night/gone[1]", "lst/x")], "cta_default", "site")))
 
     with pytest.raises(NotFoundError, match=r"gone\[1\] is not there any more"):
         raise error_of(event)
+
+
+def test_a_refused_credential_arrives_as_it_was(site: FakeCta, cta_default: FakeCta, store_connection: Any) -> None:
+    trigger = deferred(copy_of("lst/night/run0.fits", "cta://site@lst/x", deferrable=True))
+    extra = {"door_url": cta_default.door_url, "ca_path": str(cta_default.ca_file)}
+    store_connection("cta_default", password=cta_default.make_token(lifetime=-3600.0), extra=extra)
+    event = in_time(fired(again(trigger)))
+
+    with pytest.raises(CredentialError):
+        copy_of("lst/night/run0.fits", "lst/x").execute_complete({}, event)
 
 
 @pytest.mark.parametrize(
@@ -402,10 +447,11 @@ def test_a_file_that_is_gone_meanwhile_is_told(site: FakeCta) -> None:
         TransientError("busy", path="/lst/a", status=503, retry_after=7.0),
         AlreadyExistsError("there", remedy="remove it"),
         ConfigError("no"),
+        CredentialError("expired"),
     ],
 )
 def test_an_error_arrives_as_it_was(error: Any) -> None:
-    arrived = error_of(json.loads(json.dumps(told(error))))
+    arrived = error_of(json.loads(json.dumps(failed(error))))
 
     assert type(arrived) is type(error)
     assert vars(arrived) == vars(error)

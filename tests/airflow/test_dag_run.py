@@ -208,6 +208,7 @@ def test_a_function_that_is_an_asset_has_the_canonical_name(
     finished = run_dag(dag)
     with create_session() as session:
         query = select(AssetModel.uri).join(AssetEvent, AssetEvent.asset_id == AssetModel.id)
+        query = query.where(AssetEvent.source_run_id == finished.run_id, AssetEvent.source_dag_id == finished.dag_id)
         told = set(session.scalars(query))
 
     assert str(finished.state) == "success"

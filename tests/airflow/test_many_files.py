@@ -9,6 +9,7 @@ import pytest
 from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow_provider_cta.operators.cta import (
+    CtaCopyOperator,
     CtaDownloadOperator,
     CtaListOperator,
     CtaRemoveOperator,
@@ -16,7 +17,7 @@ from airflow_provider_cta.operators.cta import (
     CtaUploadOperator,
 )
 
-from ctadata_providers import AlreadyExistsError, ConfigError, IntegrityError, NotFoundError, StorageError
+from ctadata_providers import AlreadyExistsError, ConfigError, IntegrityError, IsADirError, NotFoundError, StorageError
 
 
 def run(operator: Any, context: Any = None) -> Any:
@@ -90,6 +91,10 @@ def test_each_source_can_have_its_target(night: Any, tmp_path: Path) -> None:
         (["lst/night/*"], ["{}/a"], "one for each"),
         (["lst/night/run0.fits", "lst/other/run0.fits"], "{}/", "both"),
         (["lst/night/run0.fits", "cta://other@lst/a"], "{}/", "several connections"),
+        (["lst/night/run0.fits", "lst//night/run0.fits"], "{}/", "not a usable address"),
+        (["lst/night/run0.fits", "lst/night/run1.fits"], ["{}/a", "{}//a"], "both"),
+        ("lst/night/run0.fits", None, "local_path"),
+        ("lst/night/run0.fits", ["{}/a", "{}/b"], "local_path has 2"),
         ([7], "{}/", "remote_path"),
         ([""], "{}/", "remote_path"),
     ],
@@ -98,11 +103,41 @@ def test_what_does_not_fit_is_told_before_anything_is_written(
     remote: Any, local: Any, message: str, night: Any, tmp_path: Path
 ) -> None:
     night.put("/lst/other/run0.fits", b"x")
-    place = [one.format(tmp_path) for one in local] if isinstance(local, list) else local.format(tmp_path)
+    place = [one.format(tmp_path) for one in local] if isinstance(local, list) else local and local.format(tmp_path)
     with pytest.raises(ConfigError, match=message):
         download(remote, place)
 
     assert names(tmp_path) == []
+
+
+def test_a_folder_among_several_is_told_and_not_passed_over(night: Any, tmp_path: Path) -> None:
+    for paths in (["lst/night/deep/", "lst/night/run0.fits"], ["lst/night/run0.fits", "lst/night/deep"]):
+        with pytest.raises(IsADirError, match="deep is a folder"):
+            download(paths, f"{tmp_path}/")
+    with pytest.raises(NotFoundError, match=r"such as lst/\*; .*takes files only"):
+        download("lst/*", f"{tmp_path}/")
+
+    assert names(tmp_path) == []
+
+
+def test_a_name_that_looks_like_a_pattern_is_a_name(cta_default: Any, tmp_path: Path) -> None:
+    cta_default.put("/lst/run[1].fits", b"x")
+    (first,) = download("lst/run[1].fits", tmp_path / "a")
+    download(["cta://lst/run[1].fits"], [tmp_path / "b"])
+    (chunk,) = run(CtaSyncOperator(task_id="plan", source="cta://lst/", target=str(tmp_path / "c"), manifest=True))
+    download(**chunk)
+
+    assert first["local_path"] == str(tmp_path / "a")
+    assert names(tmp_path) == ["a", "b", "c/run[1].fits"]
+
+
+def test_of_nothing_nothing_is_made(cta_default: Any, tmp_path: Path) -> None:
+    assert download([], tmp_path / "a") == []
+    assert download([], []) == []
+    assert run(CtaCopyOperator(task_id="copy", source=[], target="lst/x")) == []
+    assert run(CtaCopyOperator(task_id="copy", source=[], target="lst/x", deferrable=True)) == []
+    with pytest.raises(AirflowSkipException):
+        download([], tmp_path / "a", on_missing="skip")
 
 
 def test_of_a_list_all_must_be_there_unless_told_otherwise(night: Any, tmp_path: Path) -> None:
@@ -118,7 +153,7 @@ def test_of_a_list_all_must_be_there_unless_told_otherwise(night: Any, tmp_path:
 
 @pytest.mark.parametrize("path", ["lst/night/nothing", "lst/nothing/", ["lst/night/nothing"], "lst/night/*.h5"])
 def test_a_task_without_anything_to_get_is_skipped_when_told_so(path: Any, night: Any, tmp_path: Path) -> None:
-    with pytest.raises(AirflowSkipException):
+    with pytest.raises(AirflowSkipException, match=r"^(nothing of that is|.* is not) there$"):
         download(path, f"{tmp_path}/", on_missing="skip")
     with pytest.raises(NotFoundError):
         download(path, f"{tmp_path}/")
@@ -167,15 +202,20 @@ def test_uploads_have_targets_of_their_own(cta_default: Any, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("local", "remote", "message"),
-    [(["a", "b"], "lst/one", "folder"), (["a"], ["lst/x", "lst/y"], "one for each"), (["a", "a"], "lst/", "same name")],
+    [
+        (["a", "b"], "lst/one", "folder"),
+        (["a"], ["lst/x", "lst/y"], "one for each"),
+        ("a", ["lst/x", "lst/y"], "remote_path has 2"),
+        (["a", "a"], "lst/", "same name"),
+    ],
 )
 def test_uploads_that_do_not_fit_are_told_before_anything_is_sent(
-    local: list[str], remote: Any, message: str, cta_default: Any, tmp_path: Path
+    local: Any, remote: Any, message: str, cta_default: Any, tmp_path: Path
 ) -> None:
     for name in "ab":
         (tmp_path / name).write_text(name)
     with pytest.raises(ConfigError, match=message):
-        upload([tmp_path / name for name in local], remote)
+        upload([tmp_path / name for name in local] if isinstance(local, list) else tmp_path / local, remote)
 
     assert cta_default.requests == []
 
@@ -293,6 +333,15 @@ def test_a_manifest_is_work_for_other_tasks(night: Any, tmp_path: Path) -> None:
     assert run(CtaSyncOperator(task_id="plan", source="cta://lst/night/", target=str(tmp_path), manifest=True)) == []
 
 
+@pytest.mark.parametrize("root", ["cta:///", "cta://", "cta://cta_default@", "cta://cta_default@/"])
+def test_a_manifest_of_the_root(root: str, cta_default: Any, tmp_path: Path) -> None:
+    cta_default.put("/a@b/run0.fits", b"x")
+    (chunk,) = run(CtaSyncOperator(task_id="plan", source=root, target=str(tmp_path), manifest=True))
+    download(**chunk)
+
+    assert names(tmp_path) == ["a@b/run0.fits"]
+
+
 def test_a_manifest_of_uploads(cta_default: Any, tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "a").write_text("a")
@@ -302,10 +351,12 @@ def test_a_manifest_of_uploads(cta_default: Any, tmp_path: Path) -> None:
     assert cta_default.paths() == ["/lst/users/deep/a"]
 
 
-@pytest.mark.parametrize("settings", [{"chunk_size": 0}, {"manifest": True, "delete": True}, {"compare": "name"}])
+@pytest.mark.parametrize(
+    "settings", [{"chunk_size": 0}, {"manifest": True, "delete": True}, {"compare": "name"}, {"target": None}]
+)
 def test_a_sync_that_cannot_be_is_told(settings: dict[str, Any], night: Any, tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
-        run(CtaSyncOperator(task_id="sync", source="cta://lst/night/", target=tmp_path, **settings))
+        run(CtaSyncOperator(**{"task_id": "sync", "source": "cta://lst/night/", "target": tmp_path, **settings}))
 
 
 # What Airflow is told

@@ -170,6 +170,21 @@ def test_folders_go_both_ways_with_all_that_is_below_them(shelf: Shelf, cta_defa
     ]
 
 
+def test_of_nothing_nothing_is_made(shelf: Shelf, cta_default: FakeCta) -> None:
+    assert run(give([], "memory://box/x")) == []
+    assert run(take([], "lst/x")) == []
+
+
+def test_the_root_is_a_folder_like_others(shelf: Shelf, cta_default: FakeCta) -> None:
+    cta_default.put("/lst/a", SMALL)
+    run(give("cta:///", "memory://box/night"))
+    run(take("memory://box/night/", "cta:///"))
+    run(take("memory://box/night/", "cta://cta_default@"))
+
+    assert shelf.find("/") == ["/box/night/lst/a"]
+    assert cta_default.paths() == ["/lst/a"]
+
+
 @pytest.mark.parametrize(
     ("operator", "error"),
     [
@@ -190,6 +205,7 @@ def test_folders_go_both_ways_with_all_that_is_below_them(shelf: Shelf, cta_defa
         (give("lst/a", "cta://cta_default@lst/x"), ConfigError),
         (give("lst/a", ""), ConfigError),
         (give("lst/a", 7), ConfigError),
+        (give(["lst/a"], [None]), ConfigError),
         (take("memory://box/none", "lst/x"), NotFoundError),
         (take("memory://box/none*", "lst/x/"), NotFoundError),
         (take(["memory://box/none"], "lst/x/", on_missing="skip"), AirflowSkipException),
@@ -381,6 +397,25 @@ def test_lineage_and_events_tell_of_both_sides(
     ]
     assert events[there].extra == expected
     assert events[here].extra == {**expected, "instance": cta_default.door_url}
+
+
+def test_a_storage_whose_addresses_name_no_asset_is_moved_to_all_the_same(
+    shelf: Shelf, cta_default: FakeCta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(uri: Any) -> None:
+        raise ValueError("must contain a host")
+
+    monkeypatch.setattr(
+        "airflow.sdk.definitions.asset._get_uri_normalizer", lambda scheme: refuse if scheme == "memory" else None
+    )
+    told: list[str] = []
+    collector = SimpleNamespace(add_output_asset=lambda context, uri: told.append(uri))
+    monkeypatch.setattr("airflow_provider_cta.transfers.base.get_hook_lineage_collector", lambda: collector)
+    cta_default.put("/lst/a", SMALL)
+    result = run(give("lst/a", "memory://box/a", outlets=[Asset("x://y")]), {"outlet_events": {}})
+
+    assert result["storage_path"] == "memory:///box/a"
+    assert told == []
 
 
 def test_paths_and_connections_are_templates_also_those_that_are_objects() -> None:

@@ -8,8 +8,9 @@ import pytest
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent
 from airflow_provider_cta.triggers import watching
 from airflow_provider_cta.triggers.cta import CtaFolderTrigger, CtaPathTrigger
+from airflow_provider_cta.triggers.errors import error_of
 
-from ctadata_providers import CtaError
+from ctadata_providers import CredentialError, CtaError
 
 INTERVAL = 0.2
 PATIENCE = 20.0
@@ -67,6 +68,19 @@ def test_it_can_end_the_task_itself_with_the_result_or_as_failed(cta_default: An
     assert isinstance(good, TaskSuccessEvent)
     assert good.xcoms == {"return_value": ["cta://lst/a.fits"]}
     assert isinstance(bad, TaskFailedEvent)
+
+
+def test_a_pause_comes_before_the_first_look(cta_default: Any) -> None:
+    cta_default.put("/lst/a.fits", b"x")
+
+    async def scene() -> int:
+        waiting = asyncio.create_task(first(CtaPathTrigger("lst/a.fits", poke_interval=INTERVAL, pause=3 * INTERVAL)))
+        await asyncio.sleep(2 * INTERVAL)
+        early = listings(cta_default)
+        await waiting
+        return early
+
+    assert run(scene()) == 0
 
 
 def test_it_waits_until_all_is_there(cta_default: Any) -> None:
@@ -145,7 +159,7 @@ def test_a_server_that_fails_for_a_while_is_asked_again(cta_default: Any, store_
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "error"),
     [
         ({"path": "lst/a/"}, "NotADirError"),
         ({"path": "lst/../a"}, "ConfigError"),
@@ -154,12 +168,12 @@ def test_a_server_that_fails_for_a_while_is_asked_again(cta_default: Any, store_
         ({"path": "lst/a", "newer_than": "yesterday"}, "ConfigError"),
     ],
 )
-def test_what_does_not_pass_is_told(arguments: dict[str, Any], message: str, cta_default: Any) -> None:
+def test_what_does_not_pass_is_told(arguments: dict[str, Any], error: str, cta_default: Any) -> None:
     cta_default.put("/lst/a", b"x")
     event = run(first(CtaPathTrigger(**{"poke_interval": INTERVAL, **arguments})))
 
     assert event["status"] == "error"
-    assert event["message"].startswith(message)
+    assert type(error_of(event)).__name__ == error
 
 
 def test_a_refused_token_ends_the_wait_of_all_and_is_not_shown(cta_default: Any, store_connection: Any) -> None:
@@ -173,7 +187,7 @@ def test_a_refused_token_ends_the_wait_of_all_and_is_not_shown(cta_default: Any,
 
     events = run(scene())
 
-    assert all(event["message"].startswith("CredentialError") for event in events)
+    assert all(isinstance(error_of(event), CredentialError) for event in events)
     assert expired not in str(events)
 
 
@@ -277,6 +291,18 @@ def test_each_change_of_a_folder_is_told_once(cta_default: Any) -> None:
     change = {"uri": "cta://lst/night/", "changed": ["cta://lst/night/new"], "count": 1}
 
     assert run(scene()) == [change, change]
+
+
+@pytest.mark.parametrize("root", ["cta:///", "cta://", "cta://cta_default@", "/"])
+def test_the_root_is_a_folder_like_others(root: str, cta_default: Any) -> None:
+    cta_default.make_dir("/lst")
+
+    async def scene() -> list[dict[str, Any]]:
+        async with Listener(folder(Store(), root, existing=True)) as listener:
+            await until(lambda: listener.events)
+            return listener.events
+
+    assert run(scene()) == [{"uri": "cta:///", "changed": ["cta://lst/"], "count": 1}]
 
 
 def test_after_a_restart_only_what_is_new_is_told(cta_default: Any) -> None:

@@ -8,11 +8,17 @@ from typing import Any, cast
 
 import pytest
 from airflow.sdk import DAG, PokeReturnValue, task
-from airflow.sdk.exceptions import AirflowException, AirflowRescheduleException, TaskDeferred
+from airflow.sdk.exceptions import (
+    AirflowRescheduleException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferred,
+)
 from airflow_provider_cta.sensors.cta import CtaPathSensor
+from airflow_provider_cta.triggers.errors import failed
 from airflow_provider_cta.wanted import Calm
 
-from ctadata_providers import ConfigError, FileInfo, NotADirError
+from ctadata_providers import ConfigError, CredentialError, FileInfo, NotADirError
 
 
 def sensor(path: Any, **settings: Any) -> CtaPathSensor:
@@ -187,6 +193,7 @@ def test_a_deferred_sensor_asks_nothing_itself(cta_default: Any) -> None:
         "newer_than": None,
         "metadata": True,
         "end_from_trigger": False,
+        "pause": 0.0,
     }
 
 
@@ -194,8 +201,10 @@ def test_what_the_trigger_tells_is_the_result_or_the_error() -> None:
     waiting = sensor("lst/*", deferrable=True)
 
     assert waiting.execute_complete({}, {"status": "success", "found": ["cta://lst/a"]}) == ["cta://lst/a"]
-    with pytest.raises(AirflowException, match="CredentialError: no"):
-        waiting.execute_complete({}, {"status": "error", "message": "CredentialError: no"})
+    with pytest.raises(CredentialError, match="no"):
+        waiting.execute_complete({}, failed(CredentialError("no")))
+    with pytest.raises(AirflowSkipException, match="no"):
+        sensor("lst/*", deferrable=True, never_fail=True).execute_complete({}, failed(CredentialError("no")))
 
 
 def test_deferring_is_the_default_where_airflow_says_so(run_python: Any) -> None:
@@ -311,6 +320,28 @@ def test_deferred_the_function_is_asked_by_the_worker(cta_default: Any) -> None:
         waiting.execute_complete({}, {"status": "success", "found": ["cta://lst/a"]})
 
     assert waiting.execute_complete({}, {"status": "success", "found": ["cta://lst/a", "cta://lst/b"]}) is True
+
+
+def test_deferred_again_it_waits_an_interval_and_not_longer_than_the_time_that_is_left() -> None:
+    with DAG("decorated_patient", schedule=None):
+
+        @task.cta_sensor(path="lst/*", deferrable=True, poke_interval=30, timeout=600)
+        def wait(found: list[str]) -> bool:
+            return False
+
+        waiting = cast(Any, wait)().operator
+
+    def asked_after(seconds: float) -> Any:
+        begun = datetime.now(UTC) - timedelta(seconds=seconds)
+        return waiting.execute_complete({"ti": SimpleNamespace(start_date=begun)}, {"status": "success", "found": []})
+
+    with pytest.raises(TaskDeferred) as deferred:
+        asked_after(400)
+    with pytest.raises(AirflowSensorTimeout, match="600"):
+        asked_after(601)
+
+    assert deferred.value.trigger.serialize()[1]["pause"] == 30
+    assert 190 < deferred.value.timeout.total_seconds() <= 200
 
 
 def test_a_function_cannot_be_asked_where_no_worker_is() -> None:

@@ -54,10 +54,10 @@ class _DecoratedCtaSensor(CtaPathSensor):
         return PokeReturnValue(is_done=answer is not False, xcom_value=answer)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | str) -> Any:
-        """Ask the function about what the trigger has found; wait again when it says so."""
+        """Ask the function about what the trigger has found; wait on when it says so."""
         answer = self._answer(super().execute_complete(context, event))
         if answer is False:
-            return self.execute(context)
+            return self.wait_again(context)
         return answer
 
     def _answer(self, found: list[Any]) -> Any:

@@ -170,14 +170,26 @@ def as_list(value: Any, name: str) -> list[str]:
     return [str(one) for one in given]
 
 
-def skip_if(nothing: bool, on_missing: OnMissing, what: str) -> None:
-    """Skip the task when there is nothing to do.
+def as_one(value: Any, name: str) -> str:
+    """Return what was given as one path, as a text.
+
+    Raises:
+        ConfigError: When it is none, or several.
+    """
+    given = as_list(value, name)
+    if len(given) != 1:
+        raise ConfigError(f"{name} has {len(given)} paths where there can be one", remedy="give one")
+    return given[0]
+
+
+def skip_if(nothing: bool, on_missing: OnMissing, told: str) -> None:
+    """Skip the task when there is nothing to do, and tell why.
 
     Raises:
         AirflowSkipException: Then.
     """
     if nothing and on_missing == "skip":
-        raise AirflowSkipException(f"{what} is not there")
+        raise AirflowSkipException(told)
 
 
 def check_on_missing(value: str) -> None:

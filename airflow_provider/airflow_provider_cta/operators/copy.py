@@ -7,9 +7,17 @@ from typing import Any
 from airflow.sdk import Context
 from airflow.sdk.configuration import conf
 
-from airflow_provider_cta.copying import copied
+from airflow_provider_cta.copying import copied, still_there
 from airflow_provider_cta.hooks.cta import CtaHook
-from airflow_provider_cta.operators.base import CtaOperator, OnMissing, Result, as_list, check_on_missing, skip_if
+from airflow_provider_cta.operators.base import (
+    CtaOperator,
+    OnMissing,
+    Result,
+    as_list,
+    as_one,
+    check_on_missing,
+    skip_if,
+)
 from airflow_provider_cta.operators.pairs import look_for, paired
 from airflow_provider_cta.progress import Progress
 from airflow_provider_cta.triggers.copying import CtaCopyTrigger
@@ -109,7 +117,8 @@ class CtaCopyOperator(CtaOperator):
             with self._killable(), ExitStack() as stack:
                 source, target = self._clients(stack)
                 self._go_on(context, source)
-                made = iter(self._copy(source, target, [(source.stat(path), to) for path, to in left]))
+                found = source.glob_many(path for path, _ in left)
+                made = iter(self._copy(source, target, [(still_there(path, found), to) for path, to in left]))
             results = [next(made) if result is None else result for result in results]
         return self._done(context, [result for result in results if result is not None])
 
@@ -139,6 +148,10 @@ class CtaCopyOperator(CtaOperator):
             return False
         return self.recursive or uri.parse(self.source).is_folder
 
+    @property
+    def _folders(self) -> tuple[str, str]:
+        return as_one(self.source, "source"), as_one(self.target, "target")
+
     def _clients(self, stack: ExitStack) -> tuple[CtaClient, CtaClient]:
         """Return the clients of both sides, one where they are one connection."""
         source = stack.enter_context(self._client(self._source_conn))
@@ -147,14 +160,15 @@ class CtaCopyOperator(CtaOperator):
         return source, stack.enter_context(self._client(self._target_conn))
 
     def _plan(self, source: CtaClient) -> Pairs:
-        return paired(self._sources, look_for(source, self._sources, self.on_missing), self.target, "target")
+        found = look_for(source, self._sources, self.on_missing)
+        return paired(self._sources, found, self.target, "target", lambda address: uri.parse(address).path)
 
     def _plan_of_tree(self, source: CtaClient, target: CtaClient) -> Pairs:
         """Return the files below a folder with their targets, whose folders are made."""
-        (top,), (into,) = self._sources, as_list(self.target, "target")
-        above, below = uri.parse(top).path, uri.parse(into).path
+        top, into = self._folders
+        above, below = (uri.parse(folder).path.rstrip("/") for folder in (top, into))
         if source is target and f"{below}/".startswith(f"{above}/"):
-            raise StorageError(f"cannot copy {above} into itself", path=below, remedy="name another target")
+            raise StorageError(f"cannot copy {top} into itself", path=below, remedy="name another target")
         pairs: Pairs = []
         try:
             for info in source.walk(top):
@@ -164,19 +178,19 @@ class CtaCopyOperator(CtaOperator):
                 else:
                     pairs.append((info, there))
         except NotFoundError as error:
-            skip_if(error.path == above, self.on_missing, top)
+            skip_if(error.path == uri.parse(top).path, self.on_missing, f"{top} is not there")
             raise
-        target.make_dir(below, parents=True)
+        target.make_dir(below or "/", parents=True)
         return pairs
 
     # Copying.
 
     def _tree(self, source: CtaClient, target: CtaClient) -> list[Result]:
-        (top,), (into,) = self._sources, as_list(self.target, "target")
+        top, into = self._folders
         try:
             done = source.copy_tree(top, into, to=target, overwrite=self.overwrite, progress=Progress(None, self.log))
         except NotFoundError as error:
-            skip_if(error.path == uri.parse(top).path, self.on_missing, top)
+            skip_if(error.path == uri.parse(top).path, self.on_missing, f"{top} is not there")
             raise
         return [{"files": done.files, "size": done.size}]
 
@@ -192,8 +206,7 @@ class CtaCopyOperator(CtaOperator):
         """Tell Airflow what was done, and return the result of the task."""
         size, files = sum(result["size"] for result in results), sum(result.get("files", 1) for result in results)
         if self._is_folder:
-            (top,), (into,) = self._sources, as_list(self.target, "target")
-            there, here = uri.parse(into).path, uri.parse(top).path
+            here, there = (uri.parse(folder).path for folder in self._folders)
             places = {"uri": uri.format_uri(there, folder=True), "source": uri.format_uri(here, folder=True)}
             results = [{**places, "files": files, "size": size}]
         self._tell(context, CtaHook(self._source_conn).config(), read=[result["source"] for result in results])

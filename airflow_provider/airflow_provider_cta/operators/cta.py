@@ -11,6 +11,7 @@ from airflow_provider_cta.operators.base import (
     OnMissing,
     Result,
     as_list,
+    as_one,
     check_on_missing,
     inside,
     skip_if,
@@ -80,7 +81,7 @@ class CtaDownloadOperator(_TransferOperator):
         if isinstance(self.remote_path, str) and not is_pattern(self.remote_path):
             with self._client(self._conn_id(self.remote_path)) as client:
                 self._go_on(context, client)
-                result = self._one(client, self.remote_path, str(self.local_path))
+                result = self._one(client, self.remote_path, as_one(self.local_path, "local_path"))
                 self._tell(context, client.config, read=[result["uri"]])
             self.log.info("Downloaded %s", result)
             return result
@@ -96,7 +97,7 @@ class CtaDownloadOperator(_TransferOperator):
                 return _result(source.path, local_path, folder=True, files=tree.files, size=tree.size)
             done = client.download(remote_path, inside(local_path, source.path), overwrite=self.overwrite)
         except NotFoundError as error:
-            skip_if(error.path == source.path, self.on_missing, remote_path)
+            skip_if(error.path == source.path, self.on_missing, f"{remote_path} is not there")
             raise
         return _of(done)
 
@@ -104,7 +105,7 @@ class CtaDownloadOperator(_TransferOperator):
         with self._client(self._one_conn_id(remote_paths)) as client:
             self._go_on(context, client)
             found = look_for(client, remote_paths, self.on_missing)
-            pairs = [(info, Path(to)) for info, to in paired(remote_paths, found, self.local_path, "local_path")]
+            pairs = [(info, Path(to)) for info, to in paired(remote_paths, found, self.local_path, "local_path", Path)]
             done: dict[Path, Result] = {}
             for (_, local), outcome in client.download_many(pairs, overwrite=self.overwrite):
                 done[local] = _of(outcome.result())  # the first error ends it; those under way are stopped
@@ -133,8 +134,7 @@ class CtaUploadOperator(_TransferOperator):
     def _work(self, context: Context) -> Result | list[Result]:
         check_on_missing(self.on_missing)
         if isinstance(self.local_path, (str, Path)):
-            (remote_path,) = as_list(self.remote_path, "remote_path")
-            result = self._one(context, remote_path, str(self.local_path))
+            result = self._one(context, as_one(self.remote_path, "remote_path"), str(self.local_path))
             self.log.info("Uploaded %s", result)
             return result
         results = self._many(context, as_list(self.local_path, "local_path"))
@@ -142,7 +142,7 @@ class CtaUploadOperator(_TransferOperator):
         return results
 
     def _one(self, context: Context, remote_path: str, local_path: str) -> Result:
-        skip_if(not Path(local_path).exists(), self.on_missing, local_path)
+        skip_if(not Path(local_path).exists(), self.on_missing, f"{local_path} is not there")
         with self._client(self._conn_id(remote_path)) as client:
             if self.recursive or local_path.endswith("/"):
                 tree = client.upload_tree(local_path, remote_path, overwrite=self.overwrite)
@@ -164,7 +164,7 @@ class CtaUploadOperator(_TransferOperator):
         pairs = [(Path(local), inside(to, local)) for local, to in zip(local_paths, targets, strict=True)]
         if self.on_missing == "skip":
             pairs = [pair for pair in pairs if pair[0].exists()]
-        skip_if(not pairs, self.on_missing, "nothing of that")
+        skip_if(not pairs, self.on_missing, "nothing of that is there")
         if len({uri.parse(to).path for _, to in pairs}) < len(pairs):
             raise ConfigError("two files would have the same name there", remedy="give other targets")
         with self._client(self._one_conn_id(to for _, to in pairs)) as client:

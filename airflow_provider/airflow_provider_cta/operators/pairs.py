@@ -1,60 +1,92 @@
 """What goes where: sources that were looked for, each with its target."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_cta.operators.base import OnMissing, as_list, inside, skip_if
 from airflow_provider_cta.wanted import is_pattern
-from ctadata_providers import ConfigError, CtaClient, FileInfo, NotFoundError
+from ctadata_providers import ConfigError, CtaClient, FileInfo, IsADirError, NotFoundError, uri
 
 Found = Mapping[str, Sequence[FileInfo]]
 """What is there of paths and patterns."""
 
 
 def look_for(client: CtaClient, paths: Sequence[str], on_missing: OnMissing) -> Found:
-    """Return what is there of paths and patterns.
+    """Return what is there of paths and patterns; of what a pattern matches, the files.
 
     Raises:
         NotFoundError: When one is missing, with `on_missing="fail"`.
         AirflowSkipException: When nothing is there, with `on_missing="skip"`.
     """
-    found = client.glob_many(paths)
+    found = {path: _wanted(path, infos) for path, infos in client.glob_many(paths).items()}
     missing = [path for path, infos in found.items() if not infos]
     if missing and on_missing == "fail":
-        raise NotFoundError(f"{len(missing)} of {len(paths)} are not there, such as {missing[0]}", path=missing[0])
-    skip_if(not any(found.values()), on_missing, "nothing of that")
+        raise NotFoundError(
+            f"{len(missing)} of {len(paths)} are not there, such as {missing[0]}",
+            path=missing[0],
+            remedy="check the path (a pattern takes files only), or let it be skipped (on_missing)",
+        )
+    skip_if(not any(found.values()), on_missing, "nothing of that is there")
     return found
 
 
-def paired(paths: Sequence[str], found: Found, targets: Any, name: str) -> list[tuple[FileInfo, str]]:
+def paired(
+    paths: Sequence[str], found: Found, targets: Any, name: str, place: Callable[[str], object] = str
+) -> list[tuple[FileInfo, str]]:
     """Return each file that was found with its target.
 
     Args:
         paths: The paths and patterns, in their order.
-        found: What is there of them; of several, folders are left out.
+        found: What is there of them.
         targets: One target (a folder, ending in `/`, for several files), or a list of as many as there are paths.
         name: What the targets are called, for errors.
+        place: Gives what is the same for all spellings of a target.
 
     Raises:
         ConfigError: When the targets do not fit, or two files would have the same.
+        IsADirError: When there is a folder among several.
     """
+    _refuse_folders(paths, found)
+    patterns = [path for path in paths if not _is_named(path, found[path])]
     if isinstance(targets, Sequence) and not isinstance(targets, str):
         several = as_list(targets, name)
-        if len(several) != len(paths) or any(map(is_pattern, paths)):
+        if len(several) != len(paths) or patterns:
             raise ConfigError(f"{len(paths)} sources and {len(several)} targets", remedy="give one for each")
         pairs = [
             (found[path][0], inside(target, path)) for path, target in zip(paths, several, strict=True) if found[path]
         ]
     else:
         (target,) = as_list(targets, name)
-        if not target.endswith("/") and (len(paths) > 1 or is_pattern(paths[0])):
+        if not target.endswith("/") and (len(paths) > 1 or patterns):
             raise ConfigError(f"{target} cannot take several files", remedy="end it with '/': a folder")
-        alone = len(paths) == 1 and not is_pattern(paths[0])  # a folder is then an error, which the transfer tells
-        infos = {info.path: info for path in paths for info in found[path] if alone or not info.is_dir}
+        infos = {info.path: info for path in paths for info in found[path]}
         pairs = [(info, inside(target, info.path)) for info in infos.values()]
-    taken: dict[str, str] = {}
+    taken: dict[object, str] = {}
     for info, target in pairs:
-        if target in taken:
-            raise ConfigError(f"{taken[target]} and {info.path} would both be {target}", remedy="give other targets")
-        taken[target] = info.path
+        if place(target) in taken:
+            both = f"{taken[place(target)]} and {info.path}"
+            raise ConfigError(f"{both} would both be {target}", remedy="give other targets")
+        taken[place(target)] = info.path
     return pairs
+
+
+def _wanted(path: str, infos: Sequence[FileInfo]) -> list[FileInfo]:
+    return [info for info in infos if not info.is_dir or _is_named(path, infos)]
+
+
+def _is_named(path: str, infos: Sequence[FileInfo]) -> bool:
+    """Tell whether what was found bears the name that was given, which may look like a pattern; or nothing was."""
+    return not is_pattern(path) or all(info.path == uri.parse(path).path for info in infos)
+
+
+def _refuse_folders(paths: Sequence[str], found: Found) -> None:
+    """Refuse a folder among several files; one alone is an error, too, which the transfer tells.
+
+    Raises:
+        IsADirError: Then.
+    """
+    folders = [info.path for path in paths for info in found[path] if info.is_dir]
+    if folders and len(paths) > 1:
+        raise IsADirError(
+            f"{folders[0]} is a folder", path=folders[0], remedy="move it with a task of its own, or leave it out"
+        )

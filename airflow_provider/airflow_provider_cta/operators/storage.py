@@ -58,7 +58,7 @@ class CtaListOperator(CtaOperator):
                 with suppress(*([NotFoundError] if self.on_missing == "skip" else [])):
                     found.update((info.path, info) for info in self._listed(client, path))
         kept = [info for info in found.values() if info.path not in known and not (self.files_only and info.is_dir)]
-        skip_if(not kept, self.on_missing, f"anything new of {self.path}")
+        skip_if(not kept, self.on_missing, f"nothing new of {self.path} is there")
         self.log.info("%s: %d found, %d left out", self.path, len(kept), len(found) - len(kept))
         return told(kept, metadata=self.metadata)
 
@@ -73,7 +73,8 @@ class CtaRemoveOperator(CtaOperator):
     """Remove files and folders; the result is a list of the addresses that were removed.
 
     Args:
-        path: A file, a folder, a pattern, or a list of these; `cta://name@...` names the connection.
+        path: A file, a folder, a pattern, or a list of these; `cta://name@...` names the connection. A name with `*`,
+            `?` or `[` is a pattern once there is no such file; `[*]`, `[?]`, `[[]` stand for themselves.
         recursive: Also remove folders with all that they hold, but for the root and what is right below it.
         on_missing: `skip` (default) passes over what is not there, so that a task can be tried again, or `fail`.
         cta_conn_id: The connection for an address that names none.

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 from airflow.sdk import Context
 
-from airflow_provider_cta.operators.base import CtaOperator, Result
+from airflow_provider_cta.operators.base import CtaOperator, Result, as_one
 from ctadata_providers import ConfigError, CtaClient, uri
 
 Compare: TypeAlias = Literal["auto", "checksum", "mtime", "size"]
@@ -76,6 +76,8 @@ class CtaSyncOperator(CtaOperator):
             raise ConfigError(f"chunk_size={self.chunk_size} cannot be used", remedy="give a number from 1")
         if self.manifest and self.delete:
             raise ConfigError("a manifest removes nothing", remedy="leave out manifest or delete")
+        for name in ("source", "target"):
+            as_one(getattr(self, name), name)
         remote, _ = self.at_the_door
         with self._client(self._conn_id(remote) if uri.is_uri(remote) else self.cta_conn_id) as client:
             self._go_on(context, client)
@@ -107,13 +109,19 @@ class CtaSyncOperator(CtaOperator):
         names = [change.path for change in done.changes if change.kind in ("copy", "replace") and not change.is_dir]
         down = uri.is_uri(str(self.source))
         there, here = (self.source, self.target) if down else (self.target, self.source)
-        top = str(there).rstrip("/")
         chunks = [names[at : at + self.chunk_size] for at in range(0, len(names), self.chunk_size)]
         self.log.info("%d files in %d chunks, %d unchanged", len(names), len(chunks), done.unchanged)
         return [
             {
-                "remote_path": [f"{top}/{name}" for name in chunk],
+                "remote_path": [_below(str(there), name) for name in chunk],
                 "local_path": [str(Path(here) / name) for name in chunk],
             }
             for chunk in chunks
         ]
+
+
+def _below(folder: str, inner: str) -> str:
+    """Return the address of what is below a folder, with the connection that it names."""
+    address = uri.parse(folder)
+    path = f"{address.path.rstrip('/')}/{inner}"
+    return uri.format_uri(path) if address.name is None else f"{uri.SCHEME}{address.name}@{path}"

@@ -5,15 +5,16 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
+from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue, timezone
 from airflow.sdk.configuration import conf
-from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_cta import settings
 from airflow_provider_cta.hooks.cta import CtaHook
 from airflow_provider_cta.links.cta import CtaDoorLink
 from airflow_provider_cta.triggers.cta import CtaPathTrigger
+from airflow_provider_cta.triggers.errors import error_of
 from airflow_provider_cta.wanted import Calm, Wanted, told
 from ctadata_providers import FileInfo, uri
 
@@ -39,7 +40,7 @@ class CtaPathSensor(BaseSensorOperator):
         deferrable: Wait in the triggerer; default `[operators] default_deferrable`.
         start_from_trigger: With `deferrable`, begin there too, without a worker. Its arguments must not be mapped then.
         end_from_trigger: With `deferrable`, end there too: with both, the task never needs a worker. Airflow refuses
-            that where a plugin has listeners, such as OpenLineage's.
+            that where a plugin has listeners, such as OpenLineage's, and maps no task over what was found so.
         poke_interval: Seconds from look to look; default `[cta] poke_interval`, which is 60.
         cta_conn_id: The connection for an address that names none.
         **kwargs: What every sensor takes, e.g. `mode="reschedule"`, `timeout`.
@@ -96,23 +97,37 @@ class CtaPathSensor(BaseSensorOperator):
         if not self.deferrable:
             return super().execute(context)
         self._wanted()  # what cannot be used is told at once
-        return self.defer(
-            trigger=self._trigger(), method_name="execute_complete", timeout=timedelta(seconds=self.timeout)
-        )
+        return self._leave(timedelta(seconds=self.timeout))
 
     def execute_complete(self, context: Context, event: dict[str, Any] | str) -> list[Any]:
         """Return what the trigger has found.
 
         Raises:
-            AirflowException: When the trigger could not go on looking.
+            AirflowSkipException: When the trigger could not go on looking, with `never_fail`.
+            CtaError: When it could not, else.
         """
         if not isinstance(event, dict):  # `dag.test()` resumes what its trigger has ended, and hands on a state alone
             return cast("list[Any]", super().execute(context))
         if event["status"] != "success":
-            raise AirflowException(event["message"])
+            error = error_of(event)
+            if self.never_fail:
+                raise AirflowSkipException(str(error)) from error
+            raise error
         found: list[Any] = event["found"]
         self.log.info("%s: %d found", self.path, len(found))
         return found
+
+    def wait_again(self, context: Context) -> Any:
+        """Wait on after what was found is not enough: from the next interval on, for what is left of `timeout`.
+
+        Raises:
+            AirflowSensorTimeout: When nothing is left.
+        """
+        begun = getattr(context.get("ti"), "start_date", None) or timezone.utcnow()
+        left = timedelta(seconds=self.timeout) - (timezone.utcnow() - begun)
+        if left <= timedelta(0):
+            raise AirflowSensorTimeout(f"{self.path}: not all was there within the timeout of {self.timeout:g} s")
+        return self._leave(left, pause=self.poke_interval)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once.
@@ -133,7 +148,10 @@ class CtaPathSensor(BaseSensorOperator):
     def _wanted(self) -> Wanted:
         return Wanted.of(self.path, min_count=self.min_count, stable_for=self.stable_for, newer_than=self.newer_than)
 
-    def _trigger(self) -> CtaPathTrigger:
+    def _leave(self, timeout: timedelta, *, pause: float = 0.0) -> Any:
+        return self.defer(trigger=self._trigger(pause), method_name="execute_complete", timeout=timeout)
+
+    def _trigger(self, pause: float = 0.0) -> CtaPathTrigger:
         return CtaPathTrigger(
             path=self.path if isinstance(self.path, str) else list(self.path),
             cta_conn_id=self.cta_conn_id,
@@ -143,6 +161,7 @@ class CtaPathSensor(BaseSensorOperator):
             newer_than=self.newer_than.isoformat() if isinstance(self.newer_than, datetime) else self.newer_than,
             metadata=self.metadata,
             end_from_trigger=self.end_from_trigger,
+            pause=pause,
         )
 
     def _look(self, wanted: Wanted) -> dict[str, list[FileInfo]]:

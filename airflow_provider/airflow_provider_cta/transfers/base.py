@@ -1,7 +1,7 @@
 """What the two directions have in common: two sides, several files at once, an end on kill, and what is told."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -46,10 +46,10 @@ class StreamOperator(CtaOperator):
     @property
     def _storage_paths(self) -> str | list[str]:
         """What was given as the other side, as texts."""
-        given = self.storage_path
-        if isinstance(given, (str, ObjectStoragePath, Path)):
+        given, kinds = self.storage_path, (str, ObjectStoragePath, Path)
+        if isinstance(given, kinds):
             return str(given)
-        if not isinstance(given, Sequence):
+        if not isinstance(given, Sequence) or not all(isinstance(path, kinds) for path in given):
             raise ConfigError(f"storage_path={given!r} cannot be used", remedy="give a path, or a list of some")
         return [str(path) for path in given]
 
@@ -91,12 +91,17 @@ class StreamOperator(CtaOperator):
         """Tell lineage of the other side, and what was written there to the events of its assets."""
         collector, hook = get_hook_lineage_collector(), CtaHook(self.cta_conn_id)
         add = collector.add_output_asset if wrote else collector.add_input_asset
+        by_uri: dict[str, Result] = {}
         for result in results:
+            try:
+                by_uri[Asset(uri=result["storage_path"]).uri] = result
+            except ValueError as error:  # as of SFTP, whose assets have a host: its files do not tell theirs
+                self.log.debug("%s is no asset: %s", result["storage_path"], error)
+                continue
             add(context=hook, uri=result["storage_path"])
         events = context.get("outlet_events")
         if events is None or not wrote:
             return
-        by_uri: Mapping[str, Result] = {Asset(uri=result["storage_path"]).uri: result for result in results}
         for outlet in self.outlets:
             if isinstance(outlet, Asset) and outlet.uri in by_uri:
                 events[outlet].extra.update(event_extra(by_uri[outlet.uri]))

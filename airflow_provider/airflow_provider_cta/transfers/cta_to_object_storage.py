@@ -52,7 +52,7 @@ class CtaToObjectStorageOperator(StreamOperator):
         self._tell_storage(context, results, wrote=True)
         source, target = self.remote_path, self._storage_paths
         there = self._place(target).uri if isinstance(target, str) else ""
-        top = uri.format_uri(uri.parse(paths[0]).path, folder=True)
+        top = uri.format_uri(uri.parse(source).path, folder=True) if isinstance(source, str) else ""
         return self._result(source, target, results, uri=top, storage_path=there)
 
     def _pairs(self, client: CtaClient, paths: list[str]) -> list[tuple[FileInfo, str]]:
@@ -68,9 +68,10 @@ class CtaToObjectStorageOperator(StreamOperator):
         if not isinstance(targets, str):
             raise ConfigError(f"one source and {len(targets)} targets", remedy="give one folder")
         top = uri.parse(paths[0]).path
+        below = targets.rstrip("/")
         try:
             files = [info for info in client.walk(paths[0]) if not info.is_dir]
         except NotFoundError as error:
-            skip_if(error.path == top, self.on_missing, paths[0])
+            skip_if(error.path == top, self.on_missing, f"{paths[0]} is not there")
             raise
-        return [(info, targets.rstrip("/") + info.path.removeprefix(top)) for info in files]
+        return [(info, below + info.path.removeprefix(top.rstrip("/"))) for info in files]

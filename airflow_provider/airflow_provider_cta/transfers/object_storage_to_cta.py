@@ -77,7 +77,7 @@ class ObjectStorageToCtaOperator(StreamOperator):
             raise ConfigError(f"{len(paths)} sources and {len(targets)} targets", remedy="give one for each")
         found = [(self._files(path), target) for path, target in zip(paths, targets, strict=True)]
         pairs = [(place, inside(target, place.path)) for places, target in found for place in places]
-        skip_if(not pairs, self.on_missing, "nothing of that")
+        skip_if(not pairs, self.on_missing, "nothing of that is there")
         _refuse_twice(pairs)
         return pairs
 
@@ -85,10 +85,11 @@ class ObjectStorageToCtaOperator(StreamOperator):
         if not isinstance(self.remote_path, str):
             raise ConfigError(f"one source and {len(targets)} targets", remedy="give one folder")
         files = top.below()
-        skip_if(not files, self.on_missing, top.uri)
+        skip_if(not files, self.on_missing, f"{top.uri} is not there")
         if not files:
             raise NotFoundError(f"there is nothing below {top.uri}", path=top.uri)
-        return [(place, targets[0].rstrip("/") + place.path.removeprefix(top.path.rstrip("/"))) for place in files]
+        below = uri.parse(targets[0]).path.rstrip("/")
+        return [(place, below + place.path.removeprefix(top.path.rstrip("/"))) for place in files]
 
     def _files(self, path: str) -> Sequence[Place]:
         place = self._place(path)

@@ -6,16 +6,16 @@ is left to a worker, for nothing may pass through the disk of the triggerer.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_cta.copying import Result, copied, there_already
+from airflow_provider_cta.copying import Result, copied, exactly, still_there, there_already
 from airflow_provider_cta.hooks.cta import CtaHook
 from airflow_provider_cta.progress import INTERVAL, Progress
-from airflow_provider_cta.triggers.errors import told
-from ctadata_providers import CtaClient, CtaError, FileInfo, NotFoundError, TransientError, UnsupportedError, uri
+from airflow_provider_cta.triggers.errors import failed
+from ctadata_providers import CtaClient, CtaError, FileInfo, TransientError, UnsupportedError
 
 CLEANING = 10.0
 """Seconds, at most, for which the end of a copy that was stopped is waited for: its server is asked to clean up."""
@@ -25,8 +25,7 @@ class CtaCopyTrigger(BaseTrigger):
     """Have servers copy files from one connection to another; fires once.
 
     The event is `{"status": "success", "copied": [...], "left": [...]}` with a result for each pair, in their order,
-    None for one that the servers do not copy among themselves, and these pairs; or `{"status": "error", ...}`, what
-    `error_of` makes an error of.
+    None for one that the servers do not copy among themselves, and these pairs; or what `error_of` makes an error of.
 
     Killed with its task, it stops the copies; nothing partial stays. So does a triggerer that ends; the one that goes
     on makes anew what was not yet whole, and no more: a file that is there already with the same checksum is not
@@ -69,7 +68,7 @@ class CtaCopyTrigger(BaseTrigger):
             left = [list(pair) for pair, result in zip(self.pairs, results, strict=True) if result is None]
             event = {"status": "success", "copied": results, "left": left}
         except CtaError as error:
-            event = {"status": "error", **told(error)}
+            event = failed(error)
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]  # Airflow's
 
     async def on_kill(self) -> None:
@@ -90,11 +89,8 @@ class CtaCopyTrigger(BaseTrigger):
                 asyncio.to_thread(source.glob_many, dict.fromkeys(path for path, _ in self.pairs)),
                 asyncio.to_thread(target.glob_many, dict.fromkeys(path for _, path in self.pairs)),
             )
-            plan = [(_exactly(path, infos), to, _exactly(to, existing)) for path, to in self.pairs]
-            missing = next((path for (path, _), (info, _, _) in zip(self.pairs, plan, strict=True) if not info), None)
-            if missing is not None:
-                raise NotFoundError(f"{missing} is not there any more", path=missing)
-            return await self._all(source, target, [(info, to, there) for info, to, there in plan if info])
+            plan = [(still_there(path, infos), to, exactly(to, existing)) for path, to in self.pairs]
+            return await self._all(source, target, plan)
         finally:
             await self._stop()
             for client in {source, target}:
@@ -166,9 +162,3 @@ class CtaCopyTrigger(BaseTrigger):
         for copy in self._copies:
             if copy.done() and not copy.cancelled():
                 copy.exception()  # the first one was told
-
-
-def _exactly(path: str, found: Mapping[str, Sequence[FileInfo]]) -> FileInfo | None:
-    """Return what is there under a name, and not what matches it as a pattern."""
-    wanted = uri.parse(path).path
-    return next((info for info in found[path] if info.path == wanted), None)

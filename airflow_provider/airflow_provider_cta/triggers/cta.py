@@ -1,5 +1,6 @@
 """Triggers that wait for files, and that tell what has changed in a folder."""
 
+import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -9,6 +10,7 @@ from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TaskFailedEvent
 
 from airflow_provider_cta import settings
 from airflow_provider_cta.hooks.cta import CtaHook
+from airflow_provider_cta.triggers.errors import failed
 from airflow_provider_cta.triggers.watching import looks
 from airflow_provider_cta.wanted import Calm, Wanted, is_pattern, prints, told
 from ctadata_providers import CtaError, FileInfo, uri
@@ -17,8 +19,8 @@ from ctadata_providers import CtaError, FileInfo, uri
 class CtaPathTrigger(BaseTrigger):
     """Wait for files, folders and matches of patterns; fires once.
 
-    The event is `{"status": "success", "found": [...]}` or `{"status": "error", "message": ...}`; with
-    `end_from_trigger` it ends the task, whose result is what was found.
+    The event is `{"status": "success", "found": [...]}`, or what `error_of` makes an error of; with `end_from_trigger`
+    it ends the task, whose result is what was found.
 
     Args:
         path: As for `CtaPathSensor`, and so are the others.
@@ -29,6 +31,7 @@ class CtaPathTrigger(BaseTrigger):
         newer_than: What was changed before is not looked at.
         metadata: Hand on what the listing tells, not addresses alone.
         end_from_trigger: End the task from here.
+        pause: Seconds before the first look.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class CtaPathTrigger(BaseTrigger):
         newer_than: Any = None,
         metadata: bool = False,
         end_from_trigger: bool = False,
+        pause: float = 0.0,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
         self.path = path
@@ -51,11 +55,12 @@ class CtaPathTrigger(BaseTrigger):
         self.newer_than = newer_than
         self.metadata = metadata
         self.end_from_trigger = end_from_trigger
+        self.pause = pause
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and its arguments."""
         names = ("path", "cta_conn_id", "poke_interval", "min_count", "stable_for", "newer_than", "metadata")
-        arguments = {name: getattr(self, name) for name in (*names, "end_from_trigger")}
+        arguments = {name: getattr(self, name) for name in (*names, "end_from_trigger", "pause")}
         return f"{__name__}.{type(self).__name__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -63,12 +68,11 @@ class CtaPathTrigger(BaseTrigger):
         try:
             found = await self._wait()
         except CtaError as error:
-            message = f"{type(error).__name__}: {error}"
             if self.end_from_trigger:
-                self.log.error("%s", message)  # no worker will tell
+                self.log.error("%s: %s", type(error).__name__, error)  # no worker will tell
                 yield TaskFailedEvent()
             else:
-                yield _event({"status": "error", "message": message})
+                yield _event(failed(error))
             return
         if self.end_from_trigger:
             self.log.info("%s: %d found", self.path, len(found))
@@ -79,6 +83,7 @@ class CtaPathTrigger(BaseTrigger):
     async def _wait(self) -> list[Any]:
         wanted = Wanted.of(self.path, min_count=self.min_count, stable_for=self.stable_for, newer_than=self.newer_than)
         calm = Calm(wanted.stable_for)
+        await asyncio.sleep(self.pause)
         answers = looks(wanted.questions.values(), self.cta_conn_id, interval=self.poke_interval)
         try:
             async for there in answers:
@@ -135,9 +140,10 @@ class CtaFolderTrigger(BaseEventTrigger):
         Raises:
             CtaError: What a look has raised that does not pass.
         """
-        question = self.path if is_pattern(self.path) else f"{self.path.rstrip('/')}/*"
+        address = uri.parse(self.path)
+        question = self.path if is_pattern(self.path) else f"{address.path.rstrip('/')}/*"
         known, calm = await self._remembered(), Calm(self.stable_for)
-        answers = looks([question], self.cta_conn_id, interval=self.poke_interval)
+        answers = looks([question], address.name or self.cta_conn_id, interval=self.poke_interval)
         try:
             async for there in answers:
                 infos = there[question]

@@ -9,16 +9,17 @@ from ctadata_providers import CtaError, StorageError
 _DETAILS = ("path", "remedy", "status", "retry_after")
 
 
-def told(error: CtaError) -> dict[str, Any]:
-    """Return what makes the same error again."""
+def failed(error: CtaError) -> dict[str, Any]:
+    """Return the event of a trigger that ends with an error: `{"status": "error", "error": {...}}`."""
     details = {name: getattr(error, name) for name in _DETAILS if getattr(error, name, None) is not None}
-    return {"type": type(error).__name__, "message": error.message, **details}
+    return {"status": "error", "error": {"type": type(error).__name__, "message": error.message, **details}}
 
 
 def error_of(event: Mapping[str, Any]) -> CtaError:
-    """Return the error that was told, so that a `retry_policy` sees what it would have seen in a worker."""
-    details = {name: event[name] for name in _DETAILS if name in event}
-    name = str(event["type"])
+    """Return the error of such an event, so that a `retry_policy` sees what it would have seen in a worker."""
+    told = event["error"]
+    details = {name: told[name] for name in _DETAILS if name in told}
+    name = str(told["type"])
     kind = getattr(ctadata_providers, name) if name in ctadata_providers.__all__ else StorageError
-    error: CtaError = kind(event["message"], **details)
+    error: CtaError = kind(told["message"], **details)
     return error
