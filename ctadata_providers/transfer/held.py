@@ -6,12 +6,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from ctadata_providers.checksum import Hasher, new_hasher
-from ctadata_providers.errors import IntegrityError
 from ctadata_providers.session.tasks import Task
 from ctadata_providers.transfer import verify
 from ctadata_providers.transfer.context import Context, Progress, TransferResult
 from ctadata_providers.transfer.local import explained
+from ctadata_providers.transfer.sources import OpenSource
 from ctadata_providers.transfer.upload import store
 
 _BLOCK = 1024 * 1024
@@ -41,7 +40,7 @@ def _store(context: Context, source: "HeldSource", overwrite: bool) -> Task[Tran
     return store(context, source, source.path, overwrite=overwrite, write=context.backend.write)
 
 
-class HeldSource:
+class HeldSource(OpenSource):
     """All of an open file, from its first byte, whatever its position is.
 
     Args:
@@ -51,43 +50,11 @@ class HeldSource:
         progress: Told of the bytes that pass.
     """
 
+    says = "what goes to "
+
     def __init__(self, file: BinaryIO, path: str, algorithm: str | None, progress: Progress | None) -> None:
         self.path = path
-        self.local = Path(path)
-        self.size = file.seek(0, 2)
-        self._file = file
-        self._algorithm = algorithm
-        self._progress = progress
-        self._sent = 0
-        self._hasher: Hasher | None = None
-        self.rewind()
-
-    def read(self, size: int, /) -> bytes:
-        """Return at most `size` bytes, empty at the end.
-
-        Raises:
-            IntegrityError: When there are fewer than there were.
-        """
-        try:
-            data = self._file.read(min(size, self.size - self._sent))
-        except OSError as error:
-            raise explained(error, self.local, "read what goes to") from error
-        if not data and self._sent < self.size:
-            raise self._changed()
-        self._sent += len(data)
-        if self._hasher is not None:
-            self._hasher.update(data)
-        if self._progress is not None and data:
-            self._progress(len(data))
-        return data
-
-    def rewind(self) -> None:
-        """Go back to the first byte."""
-        if self._progress is not None and self._sent:
-            self._progress(-self._sent)
-        self._file.seek(0)
-        self._sent = 0
-        self._hasher = new_hasher(self._algorithm) if self._algorithm else None
+        super().__init__(file, Path(path), file.seek(0, 2), algorithm=algorithm, progress=progress)
 
     def check_unchanged(self) -> None:
         """Make sure that all was sent.
@@ -97,13 +64,3 @@ class HeldSource:
         """
         if self._sent != self.size or self._file.seek(0, 2) != self.size:
             raise self._changed()
-
-    @property
-    def checksums(self) -> dict[str, str]:
-        """The checksum of what has been read."""
-        return {self._algorithm: self._hasher.hexdigest()} if self._algorithm and self._hasher else {}
-
-    def _changed(self) -> IntegrityError:
-        return IntegrityError(
-            f"what goes to {self.path} changed while it was uploaded", path=self.path, remedy="upload it again"
-        )

@@ -29,8 +29,8 @@ from ctadata_providers.transfer.asking import asked
 from ctadata_providers.transfer.context import Attempts, Context, Progress, TransferResult
 from ctadata_providers.transfer.events import TransferEvent, watched
 from ctadata_providers.transfer.folders import make_dirs
-from ctadata_providers.transfer.local import LocalSource
 from ctadata_providers.transfer.names import part_name
+from ctadata_providers.transfer.sources import LocalSource
 from ctadata_providers.transfer.tidying import cleared, removed, tidy
 from ctadata_providers.transfer.uploads import Remembered, abandoned, remember
 from ctadata_providers.uri import split
