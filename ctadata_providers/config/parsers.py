@@ -129,7 +129,12 @@ def _callback(name: str, value: object) -> object:
     return value
 
 
-def _flag(name: str, value: object) -> bool:
+def flag(name: str, value: object) -> bool:
+    """Return whether a value means true, as a text too.
+
+    Raises:
+        ConfigError: When it is none.
+    """
     if isinstance(value, bool):
         return value
     text = str(value).strip().lower()
@@ -140,7 +145,12 @@ def _flag(name: str, value: object) -> bool:
     raise unusable(name, value, "true or false")
 
 
-def _count(name: str, value: object) -> int:
+def count(name: str, value: object) -> int:
+    """Return a whole number from 1, for `retries` from 0, as a text too.
+
+    Raises:
+        ConfigError: When it is none.
+    """
     lowest = 0 if name == "retries" else 1
     try:
         number = int(str(value))
@@ -151,7 +161,12 @@ def _count(name: str, value: object) -> int:
     return number
 
 
-def _positive(name: str, value: object) -> float:
+def positive(name: str, value: object) -> float:
+    """Return a finite number above 0, as a text too.
+
+    Raises:
+        ConfigError: When it is none.
+    """
     try:
         number = float(str(value))
     except ValueError as error:
@@ -224,17 +239,17 @@ PARSERS: Mapping[str, Callable[[str, Any], object]] = {
     "ca_path": _file,
     "trusted_hosts": _hosts,
     "copy_hosts": _hosts,
-    "allow_http_pools": _flag,
+    "allow_http_pools": flag,
     "home": _path_prefix,
-    "max_parallel": _count,
-    "streams": _count,
-    "retries": _count,
-    "connect_timeout": _positive,
-    "timeout": _positive,
-    "max_requests_per_second": _positive,
+    "max_parallel": count,
+    "streams": count,
+    "retries": count,
+    "connect_timeout": positive,
+    "timeout": positive,
+    "max_requests_per_second": positive,
     "limit_rate": _rate,
     "checksum": _choice(get_args(ChecksumMode)),
-    "ambient_credentials": _flag,
+    "ambient_credentials": flag,
     "on_token": _callback,
     "on_event": _callback,
 }

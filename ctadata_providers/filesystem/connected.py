@@ -9,6 +9,7 @@ from fsspec.utils import stringify_path
 from ctadata_providers import uri
 from ctadata_providers.client import CtaClient
 from ctadata_providers.config import Config
+from ctadata_providers.config.parsers import count, flag, positive
 from ctadata_providers.errors import ConfigError
 from ctadata_providers.filesystem.clients import shared_client
 from ctadata_providers.filesystem.instances import OPTIONS, PRIVATE, SETTINGS, Instances
@@ -27,16 +28,19 @@ class Connected(AbstractFileSystem, metaclass=Instances):  # type: ignore[misc] 
         config: Config | Mapping[str, Any] | None = None,
         *,
         client: CtaClient | None = None,
-        use_listings_cache: bool = False,
-        listings_expiry_time: float | None = None,
-        max_paths: int | None = None,
-        block_size: int | None = None,
+        use_listings_cache: bool | str = False,
+        listings_expiry_time: float | str | None = None,
+        max_paths: int | str | None = None,
+        block_size: int | str | None = None,
         cache_type: str | None = None,
         cache_options: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
+        expiry = None if listings_expiry_time is None else positive("listings_expiry_time", listings_expiry_time)
         super().__init__(
-            use_listings_cache=use_listings_cache, listings_expiry_time=listings_expiry_time, max_paths=max_paths
+            use_listings_cache=flag("use_listings_cache", use_listings_cache),
+            listings_expiry_time=expiry,
+            max_paths=None if max_paths is None else count("max_paths", max_paths),
         )
         unknown = sorted(settings.keys() - SETTINGS - OPTIONS)
         if unknown:
@@ -46,7 +50,8 @@ class Connected(AbstractFileSystem, metaclass=Instances):  # type: ignore[misc] 
         self._config = Config.from_mapping(config) if isinstance(config, Mapping) else config
         self._settings = {name: value for name, value in settings.items() if name in SETTINGS and value is not None}
         self._given_client = self._client = client
-        reading = {"block_size": block_size, "cache_type": cache_type, "cache_options": cache_options}
+        block = None if block_size is None else count("block_size", block_size)
+        reading = {"block_size": block, "cache_type": cache_type, "cache_options": cache_options}
         self._reading = {name: value for name, value in reading.items() if value is not None}
 
     def keep_private(self, options: Mapping[str, Any]) -> None:

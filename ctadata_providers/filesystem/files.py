@@ -14,7 +14,7 @@ from fsspec.spec import AbstractBufferedFile
 from ctadata_providers.backends import FileInfo
 from ctadata_providers.errors import AlreadyExistsError, IntegrityError, StorageError
 from ctadata_providers.filesystem.blocks import GrowingBlockCache
-from ctadata_providers.filesystem.entries import size_to_read
+from ctadata_providers.filesystem.entries import NotOfferedError, size_to_read
 
 if TYPE_CHECKING:
     from ctadata_providers.filesystem.system import CtaFileSystem
@@ -30,6 +30,7 @@ _COPIED = 1024 * 1024
 _PIECE = 8 * 1024 * 1024
 _IN_MEMORY = 8 * 1024 * 1024
 """Bytes up to which what is written is held in memory."""
+_MODES = frozenset({"rb", "wb", "ab", "xb"})
 _FRAMES = 20
 
 
@@ -62,6 +63,10 @@ class CtaFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no type
         self._begins = mode == "xb"
         self._discarded = True  # until it is known that it can be written
         self._etag = etag
+        if mode not in _MODES:
+            raise NotOfferedError(
+                f"cannot open {path} with mode {mode!r}", path=path, remedy=f"use one of {', '.join(sorted(_MODES))}"
+            )
         if mode == "rb" and size is None:
             self._look(fs, path)
         super().__init__(

@@ -107,7 +107,7 @@ def test_a_file_that_has_become_shorter_is_an_error_where_no_tag_tells(fs: CtaFi
 def test_a_mode_that_is_not_offered_is_no_file_that_was_lost(
     fs: CtaFileSystem, mode: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(NotImplementedError, match=r"cannot open /lst/a with mode .* use one of ab, rb, wb, xb"):
         fs.open("/lst/a", mode)
 
     assert "not closed" not in caplog.text

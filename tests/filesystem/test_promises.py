@@ -231,12 +231,24 @@ def test_storage_options_may_be_text() -> None:
         CtaFileSystem(max_paralel="3")
 
 
+def test_options_of_fsspec_may_be_text_too(fs: CtaFileSystem) -> None:
+    fs.pipe_file("/texts/a", b"x" * 10)
+    told = CtaFileSystem(fs.client.config, use_listings_cache="false", listings_expiry_time="2.5", block_size="4096")
+
+    assert not told.dircache.use_listings_cache
+    assert told.open("/texts/a").blocksize == 4096
+    with pytest.raises(ConfigError, match="block_size"):
+        CtaFileSystem(block_size="large")
+    with pytest.raises(ConfigError, match="use_listings_cache"):
+        CtaFileSystem(use_listings_cache="perhaps")
+
+
 def test_it_is_told_when_a_file_was_made_where_the_server_knows(fs: CtaFileSystem, server: Server) -> None:
     fs.pipe_file("/promises/made", b"x")
 
     assert fs.modified("/promises/made").timestamp() == pytest.approx(time.time(), abs=120)
     if server.name.startswith("xrootd"):
-        with pytest.raises(NotImplementedError):
+        with pytest.raises(NotImplementedError, match="does not tell when /promises/made was made"):
             fs.created("/promises/made")
     else:
         assert fs.created("/promises/made").timestamp() == pytest.approx(time.time(), abs=120)
