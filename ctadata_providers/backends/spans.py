@@ -149,10 +149,12 @@ class SpansSink:
 
     def _range(self, begin: int, end: int) -> tuple[int, int]:
         """Return the first byte of a part and its length, from its header."""
-        found = _RANGE.search(self._head, begin, end)
-        first, last, size = (number(text.decode()) for text in found.groups()) if found else (None, None, None)
+        found = _RANGE.findall(self._head, begin, end)
+        first, last, size = (number(text.decode()) for text in found[0]) if len(found) == 1 else (None, None, None)
         self._size = size if self._size is None else self._size
         if first is None or last is None or last < first or size != self._size:
+            raise self._unreadable()
+        if size is not None and size <= last:
             raise self._unreadable()
         return first, last - first + 1
 

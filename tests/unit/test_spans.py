@@ -84,10 +84,15 @@ def test_what_looks_like_a_boundary_within_a_part_is_data() -> None:
         (BODY.replace(b"50-59/100", b"50-59/90"), UnsupportedError),
         (BODY.replace(b"Content-Range", b"Content-Rage"), UnsupportedError),
         (BODY.replace(b"20-29", b"20-" + b"9" * 30), UnsupportedError),
+        (BODY.replace(b"20-29/100", b"20-29/29").replace(b"/100", b"/29"), UnsupportedError),
+        (BODY.replace(b"20-29/100\r\n\r\n", b"20-29/100\n\r\n"), UnsupportedError),
         (b"x" * 2000, UnsupportedError),
         (BODY + b"x" * 5000, IntegrityError),
     ],
-    ids=["one missing", "broken off", "backwards", "two sizes", "no range", "endless", "no boundary", "too long"],
+    ids=[
+        *("one missing", "broken off", "backwards", "two sizes", "no range", "endless"),
+        *("behind the end", "two heads in one", "no boundary", "too long"),
+    ],
 )
 def test_what_is_no_such_answer_is_an_error(body: bytes, error: type[Exception]) -> None:
     with pytest.raises(error):
