@@ -37,7 +37,7 @@ _REFUSED = "cta_refused"
 class CtaRetryPolicy(RetryPolicy):
     """Try again what may pass, as the server told, and nothing else: `retry_policy=CtaRetryPolicy()` of any task.
 
-    A credential that is refused is resolved anew, soon, for a file, an agent or an issuer may have a better one by then;
+    A credential that is refused is resolved anew, soon, for a file, an agent or an issuer may have a better one then;
     one that is refused at two tries running fails. What is missing, forbidden or cannot be used fails at once. After
     423, 429 and 503 the next try waits for as long as the server said, or a while. Everything else follows `retries`
     and `retry_delay` of the task.
