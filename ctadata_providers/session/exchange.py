@@ -282,11 +282,8 @@ class Exchange:
         return waiting is not None
 
     def _go_on(self, _: object) -> None:
-        import pycurl
-
-        if not self.future.done():
-            self._progress_at = time.monotonic()
-            self.handle.pause(pycurl.PAUSE_CONT)
+        self._progress_at = time.monotonic()
+        self._loop.go_on(self)
 
     def seek_body(self, offset: int, origin: int) -> int:
         """Go back to the start, all that libcurl asks for when it must send again."""

@@ -171,6 +171,29 @@ def test_a_sink_without_room_holds_up_nothing_else(
     assert other == payload * 3
 
 
+class Refusing(Full):
+    """A sink that wants nothing more once there is room again."""
+
+    def __call__(self, data: bytes) -> None:
+        if self._room.done():
+            raise ValueError("no more")
+        super().__call__(data)
+
+
+def test_what_a_sink_raises_after_a_wait_ends_its_stream_and_no_other(
+    open_door: Open, client_of: Client, payload: bytes
+) -> None:
+    door = open_door(tls=False, files={PATH: payload})
+    client, sink = client_of(door), Refusing()
+    begun = client.begin_stream(PATH, sink)
+    assert sink.full.wait(20)
+    sink.make_room()
+    with pytest.raises(ValueError, match="no more"):
+        begun.result(20)
+
+    assert client.stream(PATH, bytes).size == len(payload)
+
+
 def test_a_stream_is_cancelled_while_its_sink_has_no_room(open_door: Open, client_of: Client, payload: bytes) -> None:
     door = open_door(tls=False, files={PATH: payload})
     client, sink = client_of(door), Full()
