@@ -153,6 +153,16 @@ def test_lists_and_patterns_go_both_ways(shelf: Shelf, cta_default: FakeCta) -> 
     assert cta_default.get("/lst/y/run8.fits") == SMALL * 8
 
 
+def test_a_name_with_wildcards_is_one_where_there_is_such_a_file(shelf: Shelf, cta_default: FakeCta) -> None:
+    shelf.pipe({"/box/a[1].fits": b"odd", "/box/a1.fits": b"even"})
+    odd = run(take("memory://box/a[1].fits", "lst/x/"))
+    shelf.rm_file("/box/a[1].fits")
+    even = run(take("memory://box/a[1].fits", "lst/y/"))
+
+    assert [result["uri"] for result in odd + even] == ["cta://lst/x/a[1].fits", "cta://lst/y/a1.fits"]
+    assert cta_default.get("/lst/x/a[1].fits") == b"odd"
+
+
 def test_folders_go_both_ways_with_all_that_is_below_them(shelf: Shelf, cta_default: FakeCta) -> None:
     for name in ("a", "deep/b", "deep/er/c"):
         cta_default.put(f"/lst/night/{name}", SMALL)

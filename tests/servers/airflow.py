@@ -121,7 +121,8 @@ class Airflow:
             ServerError: It has failed, or not ended in time; tells of the tasks that are not done.
         """
         try:
-            until(lambda: self.runs(dag_id)[run_id] in ("success", "failed"), f"{dag_id} ends", patience=patience)
+            ends = ("success", "failed")
+            until(lambda: self.runs(dag_id)[run_id] in ends, f"{dag_id} ends", patience=patience, pause=1)
         finally:
             tasks = self.tasks(dag_id, run_id)
         state = self.runs(dag_id)[run_id]
