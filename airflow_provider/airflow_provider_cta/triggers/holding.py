@@ -156,8 +156,9 @@ class CopyTrigger(BaseTrigger):
             copy.cancel()
         if running:
             await asyncio.wait(running, timeout=CLEANING)
-        for copy in self._copies:
-            if copy.done() and not copy.cancelled():
+        for copy in [copy for copy in self._copies if copy.done()]:
+            del self._copies[copy]
+            if not copy.cancelled():
                 copy.exception()  # the first one was told
 
 
