@@ -11,7 +11,8 @@ from ctadata_providers.client import CtaClient
 from ctadata_providers.config import Config
 from ctadata_providers.config.parsers import count, flag, positive
 from ctadata_providers.errors import ConfigError
-from ctadata_providers.filesystem.clients import shared_client
+from ctadata_providers.filesystem.clients import fingerprint, number_of, shared_client
+from ctadata_providers.filesystem.entries import NotOfferedError
 from ctadata_providers.filesystem.instances import OPTIONS, PRIVATE, SETTINGS, Instances
 
 _PROTOCOL = "cta"
@@ -55,10 +56,11 @@ class Connected(AbstractFileSystem, metaclass=Instances):  # type: ignore[misc] 
         self._reading = {name: value for name, value in reading.items() if value is not None}
 
     def keep_private(self, options: Mapping[str, Any]) -> None:
-        """Take options that fsspec must not keep."""
+        """Take options that fsspec must not keep; they tell this file system from others of the same options."""
         given = dict(options)
         self._given_client = self._client = given.pop("client", self._given_client)
         self._settings = {**self._settings, **given}
+        self._fs_token_ = fingerprint(self._config, self._settings, self._fs_token, number_of(self._given_client))
 
     @property
     def client(self) -> CtaClient:
@@ -108,9 +110,17 @@ class Connected(AbstractFileSystem, metaclass=Instances):  # type: ignore[misc] 
 
     @property
     def fsid(self) -> str:
-        """What tells this storage from others."""
+        """What tells this storage from others, in other processes, too.
+
+        Raises:
+            NotOfferedError: When it is in memory.
+        """
         config = self.client.config
-        return f"{_PROTOCOL}_{config.door_url}{config.base_path}" if config.backend == "webdav" else _PROTOCOL
+        if config.backend == "webdav":
+            return f"{_PROTOCOL}_{config.door_url}{config.base_path}"
+        if config.backend == "downloadservice":
+            return f"{_PROTOCOL}_{config.service_url}"
+        raise NotOfferedError("a storage in memory has no identifier")
 
     def _path(self, path: Any) -> str:
         """Return the absolute path of an address that belongs to this storage.

@@ -319,3 +319,36 @@ def test_no_secret_is_in_json() -> None:
     assert not Canaries(SECRET).in_text(fs.to_json())
     assert pickle.loads(pickle.dumps(fs)).storage_options == {"door_url": "https://localhost:1"}
     assert CtaFileSystem(door_url="https://localhost:1") is not fs
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"client": CtaClient(backend="memory")}, {"client": CtaClient(backend="memory")}),
+        ({"client": CtaClient(backend="memory")}, {}),
+        ({"token": SECRET}, {"token": "another"}),
+        ({"token": SECRET}, {}),
+        ({"config": Config(token=SECRET)}, {"config": Config(token="another")}),
+        ({"config": {"token": SECRET}}, {"config": {"token": "another"}}),
+        ({"on_token": print}, {"on_token": repr}),
+    ],
+    ids=["clients", "client", "tokens", "token", "configs", "mappings", "callbacks"],
+)
+def test_what_differs_only_in_a_client_or_a_secret_is_not_the_same(one: dict[str, Any], other: dict[str, Any]) -> None:
+    first, second = CtaFileSystem(**one), CtaFileSystem(**other)
+
+    assert first != second
+    assert len({first, second, first._fs_token, second._fs_token}) == 4
+    assert CtaFileSystem(**one) == first
+    assert hash(CtaFileSystem(**one)) == hash(first)
+    assert not Canaries(SECRET).in_text(first._fs_token, second._fs_token)
+
+
+def test_storages_are_told_apart_by_their_addresses() -> None:
+    door = {"backend": "webdav", "door_url": "https://localhost:1", "base_path": "/lst"}
+    services = {"backend": "downloadservice", "service_url": "https://localhost:1/services/downloadservice/"}
+
+    assert CtaFileSystem(config=door).fsid == "cta_https://localhost:1/lst"
+    assert CtaFileSystem(config=services).fsid == "cta_https://localhost:1/services/downloadservice/"
+    with pytest.raises(NotImplementedError):
+        _ = CtaFileSystem(config={"backend": "memory"}).fsid
