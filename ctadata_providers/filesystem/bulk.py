@@ -37,7 +37,7 @@ class Bulk(Looking):
 
     def _infos(self, paths: list[str]) -> Found:
         """Return what is told of some paths, nothing of what is not there."""
-        return dict(zip(paths, (info or {} for info in self._at_once(self._look, paths)), strict=True))
+        return dict(zip(paths, (info or {} for info in self.at_once(self._look, paths)), strict=True))
 
     def _found(self, source: Any, *, recursive: bool, maxdepth: int | None) -> Found:
         """Return what is copied: without recursion no folder that a single path or pattern stands for."""
@@ -337,7 +337,7 @@ class Bulk(Looking):
         """
         made = {*folders, *(path.rpartition("/")[0] for path in files)} - {""}
         needless = {other for folder in made for other in above(folder)}
-        self._at_once(lambda folder: self.client.make_dir(folder, parents=True), sorted(made - needless))
+        self.at_once(lambda folder: self.client.make_dir(folder, parents=True), sorted(made - needless))
 
 
 def above(path: str) -> list[str]:

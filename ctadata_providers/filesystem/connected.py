@@ -149,7 +149,6 @@ class Connected(AbstractFileSystem, metaclass=Instances):  # type: ignore[misc] 
             for known in list(self.dircache):
                 if known in above or known.startswith(below):
                     self.dircache.pop(known, None)
-        super().invalidate_cache(path)
 
 
 def _named(path: Any) -> tuple[str | None, str]:

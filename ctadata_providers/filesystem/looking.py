@@ -128,7 +128,7 @@ class Looking(Connected):
         level = [top]
         for _ in range(maxdepth):
             try_next: list[str] = []
-            for listing in self._at_once(lambda folder: self._listed(folder, failed), level):
+            for listing in self.at_once(lambda folder: self._listed(folder, failed), level):
                 found += listing
                 try_next += [info["name"] for info in listing if info["type"] == "directory"]
             level = try_next
@@ -226,7 +226,7 @@ class Looking(Connected):
             return super().checksum(path)
         return self.client.checksum(self._path(path), algorithm)
 
-    def _at_once(self, function: Callable[[Any], T], items: list[Any]) -> list[T]:
+    def at_once(self, function: Callable[[Any], T], items: list[Any]) -> list[T]:
         """Return what a function says of each; the first error is raised, and it or a Ctrl-C waits for no answer."""
         if len(items) < 2:
             return [function(item) for item in items]

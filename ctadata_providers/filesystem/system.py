@@ -8,6 +8,7 @@ from ctadata_providers.filesystem.bulk import Bulk, above
 from ctadata_providers.filesystem.entries import NotOfferedError
 from ctadata_providers.filesystem.expansion import Found, is_folder
 from ctadata_providers.filesystem.files import CompressedFile, CtaFile, TextFile
+from ctadata_providers.filesystem.transactions import CtaTransaction
 
 
 class CtaFileSystem(Bulk):
@@ -33,6 +34,8 @@ class CtaFileSystem(Bulk):
     Raises:
         ConfigError: For an unknown setting.
     """
+
+    transaction_type = CtaTransaction
 
     def open(
         self,
