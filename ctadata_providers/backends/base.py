@@ -337,6 +337,21 @@ class HomeBackend(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class SpansResult:
+    """Several ranges of a file that have come.
+
+    Attributes:
+        contents: The bytes of each.
+        size: Size of the whole file, None when the server did not tell.
+        etag: Entity tag, if any.
+    """
+
+    contents: list[bytes]
+    size: int | None
+    etag: str | None
+
+
 class SpanOperations(Protocol):
     """Several ranges of a file with one answer; a range is the first byte, and the one behind the last."""
 
@@ -346,7 +361,7 @@ class SpanOperations(Protocol):
 
     def read(
         self, path: str, spans: Sequence[tuple[int, int]], *, if_match: str | None = None
-    ) -> "Future[list[bytes]]":
+    ) -> "Future[SpansResult]":
         """Read ranges that are in order, not empty, and apart from each other.
 
         Raises:

@@ -94,6 +94,38 @@ def check_match(response: Response, path: str, if_match: str | None) -> None:
         raise changed(path)
 
 
+class Version:
+    """Which version of a file several requests read: that of the first answer, as far as answers tell.
+
+    Args:
+        path: The file.
+        etag: The entity tag that it must have; None for whichever it has.
+    """
+
+    def __init__(self, path: str, etag: str | None = None) -> None:
+        self._path, self._etag = path, etag
+        self._size: int | None = None
+
+    def check(self, etag: str | None, size: int | None) -> None:
+        """Make sure that an answer is of this version.
+
+        Args:
+            etag: The entity tag that it tells; dCache's pools tell none.
+            size: The size of the whole file that it tells.
+
+        Raises:
+            ChangedError: When it is of another.
+        """
+        if self._etag is None:
+            self._etag = etag
+        if self._size is None:
+            self._size = size
+        if etag is not None and self._etag is not None and not same_tag(etag, self._etag):
+            raise changed(self._path)
+        if size is not None and size != self._size:
+            raise changed(self._path)
+
+
 def same_tag(one: str, other: str) -> bool:
     """Tell whether two entity tags are of one version of a file, as answers and listings write them."""
     return _opaque(one) == _opaque(other)

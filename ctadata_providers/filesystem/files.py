@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from fsspec.spec import AbstractBufferedFile
 
-from ctadata_providers.backends import FileInfo
+from ctadata_providers.backends import FileInfo, Version
 from ctadata_providers.errors import AlreadyExistsError, IntegrityError, IsADirError, NotFoundError, StorageError
 from ctadata_providers.filesystem.blocks import GrowingBlockCache
 from ctadata_providers.filesystem.entries import NotOfferedError, size_to_read
@@ -63,6 +63,7 @@ class CtaFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no type
         self._begins = mode == "xb"
         self.discarded = True  # until it is known that it can be written
         self._etag = etag
+        self._version = Version(path)
         if mode not in _MODES:
             raise NotOfferedError(
                 f"cannot open {path} with mode {mode!r}", path=path, remedy=f"use one of {', '.join(sorted(_MODES))}"
@@ -106,10 +107,10 @@ class CtaFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no type
         """
         client = self.fs.client
         if end - start < LARGE_BYTES:
-            content = client.read(self.path, start=start, end=end, if_match=self._etag)
+            content = client.read(self.path, start=start, end=end, if_match=self._etag, version=self._version)
         else:
             ranges = [(self.path, at, min(at + _PIECE, end)) for at in range(start, end, _PIECE)]
-            outcomes = client.read_ranges(ranges, max_gap=-1, if_match=self._etag)
+            outcomes = client.read_ranges(ranges, max_gap=-1, if_match=self._etag, version=self._version)
             content = b"".join([outcome.result() for outcome in outcomes])
         if len(content) < min(end, self.size) - start:
             # Without an entity tag that is all that tells, and what is kept of the file would be put behind a gap.

@@ -8,7 +8,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 
-from ctadata_providers.backends import EndedError, ReadResult, SpanOperations, SpansBackend
+from ctadata_providers.backends import (
+    ChangedError,
+    EndedError,
+    ReadResult,
+    SpanOperations,
+    SpansBackend,
+    Version,
+)
 from ctadata_providers.checksum import checksum_of, common_algorithm
 from ctadata_providers.errors import CtaError, StorageError, TransientError, UnsupportedError
 from ctadata_providers.session.futures import Future
@@ -37,12 +44,19 @@ class Part:
         start: Its first byte.
         end: The byte behind its last one, None for the end of the file; what is beyond that is not there.
         if_match: The entity tag that the file must have.
+        version: What it shares with others that must be of the same version.
     """
 
     path: str
     start: int = 0
     end: int | None = None
     if_match: str | None = None
+    version: Version | None = None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether any version of the file will do."""
+        return self.if_match is None and self.version is None
 
     def until(self, size: int | None) -> "Part":
         """Return what of it is in a file of some size."""
@@ -52,8 +66,9 @@ class Part:
 class _Collected:
     """The bytes of one part: a sink that also takes the whole file, of a server that ignores ranges."""
 
-    def __init__(self, context: Context, part: Part) -> None:
+    def __init__(self, context: Context, part: Part, version: Version) -> None:
         self.part = part
+        self._version = version
         self._context = context
         self._pieces: list[bytes] = []
         self._skip = 0
@@ -68,8 +83,10 @@ class _Collected:
         """Take note of where the bytes begin.
 
         Raises:
+            ChangedError: When they are of another version of the file.
             UnsupportedError: When they come over plain http, and there is nothing to compare a part with.
         """
+        self._version.check(head.etag, head.size)
         self._skip = self.part.start - head.start
         if _is_whole(self.part) or head.encrypted or not self._context.door.startswith("https:"):
             return
@@ -98,7 +115,7 @@ async def read_part(context: Context, part: Part) -> bytes:
     """Read a part of a file; what is beyond its end is not there.
 
     Raises:
-        ChangedError: When the file has another entity tag.
+        ChangedError: When the file has another entity tag, or is another version.
         IntegrityError: When a whole file is not what its checksum says.
         TransientError: When the retries are used up.
     """
@@ -109,19 +126,23 @@ async def read_part(context: Context, part: Part) -> bytes:
             part = part.until((await wait(asked(partial(backend.stat, part.path)))).size)
         if part.end is not None and part.end <= part.start:
             return b""
-        sink = _Collected(context, part)
+        version = part.version or Version(part.path, part.if_match)
+        sink = _Collected(context, part, version)
         try:
             result = await wait(backend.read(part.path, sink, start=part.start, end=part.end, if_match=part.if_match))
         except Enough:
             return sink.content
         except EndedError as error:
+            version.check(None, error.size)
             part = part.until(error.size)
         except TransientError as error:
             await attempts.again(error)
         except StorageError as error:
             if error.status != NOT_SATISFIABLE:
                 raise
-            ended = part.until((await wait(asked(partial(backend.stat, part.path)))).size)
+            size = (await wait(asked(partial(backend.stat, part.path)))).size
+            version.check(None, size)
+            ended = part.until(size)
             if ended == part:
                 raise
             part = ended
@@ -161,8 +182,24 @@ def read_parts(context: Context, parts: Sequence[Part], *, max_gap: int = MAX_GA
     """Read parts of files, several at once, and return the outcome of each, in their order, when all have ended.
 
     Those of one file that touch, or are no more than `max_gap` apart, are read as one; more of them come with one
-    request where the server can do that.
+    request where the server can do that. Parts of one file are of one version: when it is replaced meanwhile, all of
+    them are read anew, once.
     """
+    outcomes = _read_once(context, parts, max_gap)
+    replaced = {part.path for part, outcome in zip(parts, outcomes, strict=True) if _is_replaced(part, outcome)}
+    again = [number for number, part in enumerate(parts) if part.is_free and part.path in replaced]
+    if again:
+        renewed = _read_once(context, [parts[number] for number in again], max_gap)
+        for number, outcome in zip(again, renewed, strict=True):
+            outcomes[number] = outcome
+    return outcomes
+
+
+def _is_replaced(part: Part, outcome: Future[bytes]) -> bool:
+    return part.is_free and isinstance(outcome.exception(), ChangedError)
+
+
+def _read_once(context: Context, parts: Sequence[Part], max_gap: int) -> list[Future[bytes]]:
     outcomes: list[Future[bytes]] = [Future() for _ in parts]
     with closing(as_ended(_tasks(context, parts, max_gap), context.max_parallel)) as ended:
         for pieces, outcome in ended:
@@ -191,19 +228,21 @@ def _hand_out(
 def _tasks(context: Context, parts: Sequence[Part], max_gap: int) -> Iterator[tuple[list[_Piece], Task[list[bytes]]]]:
     """Give what is read with one request each, and how."""
     numbered = sorted(range(len(parts)), key=lambda number: (*_file(parts[number]), parts[number].start))
-    for _, numbers in groupby(numbered, key=lambda number: _file(parts[number])):
+    for (path, if_match), numbers in groupby(numbered, key=lambda number: _file(parts[number])):
         pieces: list[_Piece] = []
+        version = Version(path, if_match or None)
         for number in numbers:
             part = parts[number]
+            version = part.version or version
             if part.end is None:
-                yield [_Piece(part.start, part.start, [number])], _alone(context, part)
+                yield [_Piece(part.start, part.start, [number])], _alone(context, replace(part, version=version))
             else:
                 _take(pieces, number, part.start, part.end, max_gap)
         spans = context.backend.spans if isinstance(context.backend, SpansBackend) else None
         most = 1 if spans is None or not spans.offered else min(MAX_SPANS, -(-len(pieces) // context.max_parallel))
         for batch in _batches(pieces, most):
-            wanted = [replace(part, start=piece.start, end=piece.end) for piece in batch]
-            yield batch, _read_batch(context, spans, wanted)
+            wanted = [Part(path, piece.start, piece.end, if_match or None, version) for piece in batch]
+            yield batch, _read_batch(context, spans, version, wanted)
 
 
 def _file(part: Part) -> tuple[str, str]:
@@ -239,7 +278,9 @@ async def _alone(context: Context, part: Part) -> list[bytes]:
     return [await read_part(context, part)]
 
 
-async def _read_batch(context: Context, spans: SpanOperations | None, wanted: Sequence[Part]) -> list[bytes]:
+async def _read_batch(
+    context: Context, spans: SpanOperations | None, version: Version, wanted: Sequence[Part]
+) -> list[bytes]:
     """Read parts of one file with one request, or with one each where that is not to be had, or fails.
 
     A failure may come again: XRootD 5.5 announces bytes behind the end of the file, and never sends them. By itself
@@ -248,7 +289,9 @@ async def _read_batch(context: Context, spans: SpanOperations | None, wanted: Se
     ranges = [(part.start, part.end or 0) for part in wanted]
     if spans is not None and len(ranges) > 1 and spans.offered and all(start < end for start, end in ranges):
         try:
-            return await wait(spans.read(wanted[0].path, ranges, if_match=wanted[0].if_match))
+            result = await wait(spans.read(wanted[0].path, ranges, if_match=wanted[0].if_match))
+            version.check(result.etag, result.size)
+            return result.contents
         except StorageError as error:
             if not isinstance(error, (TransientError, UnsupportedError)) and error.status != NOT_SATISFIABLE:
                 raise
