@@ -293,7 +293,10 @@ class WebdavBackend(CopyingDoor):
             place = self._place()  # now the server is known; at the first question it was not
             for entry in propfind.parse(chunks, path=path):
                 name = entry_name(entry.href, path, place)
-                if name is not None:
+                if entry.gone:
+                    if name is None:
+                        raise _not_there(path)
+                elif name is not None:
                     yield file_info(entry, f"{path.rstrip('/')}/{name}")
                 elif not entry.is_dir:
                     raise _no_folder(path)
@@ -348,6 +351,8 @@ class WebdavBackend(CopyingDoor):
             entry = next(propfind.parse(chunks, path=path), None)
             for _ in islice(chunks, DRAINED):  # a connection is used again only when nothing is left on it
                 pass
+        if entry is not None and entry.gone:
+            raise _not_there(path)
         if entry is None or not (entry.is_dir or entry.properties):
             raise StorageError(f"the door tells nothing about {path}", path=path, remedy="check base_path")
         return file_info(entry, path)
@@ -405,6 +410,10 @@ class WebdavBackend(CopyingDoor):
         headers = {"Depth": depth, "Content-Type": "application/xml; charset=utf-8"}
         body = propfind.BODY_OF_ONE if depth == "0" else propfind.BODY
         return self._request("PROPFIND", path, act, url=url, headers=headers, body=body)
+
+
+def _not_there(path: str) -> NotFoundError:
+    return NotFoundError(f"there is no {path}", path=path, remedy="check the path")
 
 
 def _no_folder(path: str) -> NotADirError:
