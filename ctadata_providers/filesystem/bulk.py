@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import closing
+from glob import has_magic
 from pathlib import Path
 from typing import Any
 
@@ -163,10 +164,10 @@ class Bulk(Looking):
         **kwargs: Any,
     ) -> None:
         """Upload one local file; a folder is made."""
-        path = self._path(rpath)
         if Path(lpath).is_dir():
-            self.makedirs(path, exist_ok=True)
+            self.makedirs(rpath, exist_ok=True)
             return
+        path = self._file_path(rpath)
         if self._intrans:
             super().put_file(lpath, path, callback=callback, mode=mode, **kwargs)
             return
@@ -238,8 +239,11 @@ class Bulk(Looking):
             on_error: `raise`, `omit`, or `return` for the error in place of the bytes.
             **kwargs: `start` and `end`, as for `cat_file`.
         """
+        one = isinstance(path, (str, os.PathLike)) and not recursive
+        if one and not has_magic(os.fspath(path)):
+            return self.cat_file(path, **kwargs)
         found = self._expanded(path, recursive=recursive, maxdepth=None)
-        if isinstance(path, (str, os.PathLike)) and list(found) == [self._path(path)] and not recursive:
+        if one and list(found) == [self._path(path)]:
             return self.cat_file(path, **kwargs)
         paths = [each for each, info in found.items() if not (recursive and is_folder(info))]
         start, end = kwargs.get("start"), kwargs.get("end")
@@ -315,7 +319,7 @@ class Bulk(Looking):
         if isinstance(path, (str, os.PathLike)):
             self.pipe_file(path, value or b"", **kwargs)
         elif isinstance(path, Mapping):
-            self._pipe_many({self._path(each): content for each, content in path.items()}, **kwargs)
+            self._pipe_many({self._file_path(each): content for each, content in path.items()}, **kwargs)
         else:
             raise TypeError("path must be a text, or bytes by path")
 

@@ -10,7 +10,7 @@ from ctadata_providers import uri
 from ctadata_providers.client import CtaClient
 from ctadata_providers.config import Config
 from ctadata_providers.config.parsers import count, flag, positive
-from ctadata_providers.errors import ConfigError
+from ctadata_providers.errors import ConfigError, IsADirError
 from ctadata_providers.filesystem.clients import fingerprint, number_of, shared_client
 from ctadata_providers.filesystem.entries import NotOfferedError
 from ctadata_providers.filesystem.instances import OPTIONS, PRIVATE, SETTINGS, Instances
@@ -137,6 +137,19 @@ class Connected(AbstractFileSystem, metaclass=Instances):  # type: ignore[misc] 
             )
         text: str = self._strip_protocol(path)
         return text
+
+    def _file_path(self, path: Any) -> str:
+        """Return the absolute path of a file that is to be stored.
+
+        Raises:
+            IsADirError: When it is written as that of a folder.
+        """
+        checked = self._path(path)
+        if stringify_path(path).endswith("/"):
+            raise IsADirError(
+                f"cannot write to {path}: it names a folder", path=checked, remedy="give the name of a file in it"
+            )
+        return checked
 
     def invalidate_cache(self, path: Any = None) -> None:
         """Forget what was listed: of all, or what may have changed with a path."""

@@ -57,7 +57,7 @@ class CtaFileSystem(Bulk):
             compression: As fsspec names them; `infer` goes by the name.
             **kwargs: `cache_type` for reading; `encoding`, `errors`, `newline` for text.
         """
-        checked = self._path(path)
+        checked = self._path(path) if "r" in mode else self._file_path(path)
         options = {"block_size": block_size, "cache_options": cache_options, **kwargs}
         if "r" in mode:
             return super().open(checked, mode, compression=compression, **options)
@@ -90,7 +90,7 @@ class CtaFileSystem(Bulk):
 
     def pipe_file(self, path: Any, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         """Store bytes under a name; with mode `create` it must be free."""
-        checked = self._path(path)
+        checked = self._file_path(path)
         if self._intrans:
             with self.open(checked, "xb" if mode == "create" else "wb") as file:
                 file.write(value)
@@ -174,7 +174,7 @@ class CtaFileSystem(Bulk):
         if info.is_dir:
             self.makedirs(target, exist_ok=True)
         else:
-            self.client.copy(info.path, target, info=info)
+            self.client.copy(info.path, self._file_path(path2), info=info)
             self.invalidate_cache(target)
 
     def mv(self, path1: Any, path2: Any, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any) -> None:

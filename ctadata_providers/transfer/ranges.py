@@ -17,7 +17,7 @@ from ctadata_providers.backends import (
     Version,
 )
 from ctadata_providers.checksum import checksum_of, common_algorithm
-from ctadata_providers.errors import CtaError, StorageError, TransientError, UnsupportedError
+from ctadata_providers.errors import CtaError, IsADirError, StorageError, TransientError, UnsupportedError
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import Task, wait
 from ctadata_providers.transfer import verify
@@ -117,13 +117,17 @@ async def read_part(context: Context, part: Part) -> bytes:
     Raises:
         ChangedError: When the file has another entity tag, or is another version.
         IntegrityError: When a whole file is not what its checksum says.
+        NotFoundError: When there is no such file, also for no bytes of it.
+        IsADirError: When it is a folder.
         TransientError: When the retries are used up.
     """
+    if part.end is not None and part.end <= part.start:
+        await _look(context, part.path)
     attempts = Attempts(context)
     backend = context.backend
     while True:
         if part.start and part.end is None:
-            part = part.until((await wait(asked(partial(backend.stat, part.path)))).size)
+            part = part.until(await _look(context, part.path))
         if part.end is not None and part.end <= part.start:
             return b""
         version = part.version or Version(part.path, part.if_match)
@@ -140,7 +144,7 @@ async def read_part(context: Context, part: Part) -> bytes:
         except StorageError as error:
             if error.status != NOT_SATISFIABLE:
                 raise
-            size = (await wait(asked(partial(backend.stat, part.path)))).size
+            size = await _look(context, part.path)
             version.check(None, size)
             ended = part.until(size)
             if ended == part:
@@ -150,6 +154,14 @@ async def read_part(context: Context, part: Part) -> bytes:
             if _is_whole(part):
                 await _check_whole(context, part.path, sink.content, result)
             return sink.content
+
+
+async def _look(context: Context, path: str) -> int | None:
+    """Return the size of a file, None when the server does not tell it."""
+    info = await wait(asked(partial(context.backend.stat, path)))
+    if info.is_dir:
+        raise IsADirError(f"cannot read {path}: it is a folder", path=path, remedy="read the files in it")
+    return info.size
 
 
 def _is_whole(part: Part) -> bool:
@@ -230,14 +242,19 @@ def _tasks(context: Context, parts: Sequence[Part], max_gap: int) -> Iterator[tu
     numbered = sorted(range(len(parts)), key=lambda number: (*_file(parts[number]), parts[number].start))
     for (path, if_match), numbers in groupby(numbered, key=lambda number: _file(parts[number])):
         pieces: list[_Piece] = []
+        empty: list[int] = []
         version = Version(path, if_match or None)
         for number in numbers:
             part = parts[number]
             version = part.version or version
             if part.end is None:
                 yield [_Piece(part.start, part.start, [number])], _alone(context, replace(part, version=version))
+            elif part.end <= part.start:
+                empty.append(number)
             else:
                 _take(pieces, number, part.start, part.end, max_gap)
+        if empty:
+            yield [_Piece(0, 0, empty)], _alone(context, Part(path, end=0))
         spans = context.backend.spans if isinstance(context.backend, SpansBackend) else None
         most = 1 if spans is None or not spans.offered else min(MAX_SPANS, -(-len(pieces) // context.max_parallel))
         for batch in _batches(pieces, most):
@@ -287,7 +304,7 @@ async def _read_batch(
     each part has its retries.
     """
     ranges = [(part.start, part.end or 0) for part in wanted]
-    if spans is not None and len(ranges) > 1 and spans.offered and all(start < end for start, end in ranges):
+    if spans is not None and len(ranges) > 1 and spans.offered:
         try:
             result = await wait(spans.read(wanted[0].path, ranges, if_match=wanted[0].if_match))
             version.check(result.etag, result.size)

@@ -1,6 +1,7 @@
 """What moves, removals, transactions and appends must not do: lose a byte that nobody asked to remove."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -225,3 +226,38 @@ def test_a_transaction_stores_all_that_can_be_stored() -> None:
         "/lst/sub/c": b"c",
     }
     assert fs.ls("/lst", detail=False) == ["/lst/a", "/lst/b", "/lst/new", "/lst/sub"]
+
+
+@pytest.mark.parametrize("mode", ["w", "wb", "x", "a"])
+def test_a_name_with_a_slash_at_its_end_is_that_of_a_folder_and_nothing_is_stored_there(
+    fs: CtaFileSystem, mode: str, tmp_path: Path
+) -> None:
+    fs.pipe_file("/lst/a", b"a")
+    (tmp_path / "local").write_bytes(b"x")
+
+    with pytest.raises(IsADirectoryError):
+        fs.open("/lst/new/", mode)
+    for store in (
+        partial(fs.pipe_file, "/lst/new/", b"x"),
+        partial(fs.pipe, {"/lst/new/": b"x"}),
+        partial(fs.touch, "/lst/new/"),
+        partial(fs.put_file, f"{tmp_path}/local", "/lst/new/"),
+        partial(fs.cp_file, "/lst/a", "/lst/new/"),
+    ):
+        with pytest.raises(IsADirectoryError):
+            store()
+    assert fs.find("/") == ["/lst/a"]
+
+
+def test_no_bytes_of_what_is_not_there_are_an_error(fs: CtaFileSystem) -> None:
+    fs.pipe_file("/lst/a", b"abc")
+
+    assert fs.cat_file("/lst/a", 1, 1) == b""
+    assert fs.cat_ranges(["/lst/a"] * 4, [0, 2, 3, 9], [0, 1, 3, 12]) == [b"", b"", b"", b""]
+    with pytest.raises(FileNotFoundError):
+        fs.cat_file("/lst/none", 0, 0)
+    with pytest.raises(IsADirectoryError):
+        fs.cat_file("/lst", 5, 5)
+    missing, there = fs.cat_ranges(["/lst/none", "/lst/a"], [0, 0], [0, 1])
+    assert isinstance(missing, FileNotFoundError)
+    assert there == b"a"

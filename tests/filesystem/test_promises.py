@@ -313,6 +313,18 @@ def test_no_secret_is_in_pickle_token_or_options(options: dict[str, Any]) -> Non
     assert (again.door_url, again.token) == ("https://localhost:1", None)
 
 
+def test_one_file_is_read_without_a_look_at_it(fs: CtaFileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    fs.pipe_file("/promises/one", b"one")
+    monkeypatch.setattr(fs.client, "stat", lambda path: pytest.fail("a look"))
+
+    assert fs.cat("/promises/one") == b"one"
+    with pytest.raises(FileNotFoundError):
+        fs.cat("/promises/none")
+    monkeypatch.undo()
+    with pytest.raises(IsADirectoryError):
+        fs.cat("/promises")
+
+
 def test_no_secret_is_in_json() -> None:
     fs = CtaFileSystem(token=SECRET, door_url="https://localhost:1")
 
