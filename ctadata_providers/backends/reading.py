@@ -100,11 +100,11 @@ class Version:
     Args:
         path: The file.
         etag: The entity tag that it must have; None for whichever it has.
+        size: The size that it must have; None for whichever it has.
     """
 
-    def __init__(self, path: str, etag: str | None = None) -> None:
-        self._path, self._etag = path, etag
-        self._size: int | None = None
+    def __init__(self, path: str, etag: str | None = None, *, size: int | None = None) -> None:
+        self._path, self._etag, self._size = path, etag, size
 
     def check(self, etag: str | None, size: int | None) -> None:
         """Make sure that an answer is of this version.

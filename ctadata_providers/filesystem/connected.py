@@ -1,6 +1,7 @@
 """What a file system stands on: its settings, its client, its paths, and what of it travels to other processes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from fsspec.spec import AbstractFileSystem, make_instance
@@ -53,6 +54,8 @@ class Connected(AbstractFileSystem, metaclass=Instances):  # type: ignore[misc] 
         self._given_client = self._client = client
         block = None if block_size is None else count("block_size", block_size)
         reading = {"block_size": block, "cache_type": cache_type, "cache_options": cache_options}
+        self._changes = 0
+        """Of which this file system knows; what was listed before one may be of before it."""
         self._reading = {name: value for name, value in reading.items() if value is not None}
 
     def keep_private(self, options: Mapping[str, Any]) -> None:
@@ -151,8 +154,18 @@ class Connected(AbstractFileSystem, metaclass=Instances):  # type: ignore[misc] 
             )
         return checked
 
+    @contextmanager
+    def changing(self, *paths: Any) -> Iterator[None]:
+        """Forget at the end what was listed of some paths, or of all: they may have changed, also with an error."""
+        try:
+            yield
+        finally:
+            for path in paths or (None,):
+                self.invalidate_cache(path)
+
     def invalidate_cache(self, path: Any = None) -> None:
         """Forget what was listed: of all, or what may have changed with a path."""
+        self._changes += 1
         if path is None:
             self.dircache.clear()
         else:

@@ -63,7 +63,6 @@ class CtaFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no type
         self._begins = mode == "xb"
         self.discarded = True  # until it is known that it can be written
         self._etag = etag
-        self._version = Version(path)
         if mode not in _MODES:
             raise NotOfferedError(
                 f"cannot open {path} with mode {mode!r}", path=path, remedy=f"use one of {', '.join(sorted(_MODES))}"
@@ -81,6 +80,7 @@ class CtaFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no type
             size=size if mode == "rb" else None,
             **kwargs,
         )
+        self._version = Version(path, size=self.size if mode == "rb" else None)
         if self._etag is not None:
             self.kwargs: dict[str, Any] = {**kwargs, "etag": self._etag}  # what is pickled goes on with the same file
         if mode == "xb" and fs.exists(path):
@@ -151,9 +151,8 @@ class CtaFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no type
         if self._stored_before is not None:
             self.check_target()
         spool, self._spool = self._spool_file(), None
-        with spool:
+        with spool, self.fs.changing(self.path):
             self.fs.client.write(self.path, spool, overwrite=not self._begins)
-        self.fs.invalidate_cache(self.path)
 
     def check_whole(self) -> None:
         """Make sure that it was closed.
