@@ -343,13 +343,11 @@ class SpansResult:
 
     Attributes:
         contents: The bytes of each.
-        size: Size of the whole file, None when the server did not tell.
-        etag: Entity tag, if any.
+        head: What the answer tells of the file.
     """
 
     contents: list[bytes]
-    size: int | None
-    etag: str | None
+    head: ReadResult
 
 
 class SpanOperations(Protocol):

@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable, Sequence
 from email.message import Message
 
-from ctadata_providers.backends.base import SpansResult
+from ctadata_providers.backends.base import ReadResult, SpansResult
 from ctadata_providers.backends.entries import number
-from ctadata_providers.backends.reading import check_match
+from ctadata_providers.backends.reading import asked_digest, asked_digests, check_match
 from ctadata_providers.backends.servers import Server
 from ctadata_providers.errors import IntegrityError, TransientError, UnsupportedError
 from ctadata_providers.session import Request, Response, Session, Sink
@@ -51,7 +51,7 @@ class SpanReader:
 
     async def _read(self, path: str, spans: Sequence[Span], if_match: str | None) -> SpansResult:
         url = self._url(path)
-        headers = {"Range": range_of(spans)}
+        headers = {"Range": range_of(spans), **asked_digest(self._server())}
         if self._server().holds_after_range:
             headers["Connection"] = "close"
         sinks: list[SpansSink] = []
@@ -68,7 +68,8 @@ class SpanReader:
                 Request(method="GET", url=url, path=path, act="read", headers=headers, accept=accept)
             )
             sink = sinks[-1]
-            return SpansResult(sink.contents(), sink.size, response.headers.get("etag"))
+            head = ReadResult(sink.size, response.headers.get("etag"), asked_digests(response, headers))
+            return SpansResult(sink.contents(), head)
         except UnsupportedError:
             self.offered = False
             raise

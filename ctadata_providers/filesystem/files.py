@@ -4,7 +4,7 @@ import io
 import logging
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -55,6 +55,7 @@ class CtaFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no type
         cache_options: dict[str, Any] | None = None,
         size: int | None = None,
         etag: str | None = None,
+        checksums: Mapping[str, str] | None = None,
         **kwargs: Any,
     ) -> None:
         self._spool: BinaryIO | None = None
@@ -62,7 +63,7 @@ class CtaFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no type
         self._opened_in = sys.exc_info()[1]
         self._begins = mode == "xb"
         self.discarded = True  # until it is known that it can be written
-        self._etag = etag
+        self._etag, self._checksums = etag, checksums or {}
         if mode not in _MODES:
             raise NotOfferedError(
                 f"cannot open {path} with mode {mode!r}", path=path, remedy=f"use one of {', '.join(sorted(_MODES))}"
@@ -80,9 +81,10 @@ class CtaFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no type
             size=size if mode == "rb" else None,
             **kwargs,
         )
-        self._version = Version(path, size=self.size if mode == "rb" else None)
-        if self._etag is not None:
-            self.kwargs: dict[str, Any] = {**kwargs, "etag": self._etag}  # what is pickled goes on with the same file
+        if mode == "rb":
+            self._version = Version(path, size=self.size, checksums=self._checksums)
+            # What is pickled goes on with the same file.
+            self.kwargs: dict[str, Any] = {**kwargs, "etag": self._etag, "checksums": self._checksums}
         if mode == "xb" and fs.exists(path):
             raise AlreadyExistsError(
                 f"cannot create {path}: it exists", path=path, remedy="open it with mode 'w' to replace it"
@@ -95,7 +97,7 @@ class CtaFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no type
         """Learn of the file what reading needs."""
         details = fs.info(path)
         size_to_read(details)
-        self._details, self._etag = details, details["ETag"]
+        self._details, self._etag, self._checksums = details, details["ETag"], details["checksums"]
 
     # Reading.
 

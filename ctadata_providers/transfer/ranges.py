@@ -17,7 +17,14 @@ from ctadata_providers.backends import (
     Version,
 )
 from ctadata_providers.checksum import checksum_of, common_algorithm
-from ctadata_providers.errors import CtaError, IsADirError, StorageError, TransientError, UnsupportedError
+from ctadata_providers.errors import (
+    CtaError,
+    IsADirError,
+    NotFoundError,
+    StorageError,
+    TransientError,
+    UnsupportedError,
+)
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import Task, wait
 from ctadata_providers.transfer import verify
@@ -86,7 +93,7 @@ class _Collected:
             ChangedError: When they are of another version of the file.
             UnsupportedError: When they come over plain http, and there is nothing to compare a part with.
         """
-        self._version.check(head.etag, head.size)
+        self._version.check(head)
         self._skip = self.part.start - head.start
         if _is_whole(self.part) or head.encrypted or not self._context.door.startswith("https:"):
             return
@@ -137,7 +144,7 @@ async def read_part(context: Context, part: Part) -> bytes:
         except Enough:
             return sink.content
         except EndedError as error:
-            version.check(None, error.size)
+            version.check(ReadResult(error.size))
             part = part.until(error.size)
         except TransientError as error:
             await attempts.again(error)
@@ -145,7 +152,7 @@ async def read_part(context: Context, part: Part) -> bytes:
             if error.status != NOT_SATISFIABLE:
                 raise
             size = await _look(context, part.path)
-            version.check(None, size)
+            version.check(ReadResult(size))
             ended = part.until(size)
             if ended == part:
                 raise
@@ -198,7 +205,7 @@ def read_parts(context: Context, parts: Sequence[Part], *, max_gap: int = MAX_GA
     them are read anew, once.
     """
     outcomes = _read_once(context, parts, max_gap)
-    replaced = {part.path for part, outcome in zip(parts, outcomes, strict=True) if _is_replaced(part, outcome)}
+    replaced = _replaced(parts, outcomes)
     again = [number for number, part in enumerate(parts) if part.is_free and part.path in replaced]
     if again:
         renewed = _read_once(context, [parts[number] for number in again], max_gap)
@@ -207,8 +214,18 @@ def read_parts(context: Context, parts: Sequence[Part], *, max_gap: int = MAX_GA
     return outcomes
 
 
-def _is_replaced(part: Part, outcome: Future[bytes]) -> bool:
-    return part.is_free and isinstance(outcome.exception(), ChangedError)
+def _replaced(parts: Sequence[Part], outcomes: Sequence[Future[bytes]]) -> set[str]:
+    """Return the files that have been replaced meanwhile: of some, parts have come, and others were not found."""
+    changed, missing, came = set(), set(), set()
+    for part, outcome in zip(parts, outcomes, strict=True):
+        error = outcome.exception()
+        if error is None:
+            came.add(part.path)
+        elif isinstance(error, NotFoundError):
+            missing.add(part.path)
+        elif isinstance(error, ChangedError) and part.is_free:
+            changed.add(part.path)
+    return changed | (missing & came)
 
 
 def _read_once(context: Context, parts: Sequence[Part], max_gap: int) -> list[Future[bytes]]:
@@ -307,7 +324,7 @@ async def _read_batch(
     if spans is not None and len(ranges) > 1 and spans.offered:
         try:
             result = await wait(spans.read(wanted[0].path, ranges, if_match=wanted[0].if_match))
-            version.check(result.etag, result.size)
+            version.check(result.head)
             return result.contents
         except StorageError as error:
             if not isinstance(error, (TransientError, UnsupportedError)) and error.status != NOT_SATISFIABLE:

@@ -4,6 +4,7 @@ import gc
 import hashlib
 import multiprocessing
 import pickle
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ import pytest
 from fsspec.callbacks import Callback
 
 from ctadata_providers import Config, CtaClient
-from ctadata_providers.errors import ConfigError
+from ctadata_providers.errors import ConfigError, IntegrityError
 from ctadata_providers.filesystem import CtaFileSystem
 from tests.canaries import Canaries
 from tests.filesystem.abstract import file_system
@@ -364,3 +365,48 @@ def test_storages_are_told_apart_by_their_addresses() -> None:
     assert CtaFileSystem(config=services).fsid == "cta_https://localhost:1/services/downloadservice/"
     with pytest.raises(NotImplementedError):
         _ = CtaFileSystem(config={"backend": "memory"}).fsid
+
+
+@pytest.mark.parametrize("size", [300_000, 20_000_000])
+def test_a_file_that_is_replaced_while_it_is_open_is_an_error(fs: CtaFileSystem, server: Server, size: int) -> None:
+    if server.name.startswith("xrootd"):
+        pytest.skip("its answers tell nothing but the size")
+    fs.pipe_file("/promises/replaced", b"1" * size)
+    with fs.open("/promises/replaced", block_size=1000) as file:
+        assert file.read(10) == b"1" * 10
+        fs.pipe_file("/promises/replaced", b"2" * size)
+        file.seek(100_000)
+
+        with pytest.raises(IntegrityError, match="changed"):
+            file.read()
+
+
+def test_ranges_of_a_file_that_is_replaced_meanwhile_are_of_one_version(fs: CtaFileSystem, server: Server) -> None:
+    if server.name != "fakecta":
+        pytest.skip("XRootD's answers tell nothing but the size, and WsgiDAV's entity tags are of whole seconds")
+    versions = [bytes([65 + number]) * 1_000_000 for number in range(4)]
+    fs.pipe_file("/promises/busy", versions[0])
+    ended = threading.Event()
+
+    def replace() -> None:
+        number = 0
+        while not ended.is_set():
+            number += 1
+            fs.client.write("/promises/busy", versions[number % 4])
+
+    starts = list(range(0, 1_000_000, 40_000))
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(replace)
+        try:
+            seen = [
+                {found[:1] for found in parts if isinstance(found, bytes)}
+                for parts in (
+                    fs.cat_ranges(["/promises/busy"] * len(starts), starts, [start + 10 for start in starts])
+                    for _ in range(10)
+                )
+            ]
+        finally:
+            ended.set()
+
+    assert all(len(each) <= 1 for each in seen)
+    assert any(seen)
