@@ -40,6 +40,7 @@ MAX_PIECE = 8 * 1024 * 1024
 MAX_SPANS = 64
 """Ranges of one request: Apache takes 200, and dCache a header of 8 KiB."""
 NOT_SATISFIABLE = 416
+_PAGE = b"<!doctype html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,9 @@ class _Collected:
         self._context = context
         self._pieces: list[bytes] = []
         self._skip = 0
+        self._begins = False
+        self.is_page = False
+        """Whether what has come is the beginning of a page: XRootD sends one for a folder, with no type."""
         self._missing = None if part.end is None else part.end - part.start
 
     @property
@@ -95,6 +99,7 @@ class _Collected:
         """
         self._version.check(head)
         self._skip = self.part.start - head.start
+        self._begins = head.start == 0
         if _is_whole(self.part) or head.encrypted or not self._context.door.startswith("https:"):
             return
         raise UnsupportedError(
@@ -105,6 +110,8 @@ class _Collected:
 
     def __call__(self, data: bytes) -> None:
         """Take the next bytes; `Enough` when the rest of them is not wanted."""
+        if self._begins:
+            self.is_page, self._begins = data[: len(_PAGE)].lower() == _PAGE, False
         if self._missing == 0:
             raise Enough  # a server that ignores ranges goes on to the end of the file
         if self._skip:
@@ -142,7 +149,7 @@ async def read_part(context: Context, part: Part) -> bytes:
         try:
             result = await wait(backend.read(part.path, sink, start=part.start, end=part.end, if_match=part.if_match))
         except Enough:
-            return sink.content
+            return await _checked(context, sink)
         except EndedError as error:
             version.check(ReadResult(error.size))
             part = part.until(error.size)
@@ -160,7 +167,14 @@ async def read_part(context: Context, part: Part) -> bytes:
         else:
             if _is_whole(part):
                 await _check_whole(context, part.path, sink.content, result)
-            return sink.content
+            return await _checked(context, sink)
+
+
+async def _checked(context: Context, sink: _Collected) -> bytes:
+    """Return the bytes of a part, when they are of a file."""
+    if sink.is_page:
+        await _look(context, sink.part.path)
+    return sink.content
 
 
 async def _look(context: Context, path: str) -> int | None:

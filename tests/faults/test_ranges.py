@@ -167,3 +167,20 @@ def test_an_open_file_that_is_replaced_is_an_error_where_the_listing_has_no_tag(
         with pytest.raises(IntegrityError, match="changed"):
             file.read(10)
     assert begin == payload[:10]
+
+
+HTML = b"<!DOCTYPE html PUBLIC '-//W3C//DTD XHTML 1.0 Strict//EN'><html>" + b"x" * 1000
+
+
+@pytest.mark.parametrize("span", [(0, None), (0, 4), (100, 200), (5000, 6000)])
+def test_the_page_that_a_server_sends_for_a_folder_is_not_its_content(
+    span: tuple[int, int | None], open_door: Open, client_of: Client
+) -> None:
+    door = open_door(tls=False, files={"/night/page.html": HTML, "/night/sub/x": b"x"})
+    door.fault("GET", lambda exchange: exchange.answer(200, body=HTML), path="/night/sub")
+    client = client_of(door)
+    start, end = span
+
+    with pytest.raises(IsADirectoryError):
+        client.read("/night/sub", start=start, end=end)
+    assert client.read("/night/page.html", start=start, end=end) == HTML[start:end]
