@@ -32,7 +32,7 @@ class Contents(Connection):
             start: The first byte.
             end: The byte behind the last one; None is the end of the file.
             if_match: The entity tag that the file must have, as `stat` told it.
-            version: What several readings of a file share; all of them are of one version, which the first finds out.
+            version: What several readings share (`transfer.Version`): all are of the version that the first finds.
 
         Raises:
             NotFoundError: When there is no such file.
