@@ -31,7 +31,8 @@ class Looking(Connection):
         Args:
             remote: The file.
             sink: Takes the bytes, in another thread, which moves the bytes of all transfers of the process: while it
-                blocks, they wait. What it raises ends the reading, and is raised.
+                blocks, they wait. One that may have to wait has a method `room` instead, which returns a future that is
+                done once it takes more, or None. What it raises ends the reading, and is raised.
             start: The first byte.
             end: The byte after the last; None, or more than there is, for all that follow.
             info: What a listing told of the file; saves a request.

@@ -10,6 +10,7 @@ from ctadata_providers.backends.servers import Server
 from ctadata_providers.checksum import parse_digests
 from ctadata_providers.errors import IntegrityError, TransientError, UnsupportedError
 from ctadata_providers.session import Response, Sink
+from ctadata_providers.session.request import room_of
 
 TRANSFER_DIGEST = "adler32"
 _SPAN = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)")
@@ -21,6 +22,7 @@ class Span:
     def __init__(self, path: str, sink: Sink, size: int) -> None:
         self._path = path
         self._sink = sink
+        self.room = room_of(sink)
         self._missing = size
 
     def __call__(self, data: bytes) -> None:
