@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _CHECKSUMS = {"sha-256": "sha256", "md5": "md5"}
 """Checksums that Snakemake can compute, too, by our names and its own; adler32 is not among them."""
+OUTDATED = "sha256:outdated"
+"""The checksum of no file: what differs from all."""
 
 
 class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, StorageObjectTouch):  # type: ignore[misc]
@@ -50,7 +52,15 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
         self.provider.want(self.query)
         if not self.retrieve:
             # A job reads this where it is: it is given what its programs understand.
-            self.query = self._storage.url(path)
+            self.query = self._url(path)
+
+    def _url(self, path: str) -> str:
+        from ctadata_providers.errors import CtaError
+
+        try:
+            return self._storage.url(path)
+        except CtaError as error:
+            raise self._failed("tell the URL of", error) from error
 
     def is_valid_query(self) -> Any:
         """Tell whether the query is an address."""
@@ -71,15 +81,13 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
         return provider.storage(self._address.name)
 
     def _find(self) -> "FileInfo | None":
-        address = self._address
-        return self._storage.listing.find(address.path)
+        return self._storage.find(self._address.path)
 
     async def _found(self, act: str) -> "FileInfo | None":
         from ctadata_providers.errors import CtaError
 
-        address = self._address
         try:
-            return await self._storage.listing.found(address.path)
+            return await self._storage.found(self._address.path)
         except CtaError as error:
             raise self._failed(act, error) from error
 
@@ -128,7 +136,7 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
             key = f"{parent}/{name}" if self._folder != "/" else self._cache_key(entry.path)
             cache.exists_in_storage[key] = True
             if name in wanted:
-                cache.mtime[key] = Mtime(storage=_mtime(entry))
+                cache.mtime[key] = Mtime(storage=self._mtime(entry))
                 cache.size[key] = _size(entry)
 
     def exists(self) -> bool:
@@ -142,12 +150,12 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
     def mtime(self) -> float:
         """Return the time of the last change in epoch seconds, 0 where the server keeps none."""
         info = self._find()
-        return _mtime(info) if info else self._unstored().st_mtime
+        return self._mtime(info) if info else self._unstored().st_mtime
 
     async def managed_mtime(self) -> float:
         """Return the time of the last change in epoch seconds, 0 where the server keeps none."""
         info = await self._found("get mtime of")
-        return _mtime(info) if info else self._managed_unstored().st_mtime
+        return self._mtime(info) if info else self._managed_unstored().st_mtime
 
     def size(self) -> int:
         """Return the size in bytes, 0 for a folder."""
@@ -161,11 +169,24 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
 
     def checksum(self) -> str | None:
         """Return a checksum that Snakemake can compare, where the server told one unasked."""
-        return _checksum(self._find())
+        return self._checksum(self._find())
 
     async def managed_checksum(self) -> str | None:
         """Return a checksum that Snakemake can compare, where the server told one unasked."""
-        return _checksum(await self._found("get checksum of"))
+        return self._checksum(await self._found("get checksum of"))
+
+    def _mtime(self, info: "FileInfo") -> float:
+        return self._storage.times.here(info.mtime)
+
+    def _checksum(self, info: "FileInfo | None") -> str | None:
+        if info is None:
+            return None
+        try:
+            copied = self.local_path().stat().st_mtime
+        except OSError:
+            return _checksum(info)
+        # Where we tell none, Snakemake takes that of the local copy, also of one that is older than the original.
+        return OUTDATED if copied < self._mtime(info) else _checksum(info)
 
     def local_footprint(self) -> int:
         """Return the bytes that a local copy takes: for a folder the sum over all files in it."""
@@ -270,7 +291,7 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
             raise self._failed(act, error) from error
 
     def list_candidate_matches(self) -> Iterable[str]:
-        """Return the queries of all files and folders that the pattern may match.
+        """Return the queries of all files and folders that the pattern may match, of one that ends in `/` the folders.
 
         A wildcard also matches `/`, so that every folder below the last constant one is listed.
 
@@ -284,24 +305,21 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
         try:
             address = queries.parse(folder)
             found = provider.storage(address.name).walk(address.path, start)
+            if self.query.endswith("/"):
+                return [f"{query}/" for query in queries.below(folder, (info.path for info in found if info.is_dir))]
             return list(queries.below(folder, (info.path for info in found)))
         except CtaError as error:
-            raise WorkflowError(f"Failed to list what matches {self.print_query}", error) from error
+            raise self._failed("list what matches", error) from error
 
     def cleanup(self) -> None:
         """Forget what was noted of the local copy, which Snakemake removes itself."""
         self._storage.clean_up(self.local_path())
 
 
-def _mtime(info: "FileInfo") -> float:
-    # 0 is older than any output: a server that keeps no times causes no reruns.
-    return info.mtime or 0.0
-
-
 def _size(info: "FileInfo") -> int:
     return 0 if info.is_dir else info.size or 0
 
 
-def _checksum(info: "FileInfo | None") -> str | None:
-    known = info.checksums if info is not None else {}
+def _checksum(info: "FileInfo") -> str | None:
+    known = info.checksums
     return next((f"{theirs}:{known[ours]}" for ours, theirs in _CHECKSUMS.items() if ours in known), None)
