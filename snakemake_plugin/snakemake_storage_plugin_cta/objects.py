@@ -3,6 +3,7 @@
 # (The interface ships no py.typed; the class that inherits from it says so again.)
 
 import os
+import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +19,7 @@ from snakemake_interface_storage_plugins.storage_object import (
 )
 
 from snakemake_storage_plugin_cta import queries
+from snakemake_storage_plugin_cta.signals import keep_sigterm_from_blocking
 
 if TYPE_CHECKING:
     from ctadata_providers import CtaError, FileInfo
@@ -65,6 +67,21 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
     def is_valid_query(self) -> Any:
         """Tell whether the query is an address."""
         return self.provider.is_valid_query(self._text)
+
+    @property
+    def keep_local(self) -> bool:
+        """Whether the local copy stays; that of a protected output until Snakemake, at last, has write-protected it."""
+        return self._keep_local or (self.provider.protects(self._text) and self._is_writable())
+
+    @keep_local.setter
+    def keep_local(self, value: bool) -> None:
+        self._keep_local = value
+
+    def _is_writable(self) -> bool:
+        try:
+            return bool(self.local_path().stat().st_mode & stat.S_IWUSR)
+        except OSError:
+            return False
 
     @property
     def _text(self) -> str:
@@ -244,6 +261,7 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
         """Send the file or folder at the local path; missing parents are made."""
         from ctadata_providers.errors import CtaError
 
+        keep_sigterm_from_blocking()
         try:
             await self._storage.put(self.local_path(), self._address.path)
         except CtaError as error:
