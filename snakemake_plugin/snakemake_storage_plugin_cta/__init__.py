@@ -17,7 +17,7 @@ from snakemake_interface_storage_plugins.storage_provider import (
     StorageQueryValidationResult,
 )
 
-from snakemake_storage_plugin_cta import outputs, queries
+from snakemake_storage_plugin_cta import outputs, places, queries
 from snakemake_storage_plugin_cta.objects import StorageObject
 from snakemake_storage_plugin_cta.settings import StorageProviderSettings
 
@@ -154,7 +154,11 @@ class StorageProvider(StorageProviderBase):  # type: ignore[misc]  # the interfa
 
             with self._lock:
                 if profile not in self._storages:
-                    self._storages[profile] = Storage(self._config(profile), self.local_prefix)
+                    config = self._config(profile)
+                    workflow = self._find_workflow()
+                    if workflow is not None and workflow.is_main_process and not workflow.dryrun:
+                        places.claim(self.local_prefix, profile, config.instance)
+                    self._storages[profile] = Storage(config, self.local_prefix)
                 storage = self._storages[profile]
         if self._wanted or profile in self._wanted_of:
             storage.listing.want(self._wanted_paths(profile))

@@ -42,7 +42,8 @@ def workflow_of(objects: Iterable[Any]) -> Any:
     Snakemake notes at each object of a rule the file that it stands for.
     """
     rules = (getattr(getattr(made, "_iofile", None), "rule", None) for made in objects)
-    return next((rule.workflow for rule in rules if getattr(rule, "workflow", None) is not None), None)
+    workflows = (getattr(rule, "workflow", None) for rule in rules)
+    return next((workflow for workflow in workflows if workflow is not None), None)
 
 
 def written(workflow: Any) -> set[str]:

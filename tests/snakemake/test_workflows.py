@@ -239,6 +239,24 @@ def test_a_changed_input_of_which_an_old_copy_was_kept_reruns_its_job_with_the_n
     assert (fake_root / "lst/users/1.txt").read_text() == "new"
 
 
+def test_copies_that_were_kept_of_one_instance_are_none_of_another(workdir: Workdir, fake_cta: FakeCta) -> None:
+    fake_cta.put("/test/lst/x", b"test")
+    fake_cta.put("/lst/x", b"production")
+    workdir.write("""
+rule all:
+    input: storage.cta("cta://lst/x", keep_local=True)
+    output: "x"
+    shell: "cp {input} {output}"
+""")
+    (workdir.copies / "dev@lst").mkdir(parents=True)
+    for base, expected in (("/", "production"), ("/test", "test")):
+        workdir.environ["CTA_BASE_PATH"] = base
+        workdir.succeed("--forceall")
+
+        assert (workdir.path / "x").read_text() == expected
+    assert (workdir.copies / "dev@lst").exists()
+
+
 def write(path: Path, text: str, *, at: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
