@@ -60,6 +60,8 @@ class Storage:
         self.times = Times(self._client.clock_ahead)
         self.stored: set[str] = set()
         """Paths that this process has stored."""
+        self._renames = True
+        """Whether a folder can be renamed, as far as is known."""
         self._replaced: set[str] = set()
         """Paths that were to be removed and stay until they are stored anew."""
 
@@ -135,6 +137,7 @@ class Storage:
         if local.is_dir():
             self._store_folder(local, path)
         elif not self._is_stored(local, path):
+            self._make_parent(path)
             self._note(local, path, self._client.upload(local, path))
 
     async def put(self, local: Path, path: str) -> None:
@@ -142,7 +145,19 @@ class Storage:
         if local.is_dir():
             await ended(self._stoppable(lambda progress: self._store_folder(local, path, progress)))
         elif not self._notes.exists(local) or not await self.run(lambda: self._is_stored(local, path)):
+            if self.listing.was_missing(uri.split(path)[0]):
+                await self.run(lambda: self._make_parent(path))
             self._note(local, path, await ended(self._client.begin_upload(local, path)))
+
+    def _make_parent(self, path: str) -> None:
+        """Make the folder of a file to be stored if it was missing when it was listed.
+
+        A server that the file itself would make it for tells of that: a redirecting XRootD does not.
+        """
+        parent, _ = uri.split(path)
+        if self.listing.was_missing(parent):
+            with suppress(CtaError):  # the upload will tell
+                self._client.make_dir(parent, parents=True)
 
     def _note(self, local: Path, path: str, result: TransferResult) -> None:
         """Take note of a file that was just stored."""
@@ -172,9 +187,8 @@ class Storage:
         (local / DIRECTORY_TIMESTAMP).unlink(missing_ok=True)
         parent, name = uri.split(path)
         part = uri.join(parent, _part_name(name))
-        if not self._removes:  # what cannot be renamed, nor removed, is better not made
-            self._client.upload_tree(local, path, progress=progress)
-            self._renew(path)
+        if not self._removes or not self._renames:  # what cannot be renamed, nor removed, is better not made
+            self._fill(local, path, progress)
             return
         named = False
         try:
@@ -183,13 +197,42 @@ class Storage:
                 self._client.remove(path, recursive=True)
             self._client.move(part, path)
             named = True
+            self._renew(path)
         except (PermissionDeniedError, UnsupportedError):
-            self._client.upload_tree(local, path, progress=progress)  # this server does not rename a folder there
+            self._renames = False  # this server does not rename a folder there
+            self._fill(local, path, progress)
         finally:
             if not named:
-                with suppress(CtaError):  # there may be nothing, or no server any more
-                    self._client.remove(part, recursive=True)
+                self._discard(part)
+
+    def _fill(self, local: Path, path: str, progress: Progress | None) -> None:
+        """Send a folder under its own name.
+
+        Raises:
+            UnsupportedError: When files of an older one are there that are none of this one.
+        """
+        try:
+            there = [info.path for info in self._client.walk(path) if not info.is_dir]
+        except NotFoundError:
+            there = []
+        old = [name for name in there if not (local / name[len(path) + 1 :]).exists()]
+        if old:
+            raise UnsupportedError(
+                f"cannot replace the folder {path}: {old[0]} is in the old one only, and cannot be removed",
+                path=path,
+                remedy="remove it at the door (ctadata --backend webdav rm), or store into another folder",
+            )
+        self._client.upload_tree(local, path, progress=progress)
         self._renew(path)
+
+    def _discard(self, part: str) -> None:
+        """Remove the hidden part of a folder."""
+        try:
+            self._client.remove(part, recursive=True)
+        except NotFoundError:
+            pass  # nothing was sent
+        except CtaError as error:
+            logger.warning("%s remains, hidden, until it is removed (ctadata clean): %s", part, error)
 
     def _renew(self, path: str) -> None:
         """Take note of a folder that was just stored."""

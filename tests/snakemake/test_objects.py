@@ -306,6 +306,21 @@ class TestTransfers:
             made.store_object()
         assert fake_cta.paths() == ["/lst/users/d/old"]
 
+    def test_a_token_that_may_not_rename_fills_folders_under_their_names_and_says_what_remains(
+        self, make: Make, fake_cta: FakeCta, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setenv("BEARER_TOKEN", fake_cta.make_token(scope="storage.read:/ storage.create:/"))
+        for name in "de":
+            made = make(f"cta://lst/{name}")
+            made.local_path().mkdir(parents=True)
+            (made.local_path() / "x").touch()
+            made.store_object()
+        shown = [path for path in fake_cta.paths() if "ctapart" not in path]
+
+        assert shown == ["/lst/d/x", "/lst/e/x"]
+        assert len(fake_cta.paths()) == 3
+        assert "ctadata clean" in caplog.text
+
     def test_a_token_that_may_only_read_cannot_store(
         self, make: Make, fake_cta: FakeCta, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -89,3 +89,17 @@ class TestFolders(OnServices):
             self._get_obj(tmp_path, self.get_query(tmp_path)).touch()
 
         assert [path.rpartition("/")[2] for path in fake_cta_services.paths()] == ["x"]
+
+    def test_a_folder_of_which_old_files_would_stay_is_not_replaced(
+        self, tmp_path: Path, fake_cta_services: FakeCta
+    ) -> None:
+        made = self._get_obj(tmp_path, self.get_query(tmp_path))
+        made.local_path().mkdir(parents=True)
+        (made.local_path() / "old").touch()
+        made.store_object()
+        made.remove()
+        (made.local_path() / "old").rename(made.local_path() / "new")
+
+        with pytest.raises(UnsupportedError, match=r"/old is in the old one only"):
+            made.store_object()
+        assert [path.rpartition("/")[2] for path in fake_cta_services.paths()] == ["old"]

@@ -6,6 +6,7 @@ import ssl
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from snakemake_storage_plugin_cta import StorageObject, outputs
@@ -271,7 +272,7 @@ onsuccess:
     ) -> None:
         stored, other = make("cta://lst/stored"), make("cta://lst/other")
         fake_cta.put("/lst/other", b"")
-        monkeypatch.setattr(outputs, "workflow_of", lambda objects: object())
+        monkeypatch.setattr(outputs, "workflow_of", lambda objects: SimpleNamespace(is_main_process=False))
         monkeypatch.setattr(outputs, "written", lambda workflow: {"cta://lst/users/{run}"})
         stored.local_path().parent.mkdir(parents=True)
         stored.local_path().touch()
