@@ -3,7 +3,9 @@
 # (The interface ships no py.typed; the class that inherits from it says so again.)
 
 import os
+import shutil
 import stat
+import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _CHECKSUMS = {"sha-256": "sha256", "md5": "md5"}
 """Checksums that Snakemake can compute, too, by our names and its own; adler32 is not among them."""
-OUTDATED = "sha256:outdated"
-"""The checksum of no file: what differs from all."""
 
 
 class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, StorageObjectTouch):  # type: ignore[misc]
@@ -202,8 +202,9 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
             copied = self.local_path().stat().st_mtime
         except OSError:
             return _checksum(info)
-        # Where we tell none, Snakemake takes that of the local copy, also of one that is older than the original.
-        return OUTDATED if copied < self._mtime(info) else _checksum(info)
+        # Where we tell none, Snakemake takes that of the local copy, also of one that is older than the original: it is
+        # told one that is equal to none, not even to one that it has noted.
+        return f"sha256:outdated-{uuid.uuid4().hex}" if copied < self._mtime(info) else _checksum(info)
 
     def local_footprint(self) -> int:
         """Return the bytes that a local copy takes: for a folder the sum over all files in it."""
@@ -285,8 +286,19 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
         self._storage.remove(path)
 
     async def managed_remove(self) -> None:
-        """Remove the file, or the folder with all in it, if the workflow writes it."""
+        """Remove the file, or the folder with all in it, if the workflow writes it; its local copy, too.
+
+        Snakemake leaves the copy: the job that makes the output anew would find it, and store a folder with old files.
+        """
         await self._managed("remove storage object", self.remove)
+        await self._storage.run(self._remove_copy)
+
+    def _remove_copy(self) -> None:
+        local: Path = self.local_path()
+        if local.is_dir() and not local.is_symlink():
+            shutil.rmtree(local, ignore_errors=True)
+        else:
+            local.unlink(missing_ok=True)
 
     def touch(self) -> None:
         """Give the file or folder the present time; an absent one becomes an empty file.
