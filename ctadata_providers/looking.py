@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from ctadata_providers.backends import FileInfo, UrlBackend
+from ctadata_providers.backends import ClockBackend, FileInfo, UrlBackend
 from ctadata_providers.connection import Connection
 from ctadata_providers.errors import ConfigError, UnsupportedError
 from ctadata_providers.patterns import Selection
@@ -13,6 +13,10 @@ from ctadata_providers.transfer import Nested, OnUnlisted, Streamed, Usage, nest
 
 class Looking(Connection):
     """A storage that one looks into."""
+
+    def clock_ahead(self) -> float | None:
+        """Tell how many seconds the server's clock was ahead of ours at its last answer; None when it never told."""
+        return self._backend.clock_ahead() if isinstance(self._backend, ClockBackend) else None
 
     def stream(
         self,

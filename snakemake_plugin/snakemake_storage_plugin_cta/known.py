@@ -47,6 +47,7 @@ class Folder:
     Attributes:
         listed: When it was listed as a whole, and whether it was there.
         entries: How many names it then held.
+        is_missing: Whether it was not there then.
         seen: What was seen of names.
         wanted: Names of objects that jobs have or that were asked for, and when they were asked for last.
         looked: Names that were looked at alone since the listing.
@@ -56,6 +57,7 @@ class Folder:
 
     listed: Seen = field(default_factory=lambda: Seen(None, NEVER, NEVER))
     entries: int = 0
+    is_missing: bool = False
     seen: dict[str, Seen] = field(default_factory=dict)
     wanted: dict[str, float] = field(default_factory=dict)
     looked: set[str] = field(default_factory=set)
@@ -172,17 +174,20 @@ class Known:
         if seen.info is None or not seen.info.is_dir:
             self._forget_below(path)
         folder.seen[name] = seen
+        folder.is_missing = folder.is_missing and seen.info is None
         while seen.info is not None and parent != "/":
             # What exists has existing parents: nothing may go on saying that they are missing.
             parent, name = uri.split(parent)
             above = self._folders.get(parent)
             if above is not None and above.of(name).info is None:
                 above.seen.pop(name, None)
-                above.listed = Seen(None, NEVER, NEVER)
+                above.listed, above.is_missing = Seen(None, NEVER, NEVER), False
 
-    def listed(self, path: str, entries: Mapping[str, FileInfo], at: float, told: float) -> None:
-        """Note what stands in a folder; what this process stored or removed meanwhile is newer."""
+    def listed(self, path: str, found: Mapping[str, FileInfo] | None, at: float, told: float) -> None:
+        """Note what stands in a folder, None if it is missing; what this process did there meanwhile is newer."""
         folder = self.folder(path)
+        entries = found or {}
+        folder.is_missing = found is None
         own = {name: seen for name, seen in folder.seen.items() if seen.at >= at}
         folder.seen = {name: Seen(info, at, told) for name, info in entries.items()} | own
         folder.listed, folder.entries, folder.too_large = Seen(None, at, told), len(entries), 0
