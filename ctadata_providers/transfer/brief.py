@@ -37,9 +37,9 @@ def begin_download(
 
     To be called in the curl loop's thread.
     """
-    begin = partial(_begin_download, info=info, local=local, overwrite=overwrite)
     if context.on_event is None:
-        return begin(context, progress)
+        return _begin_download(context, progress, info=info, local=local, overwrite=overwrite)
+    begin = partial(_begin_download, info=info, local=local, overwrite=overwrite)
     first = TransferEvent("start", "download", info.path, local, info.size)
     return spawn(watched(context, first, progress, partial(_awaited, begin)))
 
@@ -176,12 +176,12 @@ async def _short_upload(
             unanswered = True
             await wait(writing)
             unanswered = False
-            size = await _unless_closed(brief.size(temporary))
+            size = await wait(_unless_closed(brief.size(temporary)))
             if size == len(content):
                 if progress is not None:
                     progress(size)
                     told = size
-                await _unless_closed(brief.rename(temporary, path))
+                await wait(_unless_closed(brief.rename(temporary, path)))
                 renamed = True
     except TransientError as error:
         unanswered = False
@@ -210,10 +210,10 @@ async def _short_upload(
     return TransferResult(path, local, len(content), checksums, time.monotonic() - begun)
 
 
-async def _unless_closed(answer: Future[T] | None) -> T:
+def _unless_closed(answer: Future[T] | None) -> Future[T]:
     if answer is None:
         raise Detour("the short way has closed")
-    return await wait(answer)
+    return answer
 
 
 async def _long(

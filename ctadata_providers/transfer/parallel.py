@@ -144,7 +144,8 @@ class Pump(Generic[K, T]):
                 self._needing[job.key] = []
             refused = self._line_up(job)
             starts = self._places > 0
-        self._refuse(refused)
+        if refused:
+            self._refuse(refused)
         if starts:
             curl_loop().call(self._start)
 
@@ -177,8 +178,7 @@ class Pump(Generic[K, T]):
             outcome: Future[T] = Future()
             outcome.cancel()
             self._ended.append((job.key, outcome))
-        if jobs:
-            self._bell.ring()
+        self._bell.ring()
 
     def _start(self) -> None:
         """Start jobs while there are places: a loop, for those that end at once must not pile up on the stack."""
@@ -205,7 +205,7 @@ class Pump(Generic[K, T]):
 
     def _finish(self, future: Future[T]) -> None:
         """Hand out an outcome, free its place, and line up what needed it."""
-        succeeded = future.exception() is None
+        succeeded = future.error is None
         with self._lock:
             job = self._running.pop(future)
             self._places += 1
@@ -218,7 +218,8 @@ class Pump(Generic[K, T]):
             plenty = len(self._waiting) > self._limit and not self._stopped
             idle = self._stopped and self._places == self._limit
         self._ended.append((job.key, future))
-        self._refuse(refused)
+        if refused:
+            self._refuse(refused)
         if not plenty or len(self._ended) > self._limit:
             self._bell.ring()
         elif not self._will_ring:

@@ -43,11 +43,8 @@ class Target:
             raise explained(error, place, "write") from error
         folder, slash, self.name = self._text.rpartition("/")
         self._folder = folder + slash
-
-    @property
-    def folder(self) -> str:
+        self.folder = folder or slash or "."
         """The folder that it is in."""
-        return self._folder[:-1] or self._folder or "."
 
     def place_of(self, name: str) -> str:
         """Return where a name beside it is."""
@@ -242,7 +239,6 @@ def write_whole(target: Target, stem: str, content: bytes) -> None:
     path = target.place_of(name.part)
     name.claim()
     fd = -1
-    published = False
     try:
         fd = created(target, path, os.O_WRONLY)
         written = os.write(fd, content)
@@ -250,16 +246,16 @@ def write_whole(target: Target, stem: str, content: bytes) -> None:
             written += os.write(fd, memoryview(content)[written:])
         descriptor, fd = fd, -1
         target.publish(path, descriptor)
-        published = True
-    except OSError as error:
-        raise explained(error, target.place, "write") from error
-    finally:
+    except BaseException as error:
         if fd >= 0:
             with suppress(OSError):  # it is thrown away
                 os.close(fd)
-        if not published:
-            with suppress(OSError):
-                os.unlink(path)  # noqa: PTH108 (as above)
+        with suppress(OSError):
+            os.unlink(path)  # noqa: PTH108 (as above)
+        if isinstance(error, OSError):
+            raise explained(error, target.place, "write") from error
+        raise
+    finally:
         name.give_up()
 
 
