@@ -155,7 +155,7 @@ class Brief(Future[Any]):
         body: bytes | None = None,
         step: Step | None = None,
     ) -> None:
-        super().__init__()
+        Future.__init__(self)
         self._way, self._ask, self._path, self._step = way, ask, path, step
         self._stopped = False
         self._under_way: Future[Any] | None = None

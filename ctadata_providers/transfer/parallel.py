@@ -196,8 +196,10 @@ class Pump(Generic[K, T]):
                 future.cancel()
             if future.done():
                 self._finish(future)
-            else:
-                future.add_done_callback(self._end)
+                continue
+            future.add_done_callback(self._end)
+            if not self._places:  # without the lock: who frees one starts the next
+                return
 
     def _end(self, future: Future[T]) -> None:
         self._finish(future)

@@ -37,10 +37,15 @@ class Target:
         self.place = place
         self._overwrite = overwrite
         self._text = os.fspath(place)
+        self._mode: int | None = None
         try:
-            self._mode = self._check()
+            self._mode = self._check(os.lstat(self._text))
+        except FileNotFoundError:
+            pass
         except OSError as error:
             raise explained(error, place, "write") from error
+        self.part_mode = 0o666 if self._mode is None else self._mode & 0o666 | 0o600
+        """The permissions of a new part: who may not read the file that it replaces reads nothing of this one."""
         folder, slash, self.name = self._text.rpartition("/")
         self._folder = folder + slash
         self.folder = folder or slash or "."
@@ -49,11 +54,6 @@ class Target:
     def place_of(self, name: str) -> str:
         """Return where a name beside it is."""
         return self._folder + name
-
-    @property
-    def part_mode(self) -> int:
-        """The permissions of a new part: who may not read the file that it replaces reads nothing of this one."""
-        return 0o666 if self._mode is None else self._mode & 0o666 | 0o600
 
     def publish(self, part: StrPath, fd: int) -> None:
         """Make a part the target, in one step, and close it.
@@ -85,16 +85,12 @@ class Target:
                 remedy="free some space, or choose another folder",
             )
 
-    def _check(self) -> int | None:
-        """Return the permissions of the file to be replaced, None when there is none."""
-        try:
-            found = os.lstat(self._text)
-            if stat.S_ISLNK(found.st_mode):
-                self._text = os.path.realpath(self.place)
-                self.place = Path(self._text)
-                found = os.stat(self.place)  # noqa: PTH116 (as above)
-        except FileNotFoundError:
-            return None
+    def _check(self, found: os.stat_result) -> int:
+        """Return the permissions of the file to be replaced."""
+        if stat.S_ISLNK(found.st_mode):
+            self._text = os.path.realpath(self.place)
+            self.place = Path(self._text)
+            found = os.stat(self.place)  # noqa: PTH116 (as above)
         if stat.S_ISDIR(found.st_mode):
             raise IsADirError(
                 f"cannot write {self.place}: it is a folder", path=self.place, remedy="give the name of a file in it"
