@@ -4,10 +4,9 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
-from ctadata_providers.backends.entries import number
 from ctadata_providers.backends.servers import Server, is_plain
 from ctadata_providers.session import Session
-from ctadata_providers.session.brief import Ask, Step
+from ctadata_providers.session.brief import Ask, Slot, Step
 from ctadata_providers.session.futures import Future
 
 
@@ -62,12 +61,10 @@ class BriefWay:
         return self._session.brief(_MOVE, self._url(source), source, headers=headers)
 
 
-def _length(lines: list[bytes], _: object) -> int | None:
-    """Return the length that a header tells; a proxy's answer may stand before it."""
-    for line in reversed(lines):
-        if line[:15].lower() == b"content-length:":
-            return number(line[15:].strip().decode("latin-1"))
-    return None
+def _length(slot: Slot) -> int | None:
+    """Return the length that a header tells."""
+    length: int = slot.length()
+    return None if length < 0 else length
 
 
 _STORED = frozenset({200, 201, 204})

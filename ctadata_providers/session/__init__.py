@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from ctadata_providers.config import Config
@@ -20,7 +21,6 @@ from ctadata_providers.retry import RetryPolicy
 from ctadata_providers.session.admission import Admission, Pass
 from ctadata_providers.session.brief import Ask, Brief, Detour, Outcome, Step, Way
 from ctadata_providers.session.exchange import Exchange, Wire
-from ctadata_providers.session.headers import head_of
 from ctadata_providers.session.limits import RateLimiter, limiter, throttle
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.redirects import MAX_REDIRECTS, REDIRECTS, Hop, follow
@@ -38,6 +38,7 @@ __all__ = ["Request", "Response", "Session", "Sink", "Source"]
 DCACHE_REQUESTS_PER_SECOND = 200.0
 """dCache answers 429 above 250 requests a second from one address (dCache PR 8131)."""
 MANY = 64
+PHRASES = {status.value: status.phrase for status in HTTPStatus}
 WAY_SECONDS = 0.05
 """For so long the short way is taken to be open as it was: less than between two looks at a file with a token."""
 FEW_DETOURS = 4
@@ -207,7 +208,7 @@ class Session:
 
     def is_worth_it(self, method: str) -> bool:
         """Tell whether the short way mostly leads to the end: it costs a request where it does not."""
-        detours = self._detours[method]
+        detours = self._detours.get(method, 0)
         return detours < FEW_DETOURS or detours * 4 < self._briefs[method]
 
     def _explained(self, outcome: Outcome) -> BaseException:
@@ -217,8 +218,8 @@ class Session:
         if outcome.fault:
             _broken[home.place] = time.monotonic()
             return Detour(outcome.fault)
-        _, reason, headers = head_of(outcome.lines)
-        response = Response(outcome.status, reason, headers, home.shown)
+        wait = {} if outcome.retry_after is None else {"retry-after": str(outcome.retry_after)}
+        response = Response(outcome.status, PHRASES.get(outcome.status, ""), wait, home.shown)
         if outcome.status in REDIRECTS:
             self._redirects = True
             if ask.method == "PUT":

@@ -33,15 +33,14 @@ class Ask:
         act: What it does, for messages.
         accepts: The statuses that are as usual.
         headers: Headers beside the credential.
-        result: Makes the result of the header and the pieces of the body, both cleared afterwards; None when they are
-            not as usual.
+        result: Makes the result of what was received; None when that is not as usual.
     """
 
     method: str
     act: str
     accepts: frozenset[int] = frozenset({200})
     headers: tuple[str, ...] = ()
-    result: Callable[[list[bytes], list[bytes]], Any] = lambda _, pieces: b"".join(pieces)
+    result: Callable[["Slot"], Any] = lambda slot: b"".join(slot.chunks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ class Outcome:
         path: Of what, for messages.
         admitted: What was shown.
         status: The HTTP status, 0 for none.
-        lines: The header of the answer.
+        retry_after: The seconds that the answer asks to wait, None when it does not.
         fault: What broke, empty when there was an answer.
     """
 
@@ -61,7 +60,7 @@ class Outcome:
     path: str
     admitted: Pass
     status: int
-    lines: list[bytes]
+    retry_after: int | None
     fault: str
 
 
@@ -98,22 +97,36 @@ class Step(Protocol):
         """Begin what is to be done after another end; the future ends as this one."""
 
 
-class _Slot:
-    """A handle that is set up for a kind of request, and what it receives; serves one after another."""
+class Slot:
+    """A handle that is set up for a kind of request, and what it receives; serves one after another.
 
-    __slots__ = ("chunks", "handle", "lines", "set_url", "status", "youngest")
+    No header passes through Python, which would cost as much as the bytes: libcurl tells what is needed of it.
 
-    def __init__(self, handle: Any) -> None:
+    Args:
+        handle: It.
+        idle: Where it waits for the next request.
+    """
+
+    __slots__ = ("_idle", "chunks", "handle", "length", "retry_after", "set_url", "status", "youngest")
+
+    def __init__(self, handle: Any, idle: "list[Slot]") -> None:
         import pycurl
 
         self.handle = handle
-        self.lines: list[bytes] = []
         self.chunks: list[bytes] = []
         self.youngest = 0
+        self._idle = idle
         self.set_url = partial(handle.setopt, pycurl.URL)
         self.status = partial(handle.getinfo, pycurl.RESPONSE_CODE)
-        handle.setopt(pycurl.HEADERFUNCTION, self.lines.append)
+        self.length = partial(handle.getinfo, pycurl.CONTENT_LENGTH_DOWNLOAD_T)
+        self.retry_after = partial(handle.getinfo, pycurl.RETRY_AFTER)
         handle.setopt(pycurl.WRITEFUNCTION, self.chunks.append)
+
+    def give_back(self) -> None:
+        """Let it serve the next request."""
+        self.chunks.clear()
+        if len(self._idle) < MAX_IDLE_HANDLES:
+            self._idle.append(self)
 
 
 class Brief(Future[Any]):
@@ -142,7 +155,7 @@ class Brief(Future[Any]):
         body: bytes | None = None,
         step: Step | None = None,
     ) -> None:
-        super().__init__()
+        Future.__init__(self)
         self._way, self._ask, self._path, self._step = way, ask, path, step
         self._stopped = False
         self._under_way: Future[Any] | None = None
@@ -150,7 +163,7 @@ class Brief(Future[Any]):
         try:
             slot = way.wire.brief[ask.method].pop()
         except LookupError:  # none is idle, or another thread was faster
-            slot = _new_slot(ask, way.wire)
+            slot = _new_slot(ask, way.wire, way.wire.brief.setdefault(ask.method, []))
         self._slot = slot
         self.handle = slot.handle
         slot.set_url(url)
@@ -161,9 +174,10 @@ class Brief(Future[Any]):
     def _set_more(self, headers: tuple[str, ...], body: bytes | None) -> None:
         import pycurl
 
-        way, set_option = self._way, self.handle.setopt
-        set_option(pycurl.MAXLIFETIME_CONN, way.youngest)
-        self._slot.youngest = way.youngest
+        way, slot, set_option = self._way, self._slot, self.handle.setopt
+        if slot.youngest != way.youngest:
+            slot.youngest = way.youngest
+            set_option(pycurl.MAXLIFETIME_CONN, way.youngest)
         if headers:
             set_option(pycurl.HTTPHEADER, [*self._ask.headers, *headers, *_credential(way.wire)])
         if body is not None:
@@ -187,15 +201,15 @@ class Brief(Future[Any]):
         slot, ask, way = self._slot, self._ask, self._way
         status = slot.status()
         if not code and status in ask.accepts:
-            result = ask.result(slot.lines, slot.chunks)
+            result = ask.result(slot)
             if result is not None:
-                _give_back(slot, ask, way.wire)
-                return self._succeed(result)
+                slot.give_back()
+                return self.set_result(result) if self._step is None else self._succeed(self._step, result)
         fault = (text or slot.handle.errstr() or f"libcurl error {code}") if code else ""
-        error = way.explain(Outcome(ask, self._path, way.admitted, status, list(slot.lines), fault))
+        outcome = Outcome(ask, self._path, way.admitted, status, slot.retry_after() or None, fault)
         if not code:
-            _give_back(slot, ask, way.wire)
-        return self._fail(error)
+            slot.give_back()
+        return self._fail(way.explain(outcome))
 
     def stalled(self, now: float) -> bool:
         """Tell whether it takes too long: what is small comes soon, or the long way has the patience."""
@@ -205,12 +219,11 @@ class Brief(Future[Any]):
         """Deliver the cancellation."""
         self.set_exception(CancelledError())
 
-    def _succeed(self, result: Any) -> None:
-        if self._step is not None:
-            try:
-                result = self._step.take(result)
-            except BaseException as failed:  # noqa: BLE001 (it belongs to who waits for it)
-                return self.set_exception(failed)
+    def _succeed(self, step: Step, result: Any) -> None:
+        try:
+            result = step.take(result)
+        except BaseException as failed:  # noqa: BLE001 (it belongs to who waits for it)
+            return self.set_exception(failed)
         return self.set_result(result)
 
     def _fail(self, error: BaseException) -> None:
@@ -224,22 +237,13 @@ class Brief(Future[Any]):
         return self._under_way.add_done_callback(self._arrive)
 
     def _arrive(self, ended: Future[Any]) -> None:
-        error = CancelledError() if ended.cancelled() else ended.exception()
-        if error is None:
-            self.set_result(ended.result())
+        if ended.error is None:
+            self.set_result(ended.value)
         else:
-            self.set_exception(error)
+            self.set_exception(ended.error)
 
 
-def _give_back(slot: _Slot, ask: Ask, wire: Wire) -> None:
-    slot.lines.clear()
-    slot.chunks.clear()
-    idle = wire.brief.setdefault(ask.method, [])
-    if len(idle) < MAX_IDLE_HANDLES:
-        idle.append(slot)
-
-
-def _new_slot(ask: Ask, wire: Wire) -> _Slot:
+def _new_slot(ask: Ask, wire: Wire, idle: list[Slot]) -> Slot:
     """Return a slot with all that is the same for every brief request of a kind."""
     import pycurl
 
@@ -252,7 +256,7 @@ def _new_slot(ask: Ask, wire: Wire) -> _Slot:
     headers = [*ask.headers, *_credential(wire)]
     if headers:
         handle.setopt(pycurl.HTTPHEADER, headers)
-    return _Slot(handle)
+    return Slot(handle, idle)
 
 
 def _credential(wire: Wire) -> list[str]:

@@ -23,12 +23,14 @@ _lock = threading.Lock()
 class Future(Generic[T]):
     """The outcome of something that is under way; thread-safe."""
 
-    __slots__ = ("_callbacks", "_error", "_result", "_state")
+    __slots__ = ("_callbacks", "_state", "error", "value")
 
     def __init__(self) -> None:
         self._state = _PENDING
-        self._result: T | None = None
-        self._error: BaseException | None = None
+        self.value: T | None = None
+        """The result, once it has ended with one; `result()` waits, and raises."""
+        self.error: BaseException | None = None
+        """What it has ended with instead, once it has."""
         self._callbacks: Callable[[Any], object] | list[Callable[[Any], object]] | None = None
 
     def done(self) -> bool:
@@ -78,13 +80,13 @@ class Future(Generic[T]):
             TimeoutError: When there is no end within some seconds.
             CancelledError: When it was cancelled.
         """
-        error = self.exception(timeout) if self._state != _CANCELLED else self._error
+        error = self.exception(timeout) if self._state != _CANCELLED else self.error
         if error is not None:
             try:
                 raise error
             finally:
                 del self, error  # no circle of a trace that holds the frame that holds the error
-        return self._result  # type: ignore[return-value]  # what it ended with
+        return self.value  # type: ignore[return-value]  # what it ended with
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for the end and return the error, None when there is none.
@@ -93,11 +95,11 @@ class Future(Generic[T]):
             TimeoutError: When there is no end within some seconds.
             CancelledError: When it was cancelled.
         """
-        if not self.wait(timeout):
+        if self._state < _DONE and not self.wait(timeout):
             raise FutureTimeoutError
         if self._state == _CANCELLED:
             raise CancelledError
-        return self._error
+        return self.error
 
     def __await__(self) -> Generator[Any, Any, T]:
         """Wait in a task of asyncio, as `session.aio.result_of` does; our own coroutines wait with `tasks.wait`."""
@@ -132,7 +134,7 @@ class Future(Generic[T]):
         with _lock:
             if self._state >= _DONE or (unless_running and self._state == _RUNNING):
                 return False
-            self._result, self._error, self._state = result, error, state
+            self.value, self.error, self._state = result, error, state
             callbacks, self._callbacks = self._callbacks, None
         if isinstance(callbacks, list):
             for function in callbacks:

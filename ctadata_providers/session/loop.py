@@ -58,13 +58,17 @@ class CurlLoop:
         os.set_blocking(self._wake_reader, False)
         os.set_blocking(self._wake_writer, False)
         self._asleep = False
+        self._in_curl = False
         self._start = threading.Lock()
         self._thread: threading.Thread | None = None
         self._ident = 0
 
     def start(self, exchange: Running) -> None:
         """Begin an exchange; its handle belongs to the loop until it is told the end."""
-        self._hand_over(lambda: self._add(exchange))
+        if threading.get_ident() == self._ident and not self._in_curl:
+            self._add(exchange)
+        else:
+            self._hand_over(lambda: self._add(exchange))
 
     def cancel(self, exchange: Running) -> None:
         """Stop an exchange at once, if it still runs."""
@@ -154,6 +158,7 @@ class CurlLoop:
         ready = self._sockets.poll(self._patience())
         self._asleep = False
         act = self._multi.socket_action
+        self._in_curl = True  # what it calls must not add a handle
         for fd, events in ready:
             if fd == self._wake_reader:
                 os.read(fd, 4096)
@@ -162,6 +167,7 @@ class CurlLoop:
         if self._curl_deadline is not None and time.monotonic() >= self._curl_deadline:
             self._curl_deadline = None
             act(pycurl.SOCKET_TIMEOUT, 0)
+        self._in_curl = False
 
     def _patience(self) -> float | None:
         """Return the milliseconds for which nothing is to be done, None when only others can bring something."""
@@ -174,8 +180,10 @@ class CurlLoop:
 
     def _watch_socket(self, what: int, fd: int, multi: Any, data: Any) -> None:
         if what == _POLL_REMOVE:
-            with suppress(KeyError):
+            try:  # noqa: SIM105 (it would cost as much as all else here)
                 self._sockets.unregister(fd)
+            except KeyError:
+                pass
         else:
             self._sockets.register(fd, _INTERESTS[what])
 

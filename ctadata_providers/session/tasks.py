@@ -82,13 +82,11 @@ class _Driver(Future[T]):
             try:
                 if done is None:
                     awaited = task.send(None)
-                elif self._stopping == _ASKED or done.cancelled():
-                    if self._stopping == _ASKED:
-                        self._stopping = _TOLD  # once: what the coroutine then awaits is its cleaning up
+                elif self._stopping == _ASKED:
+                    self._stopping = _TOLD  # once: what the coroutine then awaits is its cleaning up
                     awaited = task.throw(CancelledError())
                 else:
-                    error = done.exception()
-                    awaited = task.send(done.result()) if error is None else task.throw(error)
+                    awaited = task.send(done.value) if done.error is None else task.throw(done.error)
             except StopIteration as stop:
                 return self.set_result(stop.value)
             except BaseException as error:  # noqa: BLE001 (whatever ends the coroutine belongs to who waits for it)

@@ -37,22 +37,10 @@ def begin_download(
 
     To be called in the curl loop's thread.
     """
-    begin = partial(_begin_download, info=info, local=local, overwrite=overwrite)
-    if context.on_event is None:
-        return begin(context, progress)
-    first = TransferEvent("start", "download", info.path, local, info.size)
-    return spawn(watched(context, first, progress, partial(_awaited, begin)))
-
-
-async def _awaited(
-    begin: Callable[[Context, Progress | None], Future[TransferResult]], context: Context, progress: Progress | None
-) -> TransferResult:
-    return await wait(begin(context, progress))
-
-
-def _begin_download(
-    context: Context, progress: Progress | None, *, info: FileInfo, local: Path, overwrite: bool
-) -> Future[TransferResult]:
+    if context.on_event is not None:
+        first = TransferEvent("start", "download", info.path, local, info.size)
+        begin = partial(begin_download, info=info, local=local, overwrite=overwrite)
+        return spawn(watched(context, first, progress, partial(_untold, begin)))
     brief, size = context.brief, info.size
     small = _Small(context, progress, info, local, overwrite=overwrite)
     if (
@@ -66,6 +54,13 @@ def _begin_download(
     ):
         return spawn(small.long_way())
     return brief.read(info.path, small) or spawn(small.long_way())
+
+
+async def _untold(
+    begin: Callable[..., Future[TransferResult]], context: Context, progress: Progress | None
+) -> TransferResult:
+    """Do what is watched already."""
+    return await wait(begin(replace(context, on_event=None), progress=progress))
 
 
 class _Small:
@@ -132,16 +127,10 @@ def begin_upload(
 
     To be called in the curl loop's thread.
     """
-    begin = partial(_begin_upload, local=local, path=path, overwrite=overwrite)
-    if context.on_event is None:
-        return begin(context, progress)
-    first = TransferEvent("start", "upload", path, local)
-    return spawn(watched(context, first, progress, partial(_awaited, begin)))
-
-
-def _begin_upload(
-    context: Context, progress: Progress | None, *, local: Path, path: str, overwrite: bool
-) -> Future[TransferResult]:
+    if context.on_event is not None:
+        first = TransferEvent("start", "upload", path, local)
+        begin = partial(begin_upload, local=local, path=path, overwrite=overwrite)
+        return spawn(watched(context, first, progress, partial(_untold, begin)))
     long_way = partial(send, context, progress, local=local, path=path, overwrite=overwrite)
     brief = context.brief
     if brief is None or not overwrite or context.checksum == "require":
@@ -176,12 +165,12 @@ async def _short_upload(
             unanswered = True
             await wait(writing)
             unanswered = False
-            size = await _unless_closed(brief.size(temporary))
+            size = await wait(_unless_closed(brief.size(temporary)))
             if size == len(content):
                 if progress is not None:
                     progress(size)
                     told = size
-                await _unless_closed(brief.rename(temporary, path))
+                await wait(_unless_closed(brief.rename(temporary, path)))
                 renamed = True
     except TransientError as error:
         unanswered = False
@@ -210,10 +199,10 @@ async def _short_upload(
     return TransferResult(path, local, len(content), checksums, time.monotonic() - begun)
 
 
-async def _unless_closed(answer: Future[T] | None) -> T:
+def _unless_closed(answer: Future[T] | None) -> Future[T]:
     if answer is None:
         raise Detour("the short way has closed")
-    return await wait(answer)
+    return answer
 
 
 async def _long(

@@ -56,7 +56,7 @@ def small_content(local: Path) -> bytes | None:
         before = os.fstat(fd)
         if not stat.S_ISREG(before.st_mode) or before.st_size > SMALL_BYTES:
             return None
-        content = os.read(fd, SMALL_BYTES + 1)
+        content = os.read(fd, before.st_size + 1)  # a buffer for the largest would cost more than all else here
         after = os.fstat(fd)
     except OSError:
         return None

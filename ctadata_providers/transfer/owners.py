@@ -9,11 +9,10 @@ import os
 import re
 import socket
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ctadata_providers.errors import ConfigError
 from ctadata_providers.transfer.names import MAX_NAME_BYTES, address_hash
@@ -32,8 +31,7 @@ _ended: set[str] = set()
 _OWNER_DIGITS = 24
 
 
-@dataclass(frozen=True, slots=True)
-class PartName:
+class PartName(NamedTuple):
     """The name of a part.
 
     Attributes:

@@ -144,7 +144,8 @@ class Pump(Generic[K, T]):
                 self._needing[job.key] = []
             refused = self._line_up(job)
             starts = self._places > 0
-        self._refuse(refused)
+        if refused:
+            self._refuse(refused)
         if starts:
             curl_loop().call(self._start)
 
@@ -177,8 +178,7 @@ class Pump(Generic[K, T]):
             outcome: Future[T] = Future()
             outcome.cancel()
             self._ended.append((job.key, outcome))
-        if jobs:
-            self._bell.ring()
+        self._bell.ring()
 
     def _start(self) -> None:
         """Start jobs while there are places: a loop, for those that end at once must not pile up on the stack."""
@@ -196,8 +196,10 @@ class Pump(Generic[K, T]):
                 future.cancel()
             if future.done():
                 self._finish(future)
-            else:
-                future.add_done_callback(self._end)
+                continue
+            future.add_done_callback(self._end)
+            if not self._places:  # without the lock: who frees one starts the next
+                return
 
     def _end(self, future: Future[T]) -> None:
         self._finish(future)
@@ -205,7 +207,7 @@ class Pump(Generic[K, T]):
 
     def _finish(self, future: Future[T]) -> None:
         """Hand out an outcome, free its place, and line up what needed it."""
-        succeeded = future.exception() is None
+        succeeded = future.error is None
         with self._lock:
             job = self._running.pop(future)
             self._places += 1
@@ -218,7 +220,8 @@ class Pump(Generic[K, T]):
             plenty = len(self._waiting) > self._limit and not self._stopped
             idle = self._stopped and self._places == self._limit
         self._ended.append((job.key, future))
-        self._refuse(refused)
+        if refused:
+            self._refuse(refused)
         if not plenty or len(self._ended) > self._limit:
             self._bell.ring()
         elif not self._will_ring:

@@ -37,26 +37,23 @@ class Target:
         self.place = place
         self._overwrite = overwrite
         self._text = os.fspath(place)
+        self._mode: int | None = None
         try:
-            self._mode = self._check()
+            self._mode = self._check(os.lstat(self._text))
+        except FileNotFoundError:
+            pass
         except OSError as error:
             raise explained(error, place, "write") from error
+        self.part_mode = 0o666 if self._mode is None else self._mode & 0o666 | 0o600
+        """The permissions of a new part: who may not read the file that it replaces reads nothing of this one."""
         folder, slash, self.name = self._text.rpartition("/")
         self._folder = folder + slash
-
-    @property
-    def folder(self) -> str:
+        self.folder = folder or slash or "."
         """The folder that it is in."""
-        return self._folder[:-1] or self._folder or "."
 
     def place_of(self, name: str) -> str:
         """Return where a name beside it is."""
         return self._folder + name
-
-    @property
-    def part_mode(self) -> int:
-        """The permissions of a new part: who may not read the file that it replaces reads nothing of this one."""
-        return 0o666 if self._mode is None else self._mode & 0o666 | 0o600
 
     def publish(self, part: StrPath, fd: int) -> None:
         """Make a part the target, in one step, and close it.
@@ -88,16 +85,12 @@ class Target:
                 remedy="free some space, or choose another folder",
             )
 
-    def _check(self) -> int | None:
-        """Return the permissions of the file to be replaced, None when there is none."""
-        try:
-            found = os.lstat(self._text)
-            if stat.S_ISLNK(found.st_mode):
-                self._text = os.path.realpath(self.place)
-                self.place = Path(self._text)
-                found = os.stat(self.place)  # noqa: PTH116 (as above)
-        except FileNotFoundError:
-            return None
+    def _check(self, found: os.stat_result) -> int:
+        """Return the permissions of the file to be replaced."""
+        if stat.S_ISLNK(found.st_mode):
+            self._text = os.path.realpath(self.place)
+            self.place = Path(self._text)
+            found = os.stat(self.place)  # noqa: PTH116 (as above)
         if stat.S_ISDIR(found.st_mode):
             raise IsADirError(
                 f"cannot write {self.place}: it is a folder", path=self.place, remedy="give the name of a file in it"
@@ -242,7 +235,6 @@ def write_whole(target: Target, stem: str, content: bytes) -> None:
     path = target.place_of(name.part)
     name.claim()
     fd = -1
-    published = False
     try:
         fd = created(target, path, os.O_WRONLY)
         written = os.write(fd, content)
@@ -250,16 +242,16 @@ def write_whole(target: Target, stem: str, content: bytes) -> None:
             written += os.write(fd, memoryview(content)[written:])
         descriptor, fd = fd, -1
         target.publish(path, descriptor)
-        published = True
-    except OSError as error:
-        raise explained(error, target.place, "write") from error
-    finally:
+    except BaseException as error:
         if fd >= 0:
             with suppress(OSError):  # it is thrown away
                 os.close(fd)
-        if not published:
-            with suppress(OSError):
-                os.unlink(path)  # noqa: PTH108 (as above)
+        with suppress(OSError):
+            os.unlink(path)  # noqa: PTH108 (as above)
+        if isinstance(error, OSError):
+            raise explained(error, target.place, "write") from error
+        raise
+    finally:
         name.give_up()
 
 

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from ctadata_providers.config import folders
 from ctadata_providers.transfer.names import address_hash, is_part
@@ -58,12 +59,12 @@ class Remembered:
             _slots.forget(self.note, self.turn)
 
 
-@dataclass(frozen=True, slots=True)
-class _Turn:
+class _Turn(NamedTuple):
     """What a note is used for by one upload."""
 
     number: int
     fd: int
+    size: int
 
 
 class _Slots:
@@ -87,7 +88,7 @@ class _Slots:
         with self._lock:
             note, fd = self._free.popitem() if self._free else self._made()
             self._turns += 1
-            self._busy[note] = turn = _Turn(self._turns, fd)
+            self._busy[note] = turn = _Turn(self._turns, fd, len(text))
         try:
             # One write, as long as the note is: who reads it meanwhile sees the old text or the new one.
             os.pwrite(fd, text, 0)
@@ -109,7 +110,7 @@ class _Slots:
         """Free a note, or remove one that nobody here writes."""
         with self._lock:
             turn = self._ended(note, number)
-            reusable = turn is not None and _freed(turn.fd)
+            reusable = turn is not None and _freed(turn)
             if turn is not None and reusable:
                 self._free[note] = turn.fd
             gone = not reusable and not self._knows(note)
@@ -161,19 +162,21 @@ class _Slots:
             return folder / name, os.open(folder / name, _CREATE, 0o600)
 
 
-def _filled(record: dict[str, object]) -> bytes:
+def _filled(**record: object) -> bytes:
     return json.dumps(record).encode().ljust(NOTE_BYTES)
 
 
-def _freed(fd: int) -> bool:
+@cache
+def _free_note(pid: int) -> bytes:
+    return _filled(host=_host(), pid=pid)
+
+
+def _freed(turn: _Turn) -> bool:
     """Have a note say nothing; tell whether it then serves another upload."""
     try:
-        if os.fstat(fd).st_size != NOTE_BYTES:
-            return False
-        os.pwrite(fd, _filled({"host": _host(), "pid": os.getpid()}), 0)
+        return turn.size == os.pwrite(turn.fd, _free_note(os.getpid()), 0) == NOTE_BYTES
     except OSError:
         return False
-    return True
 
 
 _slots = _Slots()
@@ -182,9 +185,9 @@ atexit.register(lambda: _slots.clear())
 
 def remember(door: str, target: str, temporary: str) -> Remembered:
     """Remember that a temporary name is about to be made for a target; a read-only home only costs the memory."""
-    record = {"door": door, "target": target, "path": temporary, "host": _host(), "pid": os.getpid()}
+    note = _filled(door=door, target=target, path=temporary, host=_host(), pid=os.getpid())
     try:
-        return Remembered(temporary, *_slots.take(_filled(record)))
+        return Remembered(temporary, *_slots.take(note))
     except OSError as error:
         logger.debug("cannot remember the temporary name %s: %s", temporary, error)
         return Remembered(temporary, None)

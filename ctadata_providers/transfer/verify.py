@@ -16,7 +16,7 @@ def algorithm_for(context: Context, known: Mapping[str, str]) -> str | None:
     """Return what to compute on the bytes that pass: what is known already, else what WLCG storages have."""
     if context.checksum == "off" and not context.allow_http_pools:
         return None
-    return common_algorithm(known) or DEFAULT_ALGORITHM
+    return (common_algorithm(known) if known else None) or DEFAULT_ALGORITHM
 
 
 def check_size(path: str, *, got: int, wanted: int | None, what: str) -> None:
