@@ -117,7 +117,7 @@ def _scenario(
         goals.append(Goal(text="ours: requests", wanted=most, value=_requests, at_most=True))
     return Scenario(
         key=f"plugins-{key}",
-        title=f"Snakemake: {title}",
+        title=f"Snakemake, {title}",
         entries=entries,
         peers=[LOCAL.name],
         note="Files of 10 kB on nginx without TLS; every process begins with nothing that is known or connected.",
@@ -161,7 +161,7 @@ def _killed() -> Iterator[Scenario]:
             )
         yield Scenario(
             key="plugins-killed",
-            title=f"Snakemake: kill -9 in a retrieve of {_KILLED_SIZE / 1e9:.1f} GB, then a rerun",
+            title=f"Snakemake, kill -9 in a retrieve of {_KILLED_SIZE / 1e9:.1f} GB, then a rerun",
             entries=entries,
             note="Told is the rerun; a row without figures is one whose job then ran on a partial input.",
             goals=[Goal(text="ours: the input has its right size", wanted=1, value=_ran)],
