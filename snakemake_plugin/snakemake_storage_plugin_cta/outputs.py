@@ -39,10 +39,11 @@ def _expression(pattern: str) -> re.Pattern[str]:
 def written(objects: Iterable[Any]) -> set[str] | None:
     """Return the patterns of all outputs, logs and benchmarks of the workflow that some objects belong to.
 
-    Snakemake notes at each object of a rule the file that it stands for. Nothing is known, None, of objects outside of
-    a workflow.
+    Nothing is known, None, of objects outside of a workflow.
     """
     for made in objects:
+        # Snakemake notes at each object of a rule the file that it stands for. That is its own affair, but there is no
+        # public way: the interface (4.4) hands a plugin neither workflow nor rules, and an object not even its flags.
         rule = getattr(getattr(made, "_iofile", None), "rule", None)
         workflow = getattr(rule, "workflow", None)
         if workflow is not None:
