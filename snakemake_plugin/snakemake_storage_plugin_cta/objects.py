@@ -109,8 +109,9 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
             return
         from ctadata_providers.errors import CtaError
 
-        listing, path = self._storage.listing, self._address.path
+        path = self._address.path
         try:
+            listing = self._storage.listing
             info, entries = await listing.around(path)
         except CtaError as error:
             raise self._failed("list the folder of", error) from error
@@ -124,12 +125,13 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
         else:
             cache.exists_in_storage.has_inventory.add(parent)
         wanted = listing.wanted(folder)
+        exists, mtimes, sizes = cache.exists_in_storage, cache.mtime, cache.size
         for name, entry in entries.items():
             key = f"{parent}/{name}" if folder != "/" else self._cache_key(entry.path)
-            cache.exists_in_storage[key] = True
+            exists[key] = True
             if name in wanted:
-                cache.mtime[key] = Mtime(storage=_mtime(entry))
-                cache.size[key] = _size(entry)
+                mtimes[key] = Mtime(storage=_mtime(entry))
+                sizes[key] = _size(entry)
 
     def exists(self) -> bool:
         """Tell whether the file or folder exists in the storage."""

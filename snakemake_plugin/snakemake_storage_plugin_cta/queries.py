@@ -56,6 +56,7 @@ def parse(query: str) -> "Address":
     return uri.parse(query)
 
 
+@lru_cache(maxsize=100_000)
 def local_suffix(query: str) -> str:
     """Return where the local copy lies below the local prefix.
 
