@@ -8,13 +8,21 @@ from ctadata_providers.connection import Connection
 from ctadata_providers.errors import ConfigError, IsADirError
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import Task, run, spawn
-from ctadata_providers.transfer import Part, Progress, TransferResult
+from ctadata_providers.transfer import Part, Progress, TransferResult, Version
 
 
 class Contents(Connection):
     """A storage whose files, or parts of them, are read and written without local files."""
 
-    def read(self, path: str, *, start: int = 0, end: int | None = None, if_match: str | None = None) -> bytes:
+    def read(
+        self,
+        path: str,
+        *,
+        start: int = 0,
+        end: int | None = None,
+        if_match: str | None = None,
+        version: Version | None = None,
+    ) -> bytes:
         """Return the bytes of a file from `start` up to but without `end`; what is beyond its end is not there.
 
         The bytes of a part cannot be compared with a checksum; a whole file is, where the server sends one with it.
@@ -24,13 +32,14 @@ class Contents(Connection):
             start: The first byte.
             end: The byte behind the last one; None is the end of the file.
             if_match: The entity tag that the file must have, as `stat` told it.
+            version: What several readings share (`transfer.Version`): all are of the version that the first finds.
 
         Raises:
             NotFoundError: When there is no such file.
             IsADirError: When it is a folder.
             IntegrityError: When the file has another entity tag, or another checksum than the server says.
         """
-        return run(transfer.read_part(self._transfers, _part(self._path(path), start, end, if_match)))
+        return run(transfer.read_part(self._transfers, _part(self._path(path), start, end, if_match, version)))
 
     def read_ranges(
         self,
@@ -38,19 +47,22 @@ class Contents(Connection):
         *,
         max_gap: int | None = None,
         if_match: str | None = None,
+        version: Version | None = None,
     ) -> list[Future[bytes]]:
         """Return the outcomes of reading parts of files, in their order, when all have ended; several at once.
 
         The error of a part is in its future; the others go on. Parts of a file that touch, or nearly do, are read as
-        one; others come several with one request, where the server does that.
+        one; others come several with one request, where the server does that. Parts of one file are of one version, as
+        far as the server tells: when it is replaced meanwhile, they are read anew, and a second time is an error.
 
         Args:
             ranges: A file, the first byte and the one behind the last (None for the end of the file) each.
             max_gap: Bytes between two parts that are read, too, rather than asked around; None is what mostly helps; -1
                 reads each part by itself.
             if_match: The entity tag that they all must have, for parts of one file.
+            version: As for `read`, for parts of one file.
         """
-        parts = [_part(self._path(path), start, end, if_match) for path, start, end in ranges]
+        parts = [_part(self._path(path), start, end, if_match, version) for path, start, end in ranges]
         return transfer.read_parts(self._transfers, parts, max_gap=transfer.MAX_GAP if max_gap is None else max_gap)
 
     def write(
@@ -107,9 +119,9 @@ class Contents(Connection):
         return transfer.upload_held(self._transfers, content, checked, overwrite=overwrite, progress=progress)
 
 
-def _part(path: str, start: int, end: int | None, if_match: str | None) -> Part:
+def _part(path: str, start: int, end: int | None, if_match: str | None, version: Version | None) -> Part:
     if start < 0 or (end is not None and end < 0):
         raise ConfigError(f"not a part of a file: {start} to {end}", path=path, remedy="count from its first byte")
     if if_match is not None and not if_match.endswith('"'):
         if_match = f'"{if_match}"'  # as WsgiDAV lists it
-    return Part(path, start, end, if_match)
+    return Part(path, start, end, if_match, version)

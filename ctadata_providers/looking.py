@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from ctadata_providers.backends import FileInfo, UrlBackend
+from ctadata_providers.backends import ClockBackend, FileInfo, UrlBackend
 from ctadata_providers.connection import Connection
 from ctadata_providers.errors import ConfigError, UnsupportedError
 from ctadata_providers.patterns import Selection
@@ -13,6 +13,10 @@ from ctadata_providers.transfer import Nested, OnUnlisted, Streamed, Usage, nest
 
 class Looking(Connection):
     """A storage that one looks into."""
+
+    def clock_ahead(self) -> float | None:
+        """Tell how many seconds the server's clock was ahead of ours at its last answer; None when it never told."""
+        return self._backend.clock_ahead() if isinstance(self._backend, ClockBackend) else None
 
     def stream(
         self,
@@ -31,7 +35,8 @@ class Looking(Connection):
         Args:
             remote: The file.
             sink: Takes the bytes, in another thread, which moves the bytes of all transfers of the process: while it
-                blocks, they wait. What it raises ends the reading, and is raised.
+                blocks, they wait. One that may have to wait has a method `room` instead, which returns a future that is
+                done once it takes more, or None. What it raises ends the reading, and is raised.
             start: The first byte.
             end: The byte after the last; None, or more than there is, for all that follow.
             info: What a listing told of the file; saves a request.

@@ -1,12 +1,49 @@
 """What is found for a copy, and told of it, by whoever makes it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ctadata_providers import CopyResult, CtaClient, FileInfo, NotFoundError, UnsupportedError, uri
 
 Result: TypeAlias = dict[str, Any]
 _ALGORITHM = "adler32"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A file that is to be copied.
+
+    Attributes:
+        info: What a listing told of it.
+        target: The path of its copy.
+        existing: What is there.
+    """
+
+    info: FileInfo
+    target: str
+    existing: FileInfo | None
+
+
+def plan_of_tree(source: CtaClient, top: str, target: CtaClient, into: str) -> Iterator[Planned]:
+    """Give the files below a folder, as listings arrive; the folders of their targets are made on the way.
+
+    Raises:
+        NotFoundError: When there is no such folder.
+        NotADirError: When either is a file.
+    """
+    above, below = (uri.parse(folder).path.rstrip("/") for folder in (top, into))
+    listed, existing = "", dict[str, FileInfo]()
+    target.make_dir(below or "/", parents=True)
+    for info in source.walk(top):
+        there = below + info.path.removeprefix(above)
+        if info.is_dir:
+            target.make_dir(there, exist_ok=True)
+            continue
+        folder, _ = uri.split(there)
+        if folder != listed:  # the files of a folder come one after the other
+            listed, existing = folder, {known.path: known for known in target.list_dir(folder)}
+        yield Planned(info, there, existing.get(there))
 
 
 def exactly(path: str, found: Mapping[str, Sequence[FileInfo]]) -> FileInfo | None:

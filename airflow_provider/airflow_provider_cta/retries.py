@@ -30,12 +30,17 @@ _BUSY = {423: 60.0, 429: 60.0, 503: 30.0}
 """Seconds to wait after a status that came without `Retry-After`."""
 
 
+_REFUSED = "cta_refused"
+"""Under this name the state of a task remembers at which try its credential was refused."""
+
+
 class CtaRetryPolicy(RetryPolicy):
     """Try again what may pass, as the server told, and nothing else: `retry_policy=CtaRetryPolicy()` of any task.
 
-    A credential that is refused at the first try is resolved anew, soon. What is missing, forbidden or cannot be used
-    fails at once. After 423, 429 and 503 the next try waits for as long as the server said, or a while. Everything else
-    follows `retries` and `retry_delay` of the task.
+    A credential that is refused is resolved anew, soon, for a file, an agent or an issuer may have a better one then;
+    one that is refused at two tries running fails. What is missing, forbidden or cannot be used fails at once. After
+    423, 429 and 503 the next try waits for as long as the server said, or a while. Everything else follows `retries`
+    and `retry_delay` of the task.
     """
 
     def evaluate(
@@ -43,8 +48,8 @@ class CtaRetryPolicy(RetryPolicy):
     ) -> RetryDecision:
         """Decide about the next try."""
         if isinstance(exception, CredentialError):
-            if try_number > 1:
-                return RetryDecision.fail("the credential was refused, and not at the first try")
+            if _was_refused_before(try_number, context):
+                return RetryDecision.fail("the credential was refused twice running")
             return RetryDecision.retry(timedelta(seconds=10), "the credential is resolved anew")
         if isinstance(exception, TransientError):
             wait = exception.retry_after if exception.retry_after is not None else _BUSY.get(exception.status or 0)
@@ -62,3 +67,13 @@ class CtaRetryPolicy(RetryPolicy):
     def deserialize(cls, data: dict[str, Any]) -> Self:
         """Make it again."""
         return cls()
+
+
+def _was_refused_before(try_number: int, context: Context | None) -> bool:
+    """Tell whether the try before ended so, too, as far as can be known, and remember this one."""
+    store = context.get("task_state_store") if context else None
+    if store is None:
+        return try_number > 1
+    before = store.get(_REFUSED)
+    store.set(_REFUSED, try_number)
+    return before == try_number - 1

@@ -17,10 +17,12 @@ from ctadata_providers.backends.base import (
     RenameBackend,
     SpanOperations,
     SpansBackend,
+    SpansResult,
     ThirdPartyBackend,
     UrlBackend,
     WriteResult,
 )
+from ctadata_providers.backends.reading import Version
 from ctadata_providers.config import Config
 
 __all__ = [
@@ -40,8 +42,10 @@ __all__ = [
     "RenameBackend",
     "SpanOperations",
     "SpansBackend",
+    "SpansResult",
     "ThirdPartyBackend",
     "UrlBackend",
+    "Version",
     "WriteResult",
     "open_backend",
 ]

@@ -347,6 +347,19 @@ class HomeBackend(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class SpansResult:
+    """Several ranges of a file that have come.
+
+    Attributes:
+        contents: The bytes of each.
+        head: What the answer tells of the file.
+    """
+
+    contents: list[bytes]
+    head: ReadResult
+
+
 class SpanOperations(Protocol):
     """Several ranges of a file with one answer; a range is the first byte, and the one behind the last."""
 
@@ -356,7 +369,7 @@ class SpanOperations(Protocol):
 
     def read(
         self, path: str, spans: Sequence[tuple[int, int]], *, if_match: str | None = None
-    ) -> "Future[list[bytes]]":
+    ) -> "Future[SpansResult]":
         """Read ranges that are in order, not empty, and apart from each other.
 
         Raises:

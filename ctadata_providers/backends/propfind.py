@@ -52,12 +52,13 @@ _KEPT = {
 _NOTHING: frozenset[str] = frozenset()
 _INSIDE = {
     _MULTISTATUS: frozenset({_RESPONSE}),
-    _RESPONSE: frozenset({_HREF, _PROPSTAT}),
+    _RESPONSE: frozenset({_HREF, _STATUS, _PROPSTAT}),
     _PROPSTAT: frozenset({_STATUS, _PROP}),
     _PROP: frozenset({*_KEPT, _RESOURCETYPE}),
     _RESOURCETYPE: frozenset({_COLLECTION}),
 }
 """What means something within what (RFC 4918): elsewhere the same name is another thing, as the href of a lock."""
+_GONE = (["404"], ["410"])
 _TEXTS = frozenset({*_KEPT, _HREF, _STATUS})
 
 
@@ -177,8 +178,10 @@ class _Reader:
                 self._found[_KEPT[name]] = text.strip()
                 if _KEPT[name] != "iscollection":  # which is part of the shape
                     self._found_places += self._place(_KEPT[name])
-            elif name == _STATUS:
+            elif name == _STATUS and _PROP in self._open[-1]:
                 self._status = text
+            elif name == _STATUS:
+                entry.gone = entry.gone or text.split()[1:2] in _GONE
             elif not entry.href:
                 entry.href = text
                 self._places += self._place("href")

@@ -1,13 +1,18 @@
 """What the answer to a GET tells of the bytes that come with it; servers are not believed in that."""
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
-from ctadata_providers.backends.base import ChangedError, EndedError
+from ctadata_providers.backends.base import ChangedError, EndedError, ReadResult
 from ctadata_providers.backends.entries import number
+from ctadata_providers.backends.servers import Server
 from ctadata_providers.checksum import parse_digests
 from ctadata_providers.errors import IntegrityError, TransientError, UnsupportedError
 from ctadata_providers.session import Response, Sink
+from ctadata_providers.session.request import room_of
 
+TRANSFER_DIGEST = "adler32"
 _SPAN = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)")
 
 
@@ -17,6 +22,7 @@ class Span:
     def __init__(self, path: str, sink: Sink, size: int) -> None:
         self._path = path
         self._sink = sink
+        self.room = room_of(sink)
         self._missing = size
 
     def __call__(self, data: bytes) -> None:
@@ -40,6 +46,16 @@ class Span:
             raise TransientError(
                 f"the server sent {self._missing} bytes of {self._path} too few", path=self._path, remedy="try again"
             )
+
+
+def asked_digest(server: Server) -> dict[str, str]:
+    """Return the header that asks for the checksum of the whole file, where that costs the server nothing."""
+    return {"Want-Digest": TRANSFER_DIGEST} if server.digest_on_transfer else {}
+
+
+def asked_digests(response: Response, headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the checksums that an answer tells, if the headers of the request have asked for them."""
+    return digests(response) if "Want-Digest" in headers else {}
 
 
 def digests(response: Response) -> dict[str, str]:
@@ -92,6 +108,45 @@ def check_match(response: Response, path: str, if_match: str | None) -> None:
     etag = response.headers.get("etag")
     if if_match is not None and etag is not None and not same_tag(etag, if_match):
         raise changed(path)
+
+
+class Version:
+    """Which version of a file several requests read: that of the first answer, as far as answers tell.
+
+    Args:
+        path: The file.
+        etag: The entity tag that it must have; None for whichever it has.
+        size: The size that it must have; None for whichever it has.
+        checksums: Those that it must have, as far as they are known.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        etag: str | None = None,
+        *,
+        size: int | None = None,
+        checksums: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self._path, self._etag, self._size, self._checksums = path, etag, size, dict(checksums)
+
+    def check(self, head: ReadResult) -> None:
+        """Make sure that an answer is of this version, by what it tells: dCache's pools tell no entity tag.
+
+        Raises:
+            ChangedError: When it is of another.
+        """
+        if self._etag is None:
+            self._etag = head.etag
+        if self._size is None:
+            self._size = head.size
+        known = self._checksums = {**head.checksums, **self._checksums}
+        if (
+            (head.etag is not None and self._etag is not None and not same_tag(head.etag, self._etag))
+            or (head.size is not None and head.size != self._size)
+            or any(known[name] != checksum for name, checksum in head.checksums.items())
+        ):
+            raise changed(self._path)
 
 
 def same_tag(one: str, other: str) -> bool:

@@ -26,11 +26,13 @@ class Entry:
         href: As the server wrote it.
         is_dir: Whether `resourcetype` or `iscollection` say that it is a collection.
         properties: The text of the kept properties that the server has.
+        gone: Whether the server says of it as a whole that it is not there (RFC 4918, section 13).
     """
 
     href: str = ""
     is_dir: bool = False
     properties: dict[str, str] = field(default_factory=dict)
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ class Shapes:
                     properties = shape.entry.properties.copy()
                     for name, written in zip(shape.names, texts, strict=True):
                         properties[name] = written.strip()
-                    entries.append(Entry(href, shape.entry.is_dir, properties))
+                    entries.append(Entry(href, shape.entry.is_dir, properties, shape.entry.gone))
                     at = found.end()
                     break
             else:

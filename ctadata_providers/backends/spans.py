@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable, Sequence
 from email.message import Message
 
+from ctadata_providers.backends.base import ReadResult, SpansResult
 from ctadata_providers.backends.entries import number
-from ctadata_providers.backends.reading import check_match
+from ctadata_providers.backends.reading import asked_digest, asked_digests, check_match
 from ctadata_providers.backends.servers import Server
 from ctadata_providers.errors import IntegrityError, TransientError, UnsupportedError
 from ctadata_providers.session import Request, Response, Session, Sink
@@ -44,13 +45,13 @@ class SpanReader:
         self._session, self._url, self._server = session, url, server
         self.offered = True
 
-    def read(self, path: str, spans: Sequence[Span], *, if_match: str | None = None) -> Future[list[bytes]]:
+    def read(self, path: str, spans: Sequence[Span], *, if_match: str | None = None) -> Future[SpansResult]:
         """Read ranges by one GET."""
         return spawn(self._read(path, spans, if_match))
 
-    async def _read(self, path: str, spans: Sequence[Span], if_match: str | None) -> list[bytes]:
+    async def _read(self, path: str, spans: Sequence[Span], if_match: str | None) -> SpansResult:
         url = self._url(path)
-        headers = {"Range": range_of(spans)}
+        headers = {"Range": range_of(spans), **asked_digest(self._server())}
         if self._server().holds_after_range:
             headers["Connection"] = "close"
         sinks: list[SpansSink] = []
@@ -63,10 +64,12 @@ class SpanReader:
             return sinks[-1]
 
         try:
-            await self._session.exchange(
+            response = await self._session.exchange(
                 Request(method="GET", url=url, path=path, act="read", headers=headers, accept=accept)
             )
-            return sinks[-1].contents()
+            sink = sinks[-1]
+            head = ReadResult(sink.size, response.headers.get("etag"), asked_digests(response, headers))
+            return SpansResult(sink.contents(), head)
         except UnsupportedError:
             self.offered = False
             raise
@@ -89,7 +92,7 @@ class SpansSink:
         self._parts: dict[int, bytes] = {}
         self._head = bytearray()
         """What has come between two parts."""
-        self._size: int | None = None
+        self.size: int | None = None
         """Of the file, as far as the parts tell."""
         self._ended = False
         self._first = self._left = 0
@@ -151,8 +154,8 @@ class SpansSink:
         """Return the first byte of a part and its length, from its header."""
         found = _RANGE.findall(self._head, begin, end)
         first, last, size = (number(text.decode()) for text in found[0]) if len(found) == 1 else (None, None, None)
-        self._size = size if self._size is None else self._size
-        if first is None or last is None or last < first or size != self._size:
+        self.size = size if self.size is None else self.size
+        if first is None or last is None or last < first or size != self.size:
             raise self._unreadable()
         if size is not None and size <= last:
             raise self._unreadable()
@@ -162,8 +165,8 @@ class SpansSink:
         """Return a range from whichever part holds it: a server may send near ones as one."""
         if len(self._parts.get(start, b"")) == end - start:
             return self._parts[start]
-        if self._size is not None:
-            end = min(end, self._size)
+        if self.size is not None:
+            end = min(end, self.size)
             if end <= start:
                 return b""
         for first, data in self._parts.items():

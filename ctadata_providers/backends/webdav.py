@@ -13,7 +13,16 @@ from ctadata_providers.backends.base import FileInfo, ReadResult, WriteResult
 from ctadata_providers.backends.brief import BriefWay
 from ctadata_providers.backends.copying import CopyingDoor
 from ctadata_providers.backends.entries import Place, entry_name, file_info
-from ctadata_providers.backends.reading import Span, changed, check_all, check_match, check_range, digests, total_size
+from ctadata_providers.backends.reading import (
+    Span,
+    asked_digest,
+    asked_digests,
+    changed,
+    check_all,
+    check_match,
+    check_range,
+    total_size,
+)
 from ctadata_providers.backends.servers import Server, identify, is_plain
 from ctadata_providers.backends.spans import SpanReader
 from ctadata_providers.config import Config
@@ -36,7 +45,6 @@ from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import spawn
 from ctadata_providers.uri import split
 
-TRANSFER_DIGEST = "adler32"
 HEARD_AFTER = (0.02, 0.05, 0.1, 0.2, 0.3, 0.3)
 DRAINED = 16
 """Pieces of an answer that are read behind the entry that was wanted; there is nothing from an honest server."""
@@ -218,13 +226,11 @@ class WebdavBackend(CopyingDoor):
 
     async def _read(self, path: str, sink: Sink, start: int, end: int | None, if_match: str | None) -> ReadResult:
         ranged = start > 0 or end is not None
-        headers = {}
+        headers = asked_digest(self.server)
         if ranged:
             headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
             if self.server.holds_after_range:
                 headers["Connection"] = "close"
-        elif self.server.digest_on_transfer:
-            headers["Want-Digest"] = TRANSFER_DIGEST
         if if_match is not None and not if_match.startswith("W/"):  # a weak one never matches (RFC 9110 section 13.1.1)
             headers["If-Match"] = if_match
 
@@ -236,7 +242,7 @@ class WebdavBackend(CopyingDoor):
             return ReadResult(
                 size=total_size(response),
                 etag=response.headers.get("etag"),
-                checksums=digests(response) if "Want-Digest" in headers else {},
+                checksums=asked_digests(response, headers),
                 encrypted=response.url.startswith("https://"),
                 start=first,
             )
@@ -266,9 +272,7 @@ class WebdavBackend(CopyingDoor):
 
     async def _write(self, path: str, source: Source, size: int, overwrite: bool) -> WriteResult:
         server = self.server
-        headers = {} if overwrite else {"If-None-Match": "*"}
-        if server.digest_on_transfer:
-            headers["Want-Digest"] = TRANSFER_DIGEST
+        headers = asked_digest(server) | ({} if overwrite else {"If-None-Match": "*"})
         # Never without content (RFC 9110 section 10.1.1): XRootD then answers nothing at all.
         expect = size > 0 and (size >= server.expect_from or self._session.redirects_uploads)
         request = self._request(
@@ -282,7 +286,7 @@ class WebdavBackend(CopyingDoor):
             expect_wait=server.expect_wait,
         )
         response = await self._session.exchange(request)
-        return WriteResult(checksums=digests(response) if server.digest_on_transfer else {})
+        return WriteResult(checksums=asked_digests(response, headers))
 
     def _list_once(self, path: str) -> Generator[FileInfo, None, None]:
         url = self._url(path)
@@ -293,7 +297,10 @@ class WebdavBackend(CopyingDoor):
             place = self._place()  # now the server is known; at the first question it was not
             for entry in propfind.parse(chunks, path=path):
                 name = entry_name(entry.href, path, place)
-                if name is not None:
+                if entry.gone:
+                    if name is None:
+                        raise _not_there(path)
+                elif name is not None:
                     yield file_info(entry, f"{path.rstrip('/')}/{name}")
                 elif not entry.is_dir:
                     raise _no_folder(path)
@@ -348,6 +355,8 @@ class WebdavBackend(CopyingDoor):
             entry = next(propfind.parse(chunks, path=path), None)
             for _ in islice(chunks, DRAINED):  # a connection is used again only when nothing is left on it
                 pass
+        if entry is not None and entry.gone:
+            raise _not_there(path)
         if entry is None or not (entry.is_dir or entry.properties):
             raise StorageError(f"the door tells nothing about {path}", path=path, remedy="check base_path")
         return file_info(entry, path)
@@ -405,6 +414,10 @@ class WebdavBackend(CopyingDoor):
         headers = {"Depth": depth, "Content-Type": "application/xml; charset=utf-8"}
         body = propfind.BODY_OF_ONE if depth == "0" else propfind.BODY
         return self._request("PROPFIND", path, act, url=url, headers=headers, body=body)
+
+
+def _not_there(path: str) -> NotFoundError:
+    return NotFoundError(f"there is no {path}", path=path, remedy="check the path")
 
 
 def _no_folder(path: str) -> NotADirError:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import closing
+from glob import has_magic
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +13,33 @@ from fsspec.utils import isfilelike
 
 from ctadata_providers.errors import ConfigError, NotFoundError
 from ctadata_providers.filesystem.callbacks import Told
-from ctadata_providers.filesystem.entries import Info, file_info, size_to_read
+from ctadata_providers.filesystem.entries import Info, entry, file_info, size_to_read
 from ctadata_providers.filesystem.expansion import Found, expanded, is_folder, targets
 from ctadata_providers.filesystem.looking import Looking
+from ctadata_providers.filesystem.slices import is_from_end, slice_of
 
 
 class Bulk(Looking):
     """The half of `CtaFileSystem` that takes several paths: patterns, folders, lists."""
 
-    def expand_path(self, path: Any, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any) -> list[str]:
-        """Return what paths, patterns and, with `recursive`, folders stand for."""
-        return list(self._expanded(path, recursive=recursive, maxdepth=maxdepth))
+    def expand_path(
+        self,
+        path: Any,
+        recursive: bool = False,
+        maxdepth: int | None = None,
+        assume_literal: bool = False,
+        **kwargs: Any,
+    ) -> list[str]:
+        """Return what paths, patterns (but with `assume_literal`) and, with `recursive`, folders stand for."""
+        return list(self._expanded(path, recursive=recursive, maxdepth=maxdepth, literal=assume_literal))
 
-    def _expanded(self, path: Any, *, recursive: bool, maxdepth: int | None) -> Found:
+    def _expanded(self, path: Any, *, recursive: bool, maxdepth: int | None, literal: bool = False) -> Found:
         one = isinstance(path, (str, os.PathLike))
         return expanded(
             [self._path(each) for each in ([path] if one else path)],
             recursive=recursive,
             maxdepth=maxdepth,
+            literal=literal,
             glob=self.glob,
             find=self.find,
             look=self._look,
@@ -37,7 +47,7 @@ class Bulk(Looking):
 
     def _infos(self, paths: list[str]) -> Found:
         """Return what is told of some paths, nothing of what is not there."""
-        return dict(zip(paths, (info or {} for info in self._at_once(self._look, paths)), strict=True))
+        return dict(zip(paths, (info or {} for info in self.at_once(self._look, paths)), strict=True))
 
     def _found(self, source: Any, *, recursive: bool, maxdepth: int | None) -> Found:
         """Return what is copied: without recursion no folder that a single path or pattern stands for."""
@@ -135,11 +145,10 @@ class Bulk(Looking):
                 told.done(pair)
             return
         uploads = self.client.upload_many(files, overwrite=mode != "create", progress_of=told.upload)
-        with told, closing(uploads) as ended:
+        with self.changing(), told, closing(uploads) as ended:
             for pair, outcome in ended:
                 outcome.result()
                 told.done(pair)
-        self.invalidate_cache()
 
     def _local_pairs(self, source: Any, target: Any, *, recursive: bool, maxdepth: int | None) -> list[tuple[str, str]]:
         local = LocalFileSystem()
@@ -163,18 +172,18 @@ class Bulk(Looking):
         **kwargs: Any,
     ) -> None:
         """Upload one local file; a folder is made."""
-        path = self._path(rpath)
         if Path(lpath).is_dir():
-            self.makedirs(path, exist_ok=True)
+            self.makedirs(rpath, exist_ok=True)
             return
+        path = self._file_path(rpath)
         if self._intrans:
             super().put_file(lpath, path, callback=callback, mode=mode, **kwargs)
             return
         local = Path(lpath)
         if local.is_file():
             callback.set_size(local.stat().st_size)
-        self.client.upload(local, path, overwrite=mode != "create", progress=callback.relative_update)
-        self.invalidate_cache(path)
+        with self.changing(path):
+            self.client.upload(local, path, overwrite=mode != "create", progress=callback.relative_update)
 
     # Within the storage.
 
@@ -220,11 +229,10 @@ class Bulk(Looking):
         there = [(found[path], target) for path, target in pairs if found[path]]
         files = [(file_info(info), target) for info, target in there if not is_folder(info)]
         self._make_folders((target for info, target in there if is_folder(info)), (target for _, target in files))
-        with closing(self.client.copy_many(files)) as ended:
+        with self.changing(), closing(self.client.copy_many(files)) as ended:
             for _, outcome in ended:
                 if not (ignored and isinstance(outcome.exception(), FileNotFoundError)):
                     outcome.result()
-        self.invalidate_cache()
         return found
 
     # In memory.
@@ -238,8 +246,11 @@ class Bulk(Looking):
             on_error: `raise`, `omit`, or `return` for the error in place of the bytes.
             **kwargs: `start` and `end`, as for `cat_file`.
         """
+        one = isinstance(path, (str, os.PathLike))
+        if one and not recursive and not has_magic(os.fspath(path)):
+            return self.cat_file(path, **kwargs)
         found = self._expanded(path, recursive=recursive, maxdepth=None)
-        if isinstance(path, (str, os.PathLike)) and list(found) == [self._path(path)] and not recursive:
+        if one and list(found) == [self._path(path)] and not (recursive and is_folder(found[self._path(path)])):
             return self.cat_file(path, **kwargs)
         paths = [each for each, info in found.items() if not (recursive and is_folder(info))]
         start, end = kwargs.get("start"), kwargs.get("end")
@@ -253,7 +264,7 @@ class Bulk(Looking):
     def cat_file(self, path: Any, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         """Return the bytes of a file from `start` up to but without `end`, which count as those of a slice."""
         checked = self._path(path)
-        first, last = self._slice(checked, start, end)
+        first, last = slice_of(start, end, self._size_now(checked) if is_from_end(start, end) else None)
         return self.client.read(checked, start=first, end=last)
 
     def cat_ranges(
@@ -286,14 +297,17 @@ class Bulk(Looking):
         if not len(paths) == len(firsts) == len(lasts):
             raise ValueError(f"{len(paths)} paths, {len(firsts)} starts, {len(lasts)} ends")
         results: list[Any] = [None] * len(paths)
+        wanted = list(zip(map(self._path, paths), firsts, lasts, strict=True))
+        sizes = self._sizes_now({path for path, start, end in wanted if is_from_end(start, end)})
         ranges: list[tuple[str, int, int | None]] = []
         numbers: list[int] = []
-        for number, (path, start, end) in enumerate(zip(map(self._path, paths), firsts, lasts, strict=True)):
-            try:
-                ranges.append((path, *self._slice(path, start, end)))
+        for number, (path, start, end) in enumerate(wanted):
+            size = sizes.get(path)
+            if isinstance(size, OSError):
+                results[number] = size
+            else:
+                ranges.append((path, *slice_of(start, end, size)))
                 numbers.append(number)
-            except OSError as error:
-                results[number] = error
         for number, outcome in zip(numbers, self.client.read_ranges(ranges, max_gap=max_gap), strict=True):
             failed = outcome.exception()
             results[number] = outcome.result() if failed is None else failed
@@ -303,19 +317,28 @@ class Bulk(Looking):
                     raise result
         return results
 
-    def _slice(self, path: str, start: int | None, end: int | None) -> tuple[int, int | None]:
-        """Return where a slice begins and ends; counted from the end of a file, its size is asked for."""
-        if (start is None or start >= 0) and (end is None or end >= 0):
-            return start or 0, end
-        first, last, _ = slice(start, end).indices(size_to_read(self.info(path)))
-        return first, max(first, last)
+    def _sizes_now(self, paths: set[str]) -> dict[str, int | OSError]:
+        """Return the sizes of some files, or why one of them is not known."""
+
+        def size_or_error(path: str) -> int | OSError:
+            try:
+                return self._size_now(path)
+            except OSError as error:
+                return error
+
+        asked = list(paths)
+        return dict(zip(asked, self.at_once(size_or_error, asked), strict=True))
+
+    def _size_now(self, path: str) -> int:
+        """Return the size of a file; a listing that is kept may be of an older one."""
+        return size_to_read(entry(self.client.stat(path)))
 
     def pipe(self, path: Any, value: bytes | None = None, **kwargs: Any) -> None:
         """Store bytes under a name, or of several by path, several at once."""
         if isinstance(path, (str, os.PathLike)):
-            self.pipe_file(path, value or b"", **kwargs)
+            self.pipe_file(path, value, **kwargs)
         elif isinstance(path, Mapping):
-            self._pipe_many({self._path(each): content for each, content in path.items()}, **kwargs)
+            self._pipe_many({self._file_path(each): content for each, content in path.items()}, **kwargs)
         else:
             raise TypeError("path must be a text, or bytes by path")
 
@@ -324,10 +347,10 @@ class Bulk(Looking):
             for path, content in contents.items():
                 self.pipe_file(path, content, mode=mode, **kwargs)
             return
-        with closing(self.client.write_many(contents.items(), overwrite=mode != "create")) as ended:
+        writes = self.client.write_many(contents.items(), overwrite=mode != "create")
+        with self.changing(), closing(writes) as ended:
             for _, outcome in ended:
                 outcome.result()
-        self.invalidate_cache()
 
     def _make_folders(self, folders: Iterable[str], files: Iterable[str]) -> None:
         """Make folders, and those of files.
@@ -337,7 +360,8 @@ class Bulk(Looking):
         """
         made = {*folders, *(path.rpartition("/")[0] for path in files)} - {""}
         needless = {other for folder in made for other in above(folder)}
-        self._at_once(lambda folder: self.client.make_dir(folder, parents=True), sorted(made - needless))
+        with self.changing():
+            self.at_once(lambda folder: self.client.make_dir(folder, parents=True), sorted(made - needless))
 
 
 def above(path: str) -> list[str]:

@@ -1,6 +1,7 @@
 """What a file system stands on: its settings, its client, its paths, and what of it travels to other processes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from fsspec.spec import AbstractFileSystem, make_instance
@@ -10,8 +11,9 @@ from ctadata_providers import uri
 from ctadata_providers.client import CtaClient
 from ctadata_providers.config import Config
 from ctadata_providers.config.parsers import count, flag, positive
-from ctadata_providers.errors import ConfigError
-from ctadata_providers.filesystem.clients import shared_client
+from ctadata_providers.errors import ConfigError, IsADirError
+from ctadata_providers.filesystem.clients import fingerprint, number_of, shared_client
+from ctadata_providers.filesystem.entries import NotOfferedError
 from ctadata_providers.filesystem.instances import OPTIONS, PRIVATE, SETTINGS, Instances
 
 _PROTOCOL = "cta"
@@ -52,13 +54,16 @@ class Connected(AbstractFileSystem, metaclass=Instances):  # type: ignore[misc] 
         self._given_client = self._client = client
         block = None if block_size is None else count("block_size", block_size)
         reading = {"block_size": block, "cache_type": cache_type, "cache_options": cache_options}
+        self._changes = 0
+        """Of which this file system knows; what was listed before one may be of before it."""
         self._reading = {name: value for name, value in reading.items() if value is not None}
 
     def keep_private(self, options: Mapping[str, Any]) -> None:
-        """Take options that fsspec must not keep."""
+        """Take options that fsspec must not keep; they tell this file system from others of the same options."""
         given = dict(options)
         self._given_client = self._client = given.pop("client", self._given_client)
         self._settings = {**self._settings, **given}
+        self._fs_token_ = fingerprint(self._config, self._settings, self._fs_token, number_of(self._given_client))
 
     @property
     def client(self) -> CtaClient:
@@ -108,9 +113,17 @@ class Connected(AbstractFileSystem, metaclass=Instances):  # type: ignore[misc] 
 
     @property
     def fsid(self) -> str:
-        """What tells this storage from others."""
+        """What tells this storage from others, in other processes, too.
+
+        Raises:
+            NotOfferedError: When it is in memory.
+        """
         config = self.client.config
-        return f"{_PROTOCOL}_{config.door_url}{config.base_path}" if config.backend == "webdav" else _PROTOCOL
+        if config.backend == "webdav":
+            return f"{_PROTOCOL}_{config.door_url}{config.base_path}"
+        if config.backend == "downloadservice":
+            return f"{_PROTOCOL}_{config.service_url}"
+        raise NotOfferedError("a storage in memory has no identifier")
 
     def _path(self, path: Any) -> str:
         """Return the absolute path of an address that belongs to this storage.
@@ -128,8 +141,31 @@ class Connected(AbstractFileSystem, metaclass=Instances):  # type: ignore[misc] 
         text: str = self._strip_protocol(path)
         return text
 
+    def _file_path(self, path: Any) -> str:
+        """Return the absolute path of a file that is to be stored.
+
+        Raises:
+            IsADirError: When it is written as that of a folder.
+        """
+        checked = self._path(path)
+        if stringify_path(path).endswith("/"):
+            raise IsADirError(
+                f"cannot write to {path}: it names a folder", path=checked, remedy="give the name of a file in it"
+            )
+        return checked
+
+    @contextmanager
+    def changing(self, *paths: Any) -> Iterator[None]:
+        """Forget at the end what was listed of some paths, or of all: they may have changed, also with an error."""
+        try:
+            yield
+        finally:
+            for path in paths or (None,):
+                self.invalidate_cache(path)
+
     def invalidate_cache(self, path: Any = None) -> None:
         """Forget what was listed: of all, or what may have changed with a path."""
+        self._changes += 1
         if path is None:
             self.dircache.clear()
         else:
@@ -139,7 +175,6 @@ class Connected(AbstractFileSystem, metaclass=Instances):  # type: ignore[misc] 
             for known in list(self.dircache):
                 if known in above or known.startswith(below):
                     self.dircache.pop(known, None)
-        super().invalidate_cache(path)
 
 
 def _named(path: Any) -> tuple[str | None, str]:

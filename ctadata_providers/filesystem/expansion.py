@@ -20,6 +20,7 @@ def expanded(
     *,
     recursive: bool,
     maxdepth: int | None,
+    literal: bool,
     glob: Find,
     find: Find,
     look: Callable[[str], Info | None],
@@ -30,6 +31,7 @@ def expanded(
         paths: They.
         recursive: Whether folders stand for all below them, too.
         maxdepth: How many levels below a folder count, None for all.
+        literal: Whether none of them is a pattern.
         glob: Finds what matches a pattern.
         find: Finds what is below a folder, and the folder.
         look: Tells what is at a path, None for nothing.
@@ -42,7 +44,7 @@ def expanded(
         raise ValueError("maxdepth must be at least 1")
     found: Found = {}
     for path in paths:
-        if has_magic(path):
+        if not literal and has_magic(path):
             matches = glob(path, maxdepth=maxdepth, detail=True)
             found.update(matches)
             if recursive and (maxdepth is None or maxdepth > 1):

@@ -4,15 +4,15 @@ import io
 import logging
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from fsspec.spec import AbstractBufferedFile
 
-from ctadata_providers.backends import FileInfo
-from ctadata_providers.errors import AlreadyExistsError, IntegrityError, StorageError
+from ctadata_providers.backends import FileInfo, Version
+from ctadata_providers.errors import AlreadyExistsError, IntegrityError, IsADirError, NotFoundError, StorageError
 from ctadata_providers.filesystem.blocks import GrowingBlockCache
 from ctadata_providers.filesystem.entries import NotOfferedError, size_to_read
 
@@ -55,14 +55,15 @@ class CtaFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no type
         cache_options: dict[str, Any] | None = None,
         size: int | None = None,
         etag: str | None = None,
+        checksums: Mapping[str, str] | None = None,
         **kwargs: Any,
     ) -> None:
         self._spool: BinaryIO | None = None
         self._stored_before: FileInfo | None = None
         self._opened_in = sys.exc_info()[1]
         self._begins = mode == "xb"
-        self._discarded = True  # until it is known that it can be written
-        self._etag = etag
+        self.discarded = True  # until it is known that it can be written
+        self._etag, self._checksums = etag, checksums or {}
         if mode not in _MODES:
             raise NotOfferedError(
                 f"cannot open {path} with mode {mode!r}", path=path, remedy=f"use one of {', '.join(sorted(_MODES))}"
@@ -80,21 +81,23 @@ class CtaFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no type
             size=size if mode == "rb" else None,
             **kwargs,
         )
-        if self._etag is not None:
-            self.kwargs: dict[str, Any] = {**kwargs, "etag": self._etag}  # what is pickled goes on with the same file
+        if mode == "rb":
+            self._version = Version(path, size=self.size, checksums=self._checksums)
+            # What is pickled goes on with the same file.
+            self.kwargs: dict[str, Any] = {**kwargs, "etag": self._etag, "checksums": self._checksums}
         if mode == "xb" and fs.exists(path):
             raise AlreadyExistsError(
                 f"cannot create {path}: it exists", path=path, remedy="open it with mode 'w' to replace it"
             )
         if mode == "ab":
             self._begin_with_what_is_there()
-        self._discarded = False
+        self.discarded = False
 
     def _look(self, fs: "CtaFileSystem", path: str) -> None:
         """Learn of the file what reading needs."""
         details = fs.info(path)
         size_to_read(details)
-        self._details, self._etag = details, details["ETag"]
+        self._details, self._etag, self._checksums = details, details["ETag"], details["checksums"]
 
     # Reading.
 
@@ -106,10 +109,10 @@ class CtaFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no type
         """
         client = self.fs.client
         if end - start < LARGE_BYTES:
-            content = client.read(self.path, start=start, end=end, if_match=self._etag)
+            content = client.read(self.path, start=start, end=end, if_match=self._etag, version=self._version)
         else:
             ranges = [(self.path, at, min(at + _PIECE, end)) for at in range(start, end, _PIECE)]
-            outcomes = client.read_ranges(ranges, max_gap=-1, if_match=self._etag)
+            outcomes = client.read_ranges(ranges, max_gap=-1, if_match=self._etag, version=self._version)
             content = b"".join([outcome.result() for outcome in outcomes])
         if len(content) < min(end, self.size) - start:
             # Without an entity tag that is all that tells, and what is kept of the file would be put behind a gap.
@@ -141,32 +144,62 @@ class CtaFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no type
         """Store what was written under its name.
 
         Raises:
-            StorageError: When a transaction ends before the file was closed: it may not be whole.
+            StorageError: When it was not closed: it may not be whole.
+            IntegrityError: When what was appended to has changed meanwhile.
         """
-        if self._discarded:
+        if self.discarded:
             return
+        self.check_whole()
+        if self._stored_before is not None:
+            self.check_target()
+        spool, self._spool = self._spool_file(), None
+        with spool, self.fs.changing(self.path):
+            self.fs.client.write(self.path, spool, overwrite=not self._begins)
+
+    def check_whole(self) -> None:
+        """Make sure that it was closed.
+
+        Raises:
+            StorageError: When a transaction ends before: it may not be whole.
+        """
         if not self.forced:
             raise StorageError(
-                f"{self.path} is still open at the end of the transaction: nothing of it is stored",
+                f"{self.path} is still open at the end of the transaction: nothing is stored",
                 path=self.path,
                 remedy="close it before",
             )
-        spool, self._spool = self._spool_file(), None
-        with spool:
-            self._check_still_there()
-            self.fs.client.write(self.path, spool, overwrite=not self._begins)
-        self.fs.invalidate_cache(self.path)
+
+    def check_target(self) -> None:
+        """Make sure that it can be stored under its name, as far as one look tells.
+
+        Raises:
+            IsADirError: When that is a folder.
+            AlreadyExistsError: When it is to be new, and is not.
+            IntegrityError: When what was appended to has changed meanwhile.
+        """
+        try:
+            there = self.fs.client.stat(self.path)
+        except NotFoundError:
+            there = None
+        if self._stored_before is not None and there != self._stored_before:
+            raise IntegrityError(
+                f"{self.path} has changed while it was appended to", path=self.path, remedy="append to it again"
+            )
+        if there is not None and there.is_dir:
+            raise IsADirError(f"{self.path} is a folder", path=self.path, remedy="give the name of a file in it")
+        if there is not None and self._begins:
+            raise AlreadyExistsError(f"{self.path} exists", path=self.path, remedy="replace it with mode 'w'")
 
     def discard(self) -> None:
         """Forget what was written."""
-        self._discarded = True
+        self.discarded = True
         if self._spool is not None:
             self._spool.close()
             self._spool = None
 
     def close(self) -> None:
         """Close it, and store what was written, unless an exception is leaving the `with` statement around it."""
-        if not self.closed and self.mode != "rb" and (self._discarded or _is_left_by_error(self._opened_in)):
+        if not self.closed and self.mode != "rb" and (self.discarded or _is_left_by_error(self._opened_in)):
             self._abandon()
             return
         super().close()
@@ -182,7 +215,7 @@ class CtaFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no type
     def __del__(self) -> None:
         # Storing it here would be at any time in any thread, and what was not closed may not be whole.
         if getattr(self, "mode", "rb") != "rb" and not self.closed:
-            if not self._discarded:
+            if not self.discarded:
                 logger.warning("%s was not closed: nothing of it is stored", self.path)
             self._abandon()
 
@@ -204,18 +237,6 @@ class CtaFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no type
                 while block := stored.read(_COPIED):
                     self.loc += self._spool_file().write(block)
         self.offset = self.loc
-
-    def _check_still_there(self) -> None:
-        """Make sure that what was appended to has not changed meanwhile.
-
-        Raises:
-            IntegrityError: When it has.
-        """
-        before = self._stored_before
-        if before is not None and self.fs.client.stat(self.path) != before:
-            raise IntegrityError(
-                f"{self.path} has changed while it was appended to", path=self.path, remedy="append to it again"
-            )
 
 
 class TextFile(io.TextIOWrapper):

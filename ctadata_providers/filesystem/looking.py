@@ -2,13 +2,14 @@
 
 import datetime as dt
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from typing import Any, TypeVar
 
 from fsspec.utils import glob_translate, stringify_path
 
+from ctadata_providers import uri
 from ctadata_providers.backends import FileInfo
 from ctadata_providers.errors import CtaError, NotADirError, NotFoundError
 from ctadata_providers.filesystem.connected import Connected
@@ -36,12 +37,14 @@ class Looking(Connected):
         checked = self._path(path)
         known: list[Info] | None = None if refresh else self.dircache.get(checked)
         if known is None:
+            before = self._changes
             try:
                 known = entries(self.client.list_dir(checked))
             except NotADirError:
                 known = [entry(self.client.stat(checked))]
             else:
-                self.dircache[checked] = known
+                if self._changes == before:
+                    self.dircache[checked] = known
         return list(known) if detail else [info["name"] for info in known]
 
     def info(self, path: Any, **kwargs: Any) -> Info:
@@ -79,6 +82,53 @@ class Looking(Connected):
     def _type(self, path: Any) -> str | None:
         info = self._look(path)
         return None if info is None else str(info["type"])
+
+    def walk(
+        self,
+        path: Any,
+        maxdepth: int | None = None,
+        topdown: bool = True,
+        on_error: OnError = "omit",
+        detail: bool = False,
+        **kwargs: Any,
+    ) -> Iterator[tuple[str, Any, Any]]:
+        """Give each folder with the names of the folders and of the files in it, as `os.walk` does.
+
+        Args:
+            path: The first folder; of a file its only name is empty.
+            maxdepth: How many levels, None for all.
+            topdown: Whether a folder comes before those in it; what the caller then removes of its folders is left out.
+            on_error: What a folder means that cannot be listed: `raise`, `omit`, or what is called with the error.
+            detail: Whether all that is known is told, by name.
+            **kwargs: Not used.
+        """
+        if maxdepth is not None and maxdepth < 1:
+            raise ValueError("maxdepth must be at least 1")
+        top = self._path(path)
+        try:
+            listing = self.ls(top)
+        except OSError as error:
+            if on_error == "raise":
+                raise
+            if callable(on_error):
+                on_error(error)
+            return
+        folders: Any = {uri.split(info["name"])[1]: info for info in listing if info["type"] == "directory"}
+        files: Any = {
+            "" if info["name"] == top else uri.split(info["name"])[1]: info
+            for info in listing
+            if info["type"] != "directory"
+        }
+        if not detail:
+            folders, files = list(folders), list(files)
+        if topdown:
+            yield top, folders, files
+        if maxdepth is None or maxdepth > 1:
+            below = None if maxdepth is None else maxdepth - 1
+            for name in folders:
+                yield from self.walk(uri.join(top, name), below, topdown, on_error, detail)
+        if not topdown:
+            yield top, folders, files
 
     def find(
         self,
@@ -128,7 +178,7 @@ class Looking(Connected):
         level = [top]
         for _ in range(maxdepth):
             try_next: list[str] = []
-            for listing in self._at_once(lambda folder: self._listed(folder, failed), level):
+            for listing in self.at_once(lambda folder: self._listed(folder, failed), level):
                 found += listing
                 try_next += [info["name"] for info in listing if info["type"] == "directory"]
             level = try_next
@@ -142,7 +192,9 @@ class Looking(Connected):
             return []
         return listing
 
-    def glob(self, path: Any, maxdepth: int | None = None, detail: bool = False, **kwargs: Any) -> Any:
+    def glob(
+        self, path: Any, maxdepth: int | None = None, detail: bool = False, withdirs: bool = True, **kwargs: Any
+    ) -> Any:
         """Return what matches a pattern, by fsspec's rules; only folders are listed in which something can match.
 
         A path that exists as it is written is no pattern.
@@ -151,6 +203,7 @@ class Looking(Connected):
             path: The pattern; with `/` at its end it matches folders only.
             maxdepth: How many levels `**` stands for, None for all.
             detail: Whether all that is known of each is told, by path.
+            withdirs: Whether folders match, too.
             **kwargs: Not used.
 
         Raises:
@@ -166,6 +219,8 @@ class Looking(Connected):
         found = {}
         for info in self._candidates(pattern):
             name = info.path
+            if info.is_dir and not withdirs:
+                continue
             if name == pattern or (
                 fits(name + "/" * (as_folders and info.is_dir)) and (deepest is None or name.count("/") <= deepest)
             ):
@@ -226,7 +281,7 @@ class Looking(Connected):
             return super().checksum(path)
         return self.client.checksum(self._path(path), algorithm)
 
-    def _at_once(self, function: Callable[[Any], T], items: list[Any]) -> list[T]:
+    def at_once(self, function: Callable[[Any], T], items: list[Any]) -> list[T]:
         """Return what a function says of each; the first error is raised, and it or a Ctrl-C waits for no answer."""
         if len(items) < 2:
             return [function(item) for item in items]

@@ -3,11 +3,18 @@
 from typing import Any
 
 from ctadata_providers import uri
-from ctadata_providers.errors import AlreadyExistsError, NotADirError, NotFoundError, UnsupportedError
+from ctadata_providers.errors import (
+    AlreadyExistsError,
+    NotADirError,
+    NotFoundError,
+    PermissionDeniedError,
+    UnsupportedError,
+)
 from ctadata_providers.filesystem.bulk import Bulk, above
 from ctadata_providers.filesystem.entries import NotOfferedError
 from ctadata_providers.filesystem.expansion import Found, is_folder
 from ctadata_providers.filesystem.files import CompressedFile, CtaFile, TextFile
+from ctadata_providers.filesystem.transactions import CtaTransaction
 
 
 class CtaFileSystem(Bulk):
@@ -34,6 +41,8 @@ class CtaFileSystem(Bulk):
         ConfigError: For an unknown setting.
     """
 
+    transaction_type = CtaTransaction
+
     def open(
         self,
         path: Any,
@@ -54,7 +63,7 @@ class CtaFileSystem(Bulk):
             compression: As fsspec names them; `infer` goes by the name.
             **kwargs: `cache_type` for reading; `encoding`, `errors`, `newline` for text.
         """
-        checked = self._path(path)
+        checked = self._path(path) if "r" in mode else self._file_path(path)
         options = {"block_size": block_size, "cache_options": cache_options, **kwargs}
         if "r" in mode:
             return super().open(checked, mode, compression=compression, **options)
@@ -87,13 +96,13 @@ class CtaFileSystem(Bulk):
 
     def pipe_file(self, path: Any, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         """Store bytes under a name; with mode `create` it must be free."""
-        checked = self._path(path)
+        checked = self._file_path(path)
         if self._intrans:
             with self.open(checked, "xb" if mode == "create" else "wb") as file:
                 file.write(value)
         else:
-            self.client.write(checked, value, overwrite=mode != "create")
-            self.invalidate_cache(checked)
+            with self.changing(checked):
+                self.client.write(checked, value, overwrite=mode != "create")
 
     # Folders, and what is removed or moved.
 
@@ -108,8 +117,8 @@ class CtaFileSystem(Bulk):
         if create_parents:
             self.makedirs(checked)
         else:
-            self.client.make_dir(checked)
-            self.invalidate_cache(checked)
+            with self.changing(checked):
+                self.client.make_dir(checked)
 
     def makedirs(self, path: Any, exist_ok: bool = False) -> None:
         """Make a folder and what is missing above it.
@@ -123,8 +132,8 @@ class CtaFileSystem(Bulk):
             if exist_ok and existing["type"] == "directory":
                 return
             raise AlreadyExistsError(f"cannot make folder {checked}: it exists", path=checked)
-        self.client.make_dir(checked, parents=True)
-        self.invalidate_cache(checked)
+        with self.changing(checked):
+            self.client.make_dir(checked, parents=True)
 
     def rmdir(self, path: Any) -> None:
         """Remove an empty folder.
@@ -136,14 +145,14 @@ class CtaFileSystem(Bulk):
         checked = self._path(path)
         if not self.client.stat(checked).is_dir:
             raise NotADirError(f"{checked} is a file, not a folder", path=checked, remedy="remove it as a file (rm)")
-        self.client.remove(checked)
-        self.invalidate_cache(checked)
+        with self.changing(checked):
+            self.client.remove(checked)
 
     def rm_file(self, path: Any) -> None:
         """Remove one file or empty folder."""
         checked = self._path(path)
-        self.client.remove(checked)
-        self.invalidate_cache(checked)
+        with self.changing(checked):
+            self.client.remove(checked)
 
     _rm = rm_file
 
@@ -154,6 +163,8 @@ class CtaFileSystem(Bulk):
             PermissionDeniedError: For the root, and recursively for a folder at depth one, such as `/lst`.
         """
         if maxdepth is not None:
+            if recursive:
+                _guard(self._expanded(path, recursive=False, maxdepth=None))
             for each in reversed(self.expand_path(path, recursive=recursive, maxdepth=maxdepth)):
                 self.rm_file(each)
             return
@@ -161,8 +172,8 @@ class CtaFileSystem(Bulk):
         if recursive:  # what is below another goes with it
             found = [each for each in found if not {*above(each)} & {*found}]
         for each in found:
-            self.client.remove(each, recursive=recursive)
-            self.invalidate_cache(each)
+            with self.changing(each):
+                self.client.remove(each, recursive=recursive)
 
     def cp_file(self, path1: Any, path2: Any, **kwargs: Any) -> None:
         """Copy one file; a folder is made."""
@@ -171,8 +182,8 @@ class CtaFileSystem(Bulk):
         if info.is_dir:
             self.makedirs(target, exist_ok=True)
         else:
-            self.client.copy(info.path, target, info=info)
-            self.invalidate_cache(target)
+            with self.changing(target):
+                self.client.copy(info.path, self._file_path(path2), info=info)
 
     def mv(self, path1: Any, path2: Any, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any) -> None:
         """Move a file or folder: by a rename where the server can, else by a copy that is verified.
@@ -187,16 +198,15 @@ class CtaFileSystem(Bulk):
                 target = uri.join(target, uri.split(source)[1])
             if source == target:
                 return
-            try:
-                self._move(source, target)
-            except NotFoundError:
-                folder = uri.split(target)[0]
-                if not self.exists(source) or self.exists(folder):
-                    raise
-                self.client.make_dir(folder, parents=True)
-                self._move(source, target)
-            self.invalidate_cache(source)
-            self.invalidate_cache(target)
+            with self.changing(source, target):
+                try:
+                    self._move(source, target)
+                except NotFoundError:
+                    folder = uri.split(target)[0]
+                    if not self.exists(source) or self.exists(folder):
+                        raise
+                    self.client.make_dir(folder, parents=True)
+                    self._move(source, target)
         else:
             self._remove_copied(self._copied(path1, path2, recursive=recursive, maxdepth=maxdepth, ignored=False))
 
@@ -204,12 +214,26 @@ class CtaFileSystem(Bulk):
         try:
             self.client.move(source, target, overwrite=True)
         except UnsupportedError:
-            self.copy(source, target, recursive=True, on_error="raise")
-            self.client.remove(source, recursive=True)
+            self._remove_copied(self._copied(source, target, recursive=True, maxdepth=None, ignored=False))
 
     def _remove_copied(self, found: Found) -> None:
         """Remove what was copied, and nothing that others have stored meanwhile: a folder that is not empty stays."""
+        self.at_once(self.rm_file, [path for path, info in found.items() if not is_folder(info)])
         for path, info in reversed(found.items()):
-            if is_folder(info) and next(iter(self.client.list_dir(path)), None) is not None:
-                continue
-            self.rm_file(path)
+            if is_folder(info) and next(iter(self.client.list_dir(path)), None) is None:
+                self.rm_file(path)
+
+
+def _guard(found: Found) -> None:
+    """Refuse to remove what a folder at the top holds, as the client does where all of it is meant.
+
+    Raises:
+        PermissionDeniedError: When there is such a folder.
+    """
+    for path, info in found.items():
+        if is_folder(info) and path.count("/") < 2:
+            raise PermissionDeniedError(
+                f"{path} is not removed with what it holds: it is the root or right below it",
+                path=path,
+                remedy="remove what is in it, folder by folder",
+            )

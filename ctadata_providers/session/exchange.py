@@ -1,9 +1,11 @@
 """One hop of a transfer on a libcurl handle."""
 
+import math
 import time
 from collections.abc import Callable
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from ctadata_providers.session.headers import head_of
 from ctadata_providers.session.limits import Throttle
 from ctadata_providers.session.loop import CurlLoop
 from ctadata_providers.session.redirects import Hop
-from ctadata_providers.session.request import SMALL_BYTES, Request, Sink
+from ctadata_providers.session.request import SMALL_BYTES, Request, Sink, room_of
 from ctadata_providers.session.status import EXCERPT_BYTES, Response, error_for_curl
 from ctadata_providers.session.tasks import CancellableFuture
 from ctadata_providers.transport.trust import Trust
@@ -116,6 +118,7 @@ class Exchange:
         self._lines: list[bytes] = []
         self._response: Response | None = None
         self._sink: Sink | None = None
+        self._room: Callable[[], Future[Any] | None] | None = None
         self._excerpt = b""
         self._ignored = 0
         self._error: BaseException | None = None
@@ -169,8 +172,11 @@ class Exchange:
         """Return the head of the answer, after the request has been asked for a sink for a success."""
         response = self._head()
         if response.ok and self.request.accept is not None and self._sink is None:
-            self._sink = self.request.accept(response)
+            self._set_sink(self.request.accept(response))
         return response
+
+    def _set_sink(self, sink: Sink) -> None:
+        self._sink, self._room = sink, room_of(sink)
 
     def stalled(self, now: float) -> bool:
         """Tell whether there was no progress for too long.
@@ -217,6 +223,8 @@ class Exchange:
     def take_body(self, data: bytes) -> int | None:
         """Pass bytes of a success to the sink; keep the first of another answer for the message."""
         self._progress_at = time.monotonic()
+        if self._room is not None and self._is_full(self._room):
+            return WRITEFUNC_PAUSE
         throttle = self._throttle
         if throttle is not None:
             if self._waits(throttle):
@@ -231,7 +239,7 @@ class Exchange:
                     self._excerpt = (self._excerpt + data)[:EXCERPT_BYTES]
                     self._ignored += len(data)
                     return None if self._ignored < MAX_IGNORED_BYTES else 0
-                sink = self._sink = self.request.accept(response)
+                self._set_sink(sink := self.request.accept(response))
             sink(data)
         except BaseException as error:  # noqa: BLE001 (libcurl would swallow it)
             self._error = error
@@ -265,12 +273,17 @@ class Exchange:
             self._loop.sleep(delay).add_done_callback(self._go_on)
         return delay > 0
 
-    def _go_on(self, _: object) -> None:
-        import pycurl
+    def _is_full(self, room: Callable[[], Future[Any] | None]) -> bool:
+        """Tell whether the sink takes nothing now; it then goes on when there is room."""
+        waiting = room()
+        if waiting is not None:
+            self._progress_at = math.inf  # as above
+            waiting.add_done_callback(lambda _: self._loop.call(partial(self._go_on, None)))
+        return waiting is not None
 
-        if not self.future.done():
-            self._progress_at = time.monotonic()
-            self.handle.pause(pycurl.PAUSE_CONT)
+    def _go_on(self, _: object) -> None:
+        self._progress_at = time.monotonic()
+        self._loop.go_on(self)
 
     def seek_body(self, offset: int, origin: int) -> int:
         """Go back to the start, all that libcurl asks for when it must send again."""

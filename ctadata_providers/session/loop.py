@@ -74,6 +74,16 @@ class CurlLoop:
         """Have something short, which raises nothing, done in the loop's thread."""
         self._hand_over(function)
 
+    def go_on(self, exchange: Running) -> None:
+        """Let an exchange that was paused go on, if it still runs; to be called in the loop's thread."""
+        import pycurl
+
+        if self._running.get(exchange.handle) is exchange:
+            try:
+                exchange.handle.pause(pycurl.PAUSE_CONT)
+            except pycurl.error as error:  # what waited was given to a sink that has raised
+                self._end(exchange.handle, *error.args)
+
     def sleep(self, seconds: float) -> CancellableFuture[None]:
         """Return a future that is done after some seconds."""
         future: CancellableFuture[None] = CancellableFuture(lambda: self._hand_over(give_up))

@@ -1,13 +1,34 @@
 """What an exchange asks for, the same for both stacks."""
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from ctadata_providers.session.status import Response
 
 Sink = Callable[[bytes], object]
 """Takes the next bytes of a body; what it raises ends the exchange and reaches the caller."""
+
+
+class RoomySink(Protocol):
+    """A sink that need not block the thread of all transfers when it cannot take more."""
+
+    def room(self) -> Future[Any] | None:
+        """Return what is done once there is room for more, None when there is now; asked before each piece."""
+
+    def __call__(self, data: bytes, /) -> object:
+        """Take the next bytes."""
+
+
+def room_of(sink: Sink) -> Callable[[], Future[Any] | None]:
+    """Return how a sink is asked for room; one that cannot be asked always has some."""
+    room: Callable[[], Future[Any] | None] = getattr(sink, "room", _room)
+    return room
+
+
+def _room() -> None:
+    """Tell of no wait."""
 
 
 SMALL_BYTES = 256 * 1024

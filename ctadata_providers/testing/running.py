@@ -143,7 +143,8 @@ def build(plan: Plan) -> Parts:
         if pki:
             folder = stack.enter_context(closing(ScratchFolder("fakecta-ca-"))).path
             (folder / "ca.pem").write_bytes(pki.ca_pem)
-        storage = stack.enter_context(closing(Storage(plan.root, quota=plan.quota, clock=plan.clock)))
+        files = Storage(plan.root, quota=plan.quota, clock=plan.clock, wall_clock=plan.wall_clock)
+        storage = stack.enter_context(closing(files))
         pools = [stack.enter_context(closing(_pool(plan, storage, pki))) for _ in range(plan.pools)]
         door = Door(
             plan.site(storage, tls=pki.door_context if pki else None),

@@ -104,12 +104,19 @@ class Storage:
         root: The folder to serve; None for a temporary one that goes at `close`.
         quota: Bytes that uploads may fill, None for no limit.
         clock: Gives the time by which an upload that never comes is given up.
+        wall_clock: Gives the time of day that files get.
     """
 
     def __init__(
-        self, root: Path | None = None, *, quota: int | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        root: Path | None = None,
+        *,
+        quota: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.quota = quota
+        self._wall_clock = wall_clock
         # Files that were not uploaded here have no checksums yet.
         self.is_foreign = root is not None
         self._clock = clock
@@ -145,6 +152,7 @@ class Storage:
         else:
             raise StorageError("the served folder does not become empty", remedy="wait for the requests that still run")
         self._notes.clear()
+        self._last_mtime = 0  # the clock may have been ahead
 
     # Looking
 
@@ -389,7 +397,7 @@ class Storage:
             mtime: The whole second, since the epoch, None for now.
         """
         with self._lock:
-            self._last_mtime = stamp = max(time.time_ns(), self._last_mtime + 1)
+            self._last_mtime = stamp = max(int(self._wall_clock() * _SECOND), self._last_mtime + 1)
         if mtime is not None:
             stamp = mtime * _SECOND + stamp % _SECOND
         os.utime(local, ns=(stamp, stamp))

@@ -1,5 +1,6 @@
 """Whole files and trees: atomic, verified, retried, parallel."""
 
+from ctadata_providers.backends import Version
 from ctadata_providers.transfer.asking import asked
 from ctadata_providers.transfer.brief import begin_download, begin_upload
 from ctadata_providers.transfer.context import (
@@ -53,6 +54,7 @@ __all__ = [
     "TransferResult",
     "TreeResult",
     "Usage",
+    "Version",
     "as_ended",
     "asked",
     "begin_download",

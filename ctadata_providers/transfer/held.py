@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from ctadata_providers.session.tasks import Task
 from ctadata_providers.transfer import verify
@@ -24,8 +24,10 @@ async def upload_held(
     A stream that cannot be sought in is spooled to disk first: its length must be known before the first byte is sent.
     """
     algorithm = verify.algorithm_for(context, {})
-    if isinstance(content, (bytes, bytearray, memoryview)):
-        return await _store(context, HeldSource(BytesIO(content), path, algorithm, progress), overwrite)
+    if isinstance(content, bytes):
+        content = BytesIO(content)
+    elif not hasattr(content, "seekable"):
+        content = BytesIO(memoryview(cast("bytes", content)))  # of a bytearray and the like, not of None or a text
     if content.seekable():
         return await _store(context, HeldSource(content, path, algorithm, progress), overwrite)
     with tempfile.TemporaryFile() as spool:

@@ -7,13 +7,15 @@ breaks, and needs to know nothing: a part of a file costs one request there.
 
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future
 from copy import copy
 from dataclasses import dataclass, field
+from typing import Any
 
 from ctadata_providers.backends import ChangedError, FileInfo, ReadResult
 from ctadata_providers.checksum import Hasher, new_hasher
 from ctadata_providers.errors import ConfigError, IntegrityError, StorageError, TransientError, UnsupportedError
-from ctadata_providers.session.request import Sink
+from ctadata_providers.session.request import Sink, room_of
 from ctadata_providers.session.tasks import wait
 from ctadata_providers.transfer import verify
 from ctadata_providers.transfer.asking import asked
@@ -55,7 +57,7 @@ async def stream(
         context: What the transfers of a client share.
         info: The file, as a listing or stat told of it.
         sink: Takes the bytes, in another thread, which moves the bytes of all transfers of the process: while it
-            blocks, they wait.
+            blocks, they wait. One that may have to wait has a method `room` (`RoomySink`).
         start: The first byte.
         end: The byte after the last; None, or more than there is, for all that follow.
         if_match: The entity tag that the file must have.
@@ -117,6 +119,7 @@ class _Taken:
         self._context = context
         self._info = info
         self._sink = sink
+        self._room = room_of(sink)
         self._skipped = 0
 
     def answered(self, head: ReadResult) -> None:
@@ -143,6 +146,17 @@ class _Taken:
         self.checksums.update(head.checksums)
         self._skipped = self.pos - head.start
 
+    def room(self) -> Future[Any] | None:
+        """Return what is done once there is room for more bytes."""
+        waiting = self._room()
+        if waiting is not None:
+            begun = time.monotonic()
+            waiting.add_done_callback(lambda _: self._note_wait(begun))
+        return waiting
+
+    def _note_wait(self, begun: float) -> None:
+        self.held_up = self.held_up or time.monotonic() - begun > HELD_UP
+
     def __call__(self, data: bytes) -> None:
         """Pass the next bytes on.
 
@@ -167,7 +181,7 @@ class _Taken:
             self.hasher.update(data)
         begun = time.monotonic()
         self._sink(data)
-        self.held_up = self.held_up or time.monotonic() - begun > HELD_UP
+        self._note_wait(begun)
 
 
 async def _fetch(context: Context, info: FileInfo, taken: _Taken) -> None:

@@ -17,7 +17,7 @@ from snakemake_interface_storage_plugins.storage_provider import (
     StorageQueryValidationResult,
 )
 
-from snakemake_storage_plugin_cta import outputs, queries
+from snakemake_storage_plugin_cta import outputs, places, queries
 from snakemake_storage_plugin_cta.objects import StorageObject
 from snakemake_storage_plugin_cta.settings import StorageProviderSettings
 
@@ -35,6 +35,10 @@ _NOBODYS = ("HOME", "XDG_CONFIG_HOME", "CTA_CA_PATH", "X509_CERT_DIR", "CTA_REFR
 """Of the environment, what says where profiles and trusted CAs are, and who refreshes: no place and no credential."""
 
 
+DECLARED = 1000
+"""Objects after which the workflow that they belong to is looked for; one object of a rule among them tells it."""
+
+
 class StorageProvider(StorageProviderBase):  # type: ignore[misc]  # the interface is untyped
     """Holds one storage for each profile that the addresses of a workflow name, made at its first use."""
 
@@ -42,7 +46,9 @@ class StorageProvider(StorageProviderBase):  # type: ignore[misc]  # the interfa
         self._storages: dict[str | None, Storage] = {}
         self._lock = threading.Lock()
         self._declaring = threading.local()
-        self._declared: deque[StorageObject] = deque(maxlen=1000)
+        self._declared: deque[StorageObject] = deque()
+        self._workflow: Any = None
+        self._protected: set[str] | None = None
         self._wanted: deque[str] = deque()
         self._wanted_of: dict[str | None, list[str]] = {}
         self.key_prefix = str(self.local_prefix / "x").removesuffix("x")
@@ -101,8 +107,19 @@ class StorageProvider(StorageProviderBase):  # type: ignore[misc]  # the interfa
             made = super().object(query, *args, **options)
         finally:
             self._declaring.now = False
-        self._declared.append(made)
+        if self._workflow is None:
+            self._declared.append(made)
+            if len(self._declared) >= DECLARED:
+                self._find_workflow()
         return made
+
+    def _find_workflow(self) -> Any:
+        """Return the workflow that this provider belongs to, None as long as no rule with an object is known."""
+        if self._workflow is None:
+            self._workflow = outputs.workflow_of(self._declared)
+            while self._declared and (self._workflow is not None or len(self._declared) > DECLARED // 2):
+                self._declared.popleft()
+        return self._workflow
 
     @property
     def is_declaring(self) -> bool:
@@ -115,8 +132,15 @@ class StorageProvider(StorageProviderBase):  # type: ignore[misc]  # the interfa
 
     def writes(self, query: str) -> bool:
         """Tell whether the workflow says that it writes this; yes where nothing is known of a workflow."""
-        patterns = outputs.written(self._declared)
-        return patterns is None or any(outputs.covers(pattern, query) for pattern in patterns)
+        workflow = self._find_workflow()
+        return workflow is None or any(outputs.covers(pattern, query) for pattern in outputs.written(workflow))
+
+    def protects(self, query: str) -> bool:
+        """Tell whether the workflow says that this is to be write-protected. To be asked when all rules are known."""
+        if self._protected is None:
+            workflow = self._find_workflow()
+            self._protected = set() if workflow is None else outputs.protected(workflow)
+        return any(outputs.covers(pattern, query) for pattern in self._protected)
 
     def storage(self, profile: str | None) -> "Storage":
         """Return the storage of a profile, None being the provider's own.
@@ -130,7 +154,11 @@ class StorageProvider(StorageProviderBase):  # type: ignore[misc]  # the interfa
 
             with self._lock:
                 if profile not in self._storages:
-                    self._storages[profile] = Storage(self._config(profile), self.local_prefix)
+                    config = self._config(profile)
+                    workflow = self._find_workflow()
+                    if workflow is not None and workflow.is_main_process and not workflow.dryrun:
+                        places.claim(self.local_prefix, profile, config.instance)
+                    self._storages[profile] = Storage(config, self.local_prefix)
                 storage = self._storages[profile]
         if self._wanted or profile in self._wanted_of:
             storage.listing.want(self._wanted_paths(profile))

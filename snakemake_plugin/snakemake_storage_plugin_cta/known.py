@@ -47,6 +47,7 @@ class Folder:
     Attributes:
         listed: When it was listed as a whole.
         entries: What it then held.
+        is_missing: Whether it was not there then.
         seen: What was seen of names since, or without a listing.
         wanted: Names of objects that jobs have or that were asked for, and when they were asked for last.
         looked: Names that were looked at alone since the listing.
@@ -56,6 +57,7 @@ class Folder:
 
     listed: Seen = field(default_factory=lambda: Seen(None, NEVER, NEVER))
     entries: Mapping[str, FileInfo] = field(default_factory=dict)
+    is_missing: bool = False
     seen: dict[str, Seen] = field(default_factory=dict)
     wanted: dict[str, float] = field(default_factory=dict)
     looked: set[str] = field(default_factory=set)
@@ -78,6 +80,7 @@ class Folder:
     def doubt(self, name: str) -> None:
         """Believe no longer that a name is missing, nor others that the listing did not show."""
         self.seen = {other: self.of(other) for other in (*self.entries, *self.seen) if other != name}
+        self.is_missing = False
         self.forget_listing()
 
     def forget_listing(self) -> None:
@@ -188,6 +191,7 @@ class Known:
         if seen.info is None or not seen.info.is_dir:
             self._forget_below(path)
         folder.seen[name] = seen
+        folder.is_missing = folder.is_missing and seen.info is None
         while seen.info is not None and parent != "/":
             # What exists has existing parents: nothing may go on saying that they are missing.
             parent, name = uri.split(parent)
@@ -195,11 +199,12 @@ class Known:
             if above is not None and above.of(name).info is None:
                 above.doubt(name)
 
-    def listed(self, path: str, entries: Mapping[str, FileInfo], at: float, told: float) -> None:
-        """Note what stands in a folder; what this process stored or removed meanwhile is newer."""
+    def listed(self, path: str, found: Mapping[str, FileInfo] | None, at: float, told: float) -> None:
+        """Note what stands in a folder, None if it is missing; what this process did there meanwhile is newer."""
         folder = self.folder(path)
+        folder.is_missing = found is None
         folder.seen = {name: seen for name, seen in folder.seen.items() if seen.at >= at}
-        folder.listed, folder.entries, folder.too_large = Seen(None, at, told), entries, 0
+        folder.listed, folder.entries, folder.too_large = Seen(None, at, told), found or {}, 0
         folder.looked.clear()
 
     def _forget_below(self, path: str) -> None:

@@ -97,13 +97,18 @@ class Listing:
         at = self._clock()
         entries = self._read(folder, limited=False)
         with self._lock:
-            self._known.listed(folder, entries or {}, at, self._clock())
+            self._known.listed(folder, entries, at, self._clock())
             return self._known.folder(folder).present()
 
     def wanted(self, folder: str) -> frozenset[str]:
         """Return the names in a folder that jobs have."""
         with self._lock:
             return frozenset(self._known.folder(folder).wanted)
+
+    def was_missing(self, folder: str) -> bool:
+        """Tell whether there was no such folder when it was listed last."""
+        with self._lock:
+            return self._known.folder(folder).is_missing
 
     def refresh(self, path: str) -> FileInfo | None:
         """Ask the server for one file or folder, which may just have changed, and remember the answer.
@@ -175,14 +180,18 @@ class Listing:
             return
         except _TooLarge:
             return
-        if entries is not None and not entries and self._is_hidden(path):
+        if not entries and (entries is not None or self.was_missing(path)) and self._is_hidden(path):
             self._known.folder(path).may_list = False
             return
         with self._lock:
-            self._known.listed(path, entries or {}, at, self._clock())
+            self._known.listed(path, entries, at, self._clock())
 
     def _is_hidden(self, path: str) -> bool:
-        """Tell whether a folder that seems empty is not: dCache shows so what a token may read but not list."""
+        """Tell whether a folder that seems empty, or still missing, is not.
+
+        dCache shows so what a token may read but not list; a redirecting XRootD goes on telling for a while that a
+        folder is missing which somebody's file has made.
+        """
         with self._lock:
             wanted = self._known.folder(path).wanted
             name = max(wanted, key=lambda name: wanted[name])

@@ -3,6 +3,9 @@
 # (The interface ships no py.typed; the class that inherits from it says so again.)
 
 import os
+import shutil
+import stat
+import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +21,7 @@ from snakemake_interface_storage_plugins.storage_object import (
 )
 
 from snakemake_storage_plugin_cta import queries
+from snakemake_storage_plugin_cta.signals import keep_sigterm_from_blocking
 
 if TYPE_CHECKING:
     from ctadata_providers import CtaError, FileInfo
@@ -50,11 +54,34 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
         self.provider.want(self.query)
         if not self.retrieve:
             # A job reads this where it is: it is given what its programs understand.
-            self.query = self._storage.url(path)
+            self.query = self._url(path)
+
+    def _url(self, path: str) -> str:
+        from ctadata_providers.errors import CtaError
+
+        try:
+            return self._storage.url(path)
+        except CtaError as error:
+            raise self._failed("tell the URL of", error) from error
 
     def is_valid_query(self) -> Any:
         """Tell whether the query is an address."""
         return self.provider.is_valid_query(self._text)
+
+    @property
+    def keep_local(self) -> bool:
+        """Whether the local copy stays; that of a protected output until Snakemake, at last, has write-protected it."""
+        return self._keep_local or (self.provider.protects(self._text) and self._is_writable())
+
+    @keep_local.setter
+    def keep_local(self, value: bool) -> None:
+        self._keep_local = value
+
+    def _is_writable(self) -> bool:
+        try:
+            return bool(self.local_path().stat().st_mode & stat.S_IWUSR)
+        except OSError:
+            return False
 
     @property
     def _text(self) -> str:
@@ -71,15 +98,13 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
         return provider.storage(self._address.name)
 
     def _find(self) -> "FileInfo | None":
-        address = self._address
-        return self._storage.listing.find(address.path)
+        return self._storage.find(self._address.path)
 
     async def _found(self, act: str) -> "FileInfo | None":
         from ctadata_providers.errors import CtaError
 
-        address = self._address
         try:
-            return await self._storage.listing.found(address.path)
+            return await self._storage.found(self._address.path)
         except CtaError as error:
             raise self._failed(act, error) from error
 
@@ -130,7 +155,7 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
             key = f"{parent}/{name}" if folder != "/" else self._cache_key(entry.path)
             exists[key] = True
             if name in wanted:
-                mtimes[key] = Mtime(storage=_mtime(entry))
+                mtimes[key] = Mtime(storage=self._mtime(entry))
                 sizes[key] = _size(entry)
 
     def exists(self) -> bool:
@@ -144,12 +169,12 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
     def mtime(self) -> float:
         """Return the time of the last change in epoch seconds, 0 where the server keeps none."""
         info = self._find()
-        return _mtime(info) if info else self._unstored().st_mtime
+        return self._mtime(info) if info else self._unstored().st_mtime
 
     async def managed_mtime(self) -> float:
         """Return the time of the last change in epoch seconds, 0 where the server keeps none."""
         info = await self._found("get mtime of")
-        return _mtime(info) if info else self._managed_unstored().st_mtime
+        return self._mtime(info) if info else self._managed_unstored().st_mtime
 
     def size(self) -> int:
         """Return the size in bytes, 0 for a folder."""
@@ -163,11 +188,25 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
 
     def checksum(self) -> str | None:
         """Return a checksum that Snakemake can compare, where the server told one unasked."""
-        return _checksum(self._find())
+        return self._checksum(self._find())
 
     async def managed_checksum(self) -> str | None:
         """Return a checksum that Snakemake can compare, where the server told one unasked."""
-        return _checksum(await self._found("get checksum of"))
+        return self._checksum(await self._found("get checksum of"))
+
+    def _mtime(self, info: "FileInfo") -> float:
+        return self._storage.times.here(info.mtime)
+
+    def _checksum(self, info: "FileInfo | None") -> str | None:
+        if info is None:
+            return None
+        try:
+            copied = self.local_path().stat().st_mtime
+        except OSError:
+            return _checksum(info)
+        # Where we tell none, Snakemake takes that of the local copy, also of one that is older than the original: it is
+        # told one that is equal to none, not even to one that it has noted.
+        return f"sha256:outdated-{uuid.uuid4().hex}" if copied < self._mtime(info) else _checksum(info)
 
     def local_footprint(self) -> int:
         """Return the bytes that a local copy takes: for a folder the sum over all files in it."""
@@ -225,6 +264,7 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
         """Send the file or folder at the local path; missing parents are made."""
         from ctadata_providers.errors import CtaError
 
+        keep_sigterm_from_blocking()
         try:
             await self._storage.put(self.local_path(), self._address.path)
         except CtaError as error:
@@ -248,8 +288,19 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
         self._storage.remove(path)
 
     async def managed_remove(self) -> None:
-        """Remove the file, or the folder with all in it, if the workflow writes it."""
+        """Remove the file, or the folder with all in it, if the workflow writes it; its local copy, too.
+
+        Snakemake leaves the copy: the job that makes the output anew would find it, and store a folder with old files.
+        """
         await self._managed("remove storage object", self.remove)
+        await self._storage.run(self._remove_copy)
+
+    def _remove_copy(self) -> None:
+        local: Path = self.local_path()
+        if local.is_dir() and not local.is_symlink():
+            shutil.rmtree(local, ignore_errors=True)
+        else:
+            local.unlink(missing_ok=True)
 
     def touch(self) -> None:
         """Give the file or folder the present time; an absent one becomes an empty file.
@@ -272,7 +323,7 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
             raise self._failed(act, error) from error
 
     def list_candidate_matches(self) -> Iterable[str]:
-        """Return the queries of all files and folders that the pattern may match.
+        """Return the queries of all files and folders that the pattern may match, of one that ends in `/` the folders.
 
         A wildcard also matches `/`, so that every folder below the last constant one is listed.
 
@@ -286,24 +337,21 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
         try:
             address = queries.parse(folder)
             found = provider.storage(address.name).walk(address.path, start)
+            if self.query.endswith("/"):
+                return [f"{query}/" for query in queries.below(folder, (info.path for info in found if info.is_dir))]
             return list(queries.below(folder, (info.path for info in found)))
         except CtaError as error:
-            raise WorkflowError(f"Failed to list what matches {self.print_query}", error) from error
+            raise self._failed("list what matches", error) from error
 
     def cleanup(self) -> None:
         """Forget what was noted of the local copy, which Snakemake removes itself."""
         self._storage.clean_up(self.local_path())
 
 
-def _mtime(info: "FileInfo") -> float:
-    # 0 is older than any output: a server that keeps no times causes no reruns.
-    return info.mtime or 0.0
-
-
 def _size(info: "FileInfo") -> int:
     return 0 if info.is_dir else info.size or 0
 
 
-def _checksum(info: "FileInfo | None") -> str | None:
-    known = info.checksums if info is not None else {}
+def _checksum(info: "FileInfo") -> str | None:
+    known = info.checksums
     return next((f"{theirs}:{known[ours]}" for ours, theirs in _CHECKSUMS.items() if ours in known), None)

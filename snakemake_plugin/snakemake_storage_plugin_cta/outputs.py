@@ -36,23 +36,37 @@ def _expression(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(parts) + "(/.*)?", re.DOTALL)
 
 
-def written(objects: Iterable[Any]) -> set[str] | None:
-    """Return the patterns of all outputs, logs and benchmarks of the workflow that some objects belong to.
+def workflow_of(objects: Iterable[Any]) -> Any:
+    """Return the workflow that some objects belong to, None for objects outside of one.
 
-    Nothing is known, None, of objects outside of a workflow.
+    Snakemake notes at each object of a rule the file that it stands for. That is its own affair, but there is no public
+    way: the interface (4.4) hands a plugin neither workflow nor rules.
     """
-    for made in objects:
-        # Snakemake notes at each object of a rule the file that it stands for. That is its own affair, but there is no
-        # public way: the interface (4.4) hands a plugin neither workflow nor rules, and an object not even its flags.
-        rule = getattr(getattr(made, "_iofile", None), "rule", None)
-        workflow = getattr(rule, "workflow", None)
-        if workflow is not None:
-            return {query for rule in workflow.rules for query in _queries(rule)}
-    return None
+    rules = (getattr(getattr(made, "_iofile", None), "rule", None) for made in objects)
+    workflows = (getattr(rule, "workflow", None) for rule in rules)
+    return next((workflow for workflow in workflows if workflow is not None), None)
 
 
-def _queries(rule: Any) -> Iterable[str]:
-    for file in (*rule.output, *rule.log, *([rule.benchmark] if rule.benchmark else ())):
+def written(workflow: Any) -> set[str]:
+    """Return the patterns of all outputs, logs and benchmarks of a workflow."""
+    return {query for rule in workflow.rules for query in _queries(_files(rule))}
+
+
+def protected(workflow: Any) -> set[str]:
+    """Return the patterns of the outputs of a workflow that are marked as `protected()`."""
+    return {
+        query
+        for rule in workflow.rules
+        for query in _queries(file for file in rule.output if "protected" in file.flags)
+    }
+
+
+def _files(rule: Any) -> Iterable[Any]:
+    return (*rule.output, *rule.log, *([rule.benchmark] if rule.benchmark else ()))
+
+
+def _queries(files: Iterable[Any]) -> Iterable[str]:
+    for file in files:
         made = getattr(file, "flags", {}).get("storage_object")
         if made is not None:
             yield made.query

@@ -15,6 +15,7 @@ from ctadata_providers import (
     CtaClient,
     CtaError,
     FileInfo,
+    IntegrityError,
     NotFoundError,
     PermissionDeniedError,
     TransferResult,
@@ -24,6 +25,7 @@ from ctadata_providers import (
 from snakemake_storage_plugin_cta.asking import Threads
 from snakemake_storage_plugin_cta.listing import Listing
 from snakemake_storage_plugin_cta.notes import Notes
+from snakemake_storage_plugin_cta.times import Times
 from snakemake_storage_plugin_cta.waiting import ended
 
 logger = logging.getLogger(__name__)
@@ -53,9 +55,15 @@ class Storage:
         self._client = CtaClient(config)
         self._threads = Threads(config.max_parallel)
         self._notes = Notes(local_prefix)
-        self.listing = Listing(self._client, threads=self._threads)
+        # Threads of its own: what runs in the others may have to wait for an answer.
+        self.listing = Listing(self._client, threads=Threads(config.max_parallel))
+        self.times = Times(self._client.clock_ahead)
         self.stored: set[str] = set()
         """Paths that this process has stored."""
+        self._renames = True
+        """Whether a folder can be renamed, as far as is known."""
+        self._replaced: set[str] = set()
+        """Paths that were to be removed and stay until they are stored anew."""
 
     def url(self, path: str) -> str:
         """Return the URL of a path at the door."""
@@ -65,32 +73,58 @@ class Storage:
         """Call what blocks in a thread."""
         return await ended(self._threads.run(function))
 
+    def find(self, path: str) -> FileInfo | None:
+        """Return what is known of a file or folder, None if it does not exist, or counts as removed."""
+        info = self.listing.find(path)
+        return None if path in self._replaced else info
+
+    async def found(self, path: str) -> FileInfo | None:
+        """Do the same as `find` in an event loop, which is not blocked."""
+        info = await self.listing.found(path)
+        return None if path in self._replaced else info
+
     def retrieve(self, path: str, local: Path) -> None:
         """Bring a file or folder; the local target is whole or as it was before."""
-        info = self.listing.find(path)
-        if info is None or not info.is_dir:
-            self._client.download(path, local, info=info)
+        info = self.find(path) or self._client.stat(path)
+        if info.is_dir:
+            self._retrieve_folder(info, local)
         else:
-            self._retrieve_folder(path, local)
+            _make_way(local, is_dir=False)
+            self._client.download(path, local, info=info)
+            self.times.give(local, info.mtime)
 
     async def retrieved(self, path: str, local: Path) -> None:
         """Bring a file or folder; of all that are on their way `max_parallel` run at once."""
-        info = await self.listing.found(path)
+        info = await self.found(path)
         if info is None:
             # What a listing did not show may have come meanwhile.
             info = await self.run(lambda: self._client.stat(path))
-        if info.is_dir:
-            await ended(self._stoppable(lambda progress: self._retrieve_folder(path, local, progress)))
-        else:
-            await ended(self._client.begin_download(info, local))
+        try:
+            await self._brought(info, local)
+        except IntegrityError:
+            # What a listing told may be some seconds old, and the file another one since.
+            now = await self.run(lambda: self.listing.refresh(path))
+            if now is None or now == info:
+                raise
+            await self._brought(now, local)
 
-    def _retrieve_folder(self, path: str, local: Path, progress: Progress | None = None) -> None:
+    async def _brought(self, info: FileInfo, local: Path) -> None:
+        if info.is_dir:
+            await ended(self._stoppable(lambda progress: self._retrieve_folder(info, local, progress)))
+            return
+        _make_way(local, is_dir=False)
+        await ended(self._client.begin_download(info, local))
+        self.times.give(local, info.mtime)
+
+    def _retrieve_folder(self, info: FileInfo, local: Path, progress: Progress | None = None) -> None:
         part = local.with_name(_part_name(local.name))
         try:
-            self._client.download_tree(path, part, progress=progress)
+            self._client.download_tree(info.path, part, progress=progress)
+            _make_way(local, is_dir=True)
             if local.exists():
                 shutil.rmtree(local)
             part.rename(local)
+            self.times.give(local, info.mtime)
         finally:
             shutil.rmtree(part, ignore_errors=True)
 
@@ -103,6 +137,7 @@ class Storage:
         if local.is_dir():
             self._store_folder(local, path)
         elif not self._is_stored(local, path):
+            self._make_parent(path)
             self._note(local, path, self._client.upload(local, path))
 
     async def put(self, local: Path, path: str) -> None:
@@ -110,11 +145,24 @@ class Storage:
         if local.is_dir():
             await ended(self._stoppable(lambda progress: self._store_folder(local, path, progress)))
         elif not self._notes.exists(local) or not await self.run(lambda: self._is_stored(local, path)):
+            if self.listing.was_missing(uri.split(path)[0]):
+                await self.run(lambda: self._make_parent(path))
             self._note(local, path, await ended(self._client.begin_upload(local, path)))
+
+    def _make_parent(self, path: str) -> None:
+        """Make the folder of a file to be stored if it was missing when it was listed.
+
+        A server that the file itself would make it for tells of that: a redirecting XRootD does not.
+        """
+        parent, _ = uri.split(path)
+        if self.listing.was_missing(parent):
+            with suppress(CtaError):  # the upload will tell
+                self._client.make_dir(parent, parents=True)
 
     def _note(self, local: Path, path: str, result: TransferResult) -> None:
         """Take note of a file that was just stored."""
         self.stored.add(path)
+        self._replaced.discard(path)
         if result.stored is None:
             self.listing.refresh(path)
             return
@@ -124,7 +172,7 @@ class Storage:
     def _is_stored(self, local: Path, path: str) -> bool:
         """Tell whether a process of this job has stored this very file, and nothing else stands there since."""
         then = self._notes.stored(local, path)
-        if then is None:
+        if then is None or path in self._replaced:
             return False
         now = self.listing.refresh(path)
         same = now is not None and (now.size, now.mtime) == (then.size, then.mtime)
@@ -139,11 +187,8 @@ class Storage:
         (local / DIRECTORY_TIMESTAMP).unlink(missing_ok=True)
         parent, name = uri.split(path)
         part = uri.join(parent, _part_name(name))
-        if not self._removes:  # what cannot be renamed, nor removed, is better not made
-            self._client.upload_tree(local, path, progress=progress)
-            self.stored.add(path)
-            self.listing.forget(path)
-            self.listing.refresh(path)
+        if not self._removes or not self._renames:  # what cannot be renamed, nor removed, is better not made
+            self._fill(local, path, progress)
             return
         named = False
         try:
@@ -152,13 +197,47 @@ class Storage:
                 self._client.remove(path, recursive=True)
             self._client.move(part, path)
             named = True
+            self._renew(path)
         except (PermissionDeniedError, UnsupportedError):
-            self._client.upload_tree(local, path, progress=progress)  # this server does not rename a folder there
+            self._renames = False  # this server does not rename a folder there
+            self._fill(local, path, progress)
         finally:
             if not named:
-                with suppress(CtaError):  # there may be nothing, or no server any more
-                    self._client.remove(part, recursive=True)
+                self._discard(part)
+
+    def _fill(self, local: Path, path: str, progress: Progress | None) -> None:
+        """Send a folder under its own name.
+
+        Raises:
+            UnsupportedError: When files of an older one are there that are none of this one.
+        """
+        try:
+            there = [info.path for info in self._client.walk(path) if not info.is_dir]
+        except NotFoundError:
+            there = []
+        old = [name for name in there if not (local / name[len(path) + 1 :]).exists()]
+        if old:
+            raise UnsupportedError(
+                f"cannot replace the folder {path}: {old[0]} is in the old one only, and cannot be removed",
+                path=path,
+                remedy="remove it at the door (ctadata --backend webdav rm), or store into another folder",
+            )
+        self._client.upload_tree(local, path, progress=progress)
+        self._renew(path)
+
+    def _discard(self, part: str) -> None:
+        """Remove the hidden part of a folder."""
+        try:
+            self._client.remove(part, recursive=True)
+        except NotFoundError:
+            pass  # nothing was sent
+        except CtaError as error:
+            logger.warning("%s remains, hidden, until it is removed (ctadata clean): %s", part, error)
+
+    def _renew(self, path: str) -> None:
+        """Take note of a folder that was just stored."""
         self.stored.add(path)
+        self._replaced.discard(path)
         self.listing.forget(path)
         self.listing.refresh(path)
 
@@ -172,7 +251,7 @@ class Storage:
 
         The downloadservice removes nothing: there it is told that it stays, for a job may well replace it.
         """
-        info = self.listing.find(path)
+        info = self.find(path)
         if info is not None:
             try:
                 self._client.remove(path, recursive=info.is_dir)
@@ -182,6 +261,7 @@ class Storage:
                 if self._removes:
                     raise
                 logger.warning("%s stays as it is until it is stored anew: %s", info.uri, error)
+                self._replaced.add(path)
                 return
             self.listing.forget(path)
 
@@ -267,6 +347,14 @@ class _Stoppable(Future[None]):
     def _progress(self, _: int) -> None:
         if self._stopped:
             raise CancelledError
+
+
+def _make_way(local: Path, *, is_dir: bool) -> None:
+    """Remove an old copy that is a folder where a file is to come, or a file in place of a folder."""
+    if is_dir and local.is_file():
+        local.unlink()
+    elif not is_dir and local.is_dir():
+        shutil.rmtree(local)
 
 
 def _part_name(name: str) -> str:

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
+from airflow.sdk.module_loading import import_string
 from airflow_provider_cta import progress
 from airflow_provider_cta.hooks.cta import CtaHook
 from airflow_provider_cta.operators.cta import CtaCopyOperator
-from airflow_provider_cta.triggers import copying
+from airflow_provider_cta.triggers import holding
 from airflow_provider_cta.triggers.copying import CtaCopyTrigger
 from airflow_provider_cta.triggers.errors import error_of, failed
 
@@ -33,7 +34,8 @@ from ctadata_providers import (
 )
 from ctadata_providers.testing import FakeCta
 
-PATIENCE = 20.0
+PATIENCE = 100.0
+"""Seconds after which something that must happen has not: a busy machine takes long to start a process."""
 DATA = b"events" * 50_000
 SLOW: Any = {"server": "pool", "method": "GET", "rate": 100_000}
 
@@ -79,11 +81,10 @@ def deferred(operator: CtaCopyOperator) -> CtaCopyTrigger:
     return trigger
 
 
-def again(trigger: Any) -> CtaCopyTrigger:
+def again(trigger: Any) -> Any:
     """Return the trigger as another triggerer makes it."""
     name, arguments = trigger.serialize()
-    assert name == f"{CtaCopyTrigger.__module__}.{CtaCopyTrigger.__name__}"
-    return CtaCopyTrigger(**json.loads(json.dumps(arguments)))
+    return import_string(name)(**json.loads(json.dumps(arguments)))
 
 
 async def fired(trigger: CtaCopyTrigger) -> Any:
@@ -241,7 +242,7 @@ def test_the_progress_stands_in_the_log(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(progress, "INTERVAL", 0.05)
-    monkeypatch.setattr(copying, "INTERVAL", 0.05)
+    monkeypatch.setattr(holding, "INTERVAL", 0.05)
     with cta_default.fault("slow", server="pool", method="GET", rate=1_000_000):
         run(copy_of("lst/night/run0.fits", "cta://site@lst/", deferrable=deferrable))
     lines = [line for line in capsys.readouterr().out.splitlines() if " %: " in line]
@@ -396,11 +397,16 @@ def test_a_triggerer_that_is_killed_leaves_no_part_and_the_next_one_copies_the_r
         "asyncio.run(main())"
     )
     command = [sys.executable, "-c", program, json.dumps(trigger.serialize()[1])]
-    with cta_default.fault("slow", **SLOW), subprocess.Popen(command) as process:
-        wait_until(lambda: len(site.paths()) > 1)
-        process.kill()
+    with (
+        cta_default.fault("stall", server="pool", method="GET", after=100_000),  # nothing ends before the kill
+        subprocess.Popen(command) as process,
+    ):
+        try:
+            wait_until(lambda: len(site.paths()) > 1 or process.poll() is not None)
+        finally:
+            process.kill()
     wait_until(lambda: site.paths() == ["/lst/run0.fits"])
-    told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    told = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
     event = json.loads(told.splitlines()[-1])
 
     assert [result["way"] for result in event["copied"]] == ["before", "pull", "pull"]

@@ -281,24 +281,49 @@ def test_a_listing_of_nothing_new_skips_when_told_so(night: Any) -> None:
 # Removal
 
 
-def test_files_and_patterns_are_removed(night: Any) -> None:
-    assert run(CtaRemoveOperator(task_id="rm", path=["lst/night/run0.fits", "lst/night/*2*", "lst/gone"])) == [
+def remove(path: Any, **settings: Any) -> Any:
+    return run(CtaRemoveOperator(task_id="rm", path=path, **settings))
+
+
+def test_files_are_removed_and_patterns_where_they_are_asked_for(night: Any) -> None:
+    assert remove(["lst/night/run0.fits", "lst/night/*2*", "lst/gone"], glob=True) == [
         "cta://lst/night/run0.fits",
         "cta://lst/night/run2.fits",
     ]
     assert night.paths() == ["/lst/night/deep/log.txt", "/lst/night/run1.fits"]
 
 
+def test_a_name_is_never_a_pattern_also_when_it_is_gone(night: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    night.put("/lst/night/run[1].fits", b"odd")
+    tries = [remove(["lst/night/run[1].fits", "lst/*/run?.fits"]) for _ in range(2)]
+
+    assert tries == [["cta://lst/night/run[1].fits"], []]
+    assert len(night.paths()) == 4
+    assert capsys.readouterr().out.count("glob=True") == 3, "that it removes nothing is told for each such name"
+    with pytest.raises(NotFoundError, match=r"run\*"):
+        remove("lst/night/run*", on_missing="fail")
+
+
+def test_a_pattern_that_is_also_a_name_removes_nothing(night: Any) -> None:
+    """Tried again, it would else be the one, and then the other."""
+    night.put("/lst/night/run[1].fits", b"odd")
+    for path in ("lst/night/run[1].fits", ["lst/night/run2.fits", "lst/night/run[1].fits"]):
+        with pytest.raises(ConfigError, match=r"run\[1\]\.fits is also the name"):
+            remove(path, glob=True)
+
+    assert len(night.paths()) == 5
+
+
 def test_a_folder_is_removed_with_what_it_holds_only_when_told_so(night: Any) -> None:
     with pytest.raises(StorageError):
-        run(CtaRemoveOperator(task_id="rm", path="lst/night"))
-    assert run(CtaRemoveOperator(task_id="rm", path="lst/night/", recursive=True)) == ["cta://lst/night/"]
+        remove("lst/night")
+    assert remove("lst/night/", recursive=True) == ["cta://lst/night/"]
     assert night.paths() == []
 
 
 def test_what_is_not_there_is_an_error_when_told_so(night: Any) -> None:
     with pytest.raises(NotFoundError, match="lst/gone"):
-        run(CtaRemoveOperator(task_id="rm", path="lst/gone", on_missing="fail"))
+        remove("lst/gone", on_missing="fail")
 
 
 # Sync

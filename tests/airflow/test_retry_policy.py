@@ -1,6 +1,7 @@
 """When a failed task is tried again."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -48,6 +49,18 @@ def test_a_refused_credential_is_resolved_anew_once() -> None:
 
     assert policy.evaluate(CredentialError("no"), 1, 3).action is RetryAction.RETRY
     assert policy.evaluate(CredentialError("no"), 2, 3).action is RetryAction.FAIL
+
+
+def test_a_credential_that_ran_out_after_another_fault_is_resolved_anew_too() -> None:
+    """The state of the task tells whether it was the credential the last time, too."""
+    policy, kept = CtaRetryPolicy(), dict[str, Any]()
+    store = SimpleNamespace(get=kept.get, set=kept.__setitem__)
+    faults = [TransientError("no"), CredentialError("no"), TransientError("no"), CredentialError("no")]
+    context: Any = {"task_state_store": store}
+    actions = [policy.evaluate(fault, number, 9, context).action for number, fault in enumerate(faults, start=1)]
+
+    assert actions == [RetryAction.RETRY] * 4
+    assert policy.evaluate(CredentialError("no"), 5, 9, context).action is RetryAction.FAIL
 
 
 def test_it_is_made_anew_of_what_is_stored() -> None:

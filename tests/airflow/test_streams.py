@@ -16,6 +16,7 @@ import pytest
 from airflow.sdk import Asset, ObjectStoragePath
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.io.store import _STORE_CACHE, attach
+from airflow_provider_cta.hooks.cta import CtaHook
 from airflow_provider_cta.transfers import places, streams
 from airflow_provider_cta.transfers.cta_to_object_storage import CtaToObjectStorageOperator
 from airflow_provider_cta.transfers.object_storage_to_cta import ObjectStorageToCtaOperator
@@ -150,6 +151,16 @@ def test_lists_and_patterns_go_both_ways(shelf: Shelf, cta_default: FakeCta) -> 
     assert [result["uri"] for result in back] == [f"cta://lst/back/run{number}.fits" for number in range(4)]
     assert [result["uri"] for result in pairs] == ["cta://lst/x", "cta://lst/y/run8.fits"]
     assert cta_default.get("/lst/y/run8.fits") == SMALL * 8
+
+
+def test_a_name_with_wildcards_is_one_where_there_is_such_a_file(shelf: Shelf, cta_default: FakeCta) -> None:
+    shelf.pipe({"/box/a[1].fits": b"odd", "/box/a1.fits": b"even"})
+    odd = run(take("memory://box/a[1].fits", "lst/x/"))
+    shelf.rm_file("/box/a[1].fits")
+    even = run(take("memory://box/a[1].fits", "lst/y/"))
+
+    assert [result["uri"] for result in odd + even] == ["cta://lst/x/a[1].fits", "cta://lst/y/a1.fits"]
+    assert cta_default.get("/lst/x/a[1].fits") == b"odd"
 
 
 def test_folders_go_both_ways_with_all_that_is_below_them(shelf: Shelf, cta_default: FakeCta) -> None:
@@ -370,6 +381,57 @@ def test_on_kill_leaves_nothing_partial_at_the_data_centre(
 
 
 # What is told, and what it costs
+
+
+def test_a_storage_that_takes_bytes_slowly_holds_up_no_other_transfer(
+    shelf: Shelf, cta_default: FakeCta, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The shelf takes its first bytes only when another download of this process has ended."""
+    cta_default.put("/lst/slow", LARGE)
+    cta_default.put("/lst/other", LARGE)
+    monkeypatch.setattr(streams, "_PIECES", 2)
+    begun, ended, waited = threading.Event(), threading.Event(), []
+
+    def wait() -> None:
+        begun.set()
+        waited.append(ended.wait(20))
+
+    monkeypatch.setattr(Shelf, "on_write", staticmethod(wait))
+
+    def download() -> None:
+        begun.wait(20)
+        with CtaHook().client() as client:
+            client.download("lst/other", tmp_path / "other")
+        ended.set()
+
+    other = threading.Thread(target=download)
+    other.start()
+    run(give("lst/slow", "memory://box/slow"))
+    other.join()
+
+    assert waited
+    assert all(waited)
+    assert shelf.cat_file("/box/slow") == LARGE
+    assert (tmp_path / "other").read_bytes() == LARGE
+
+
+def test_a_pipe_says_when_it_is_full_and_when_there_is_room_again() -> None:
+    pipe, piece = streams.Pipe(threading.Event()), bytes(streams._PIECE)
+
+    def fill() -> Any:
+        while (room := pipe.room()) is None:
+            pipe(piece)
+        return room
+
+    room, pieces, taken = fill(), iter(pipe), 0
+    while not room.done():
+        taken += len(next(pieces)) // len(piece)
+    full = fill()
+    pipe.close()
+
+    assert 0 < taken < streams._PIECES
+    assert full.done(), "nobody waits for a pipe that is closed"
+    assert pipe.room() is None
 
 
 def test_lineage_and_events_tell_of_both_sides(

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from ctadata_providers import CtaClient, CtaError, IntegrityError, NotADirError, StorageError, TransientError
+from ctadata_providers import (
+    CtaClient,
+    CtaError,
+    IntegrityError,
+    NotADirError,
+    NotFoundError,
+    StorageError,
+    TransientError,
+)
 from tests.faults import acts
 from tests.faults.scripted import Door, Exchange, listing, response
 
@@ -98,7 +106,7 @@ def test_a_success_that_is_something_else_is_one_clear_error(
 EMPTY = {
     "no properties": response("/tree", ""),
     "no href": response("", ""),
-    "status of its own": "<D:response><D:href>/tree</D:href><D:status>HTTP/1.1 404 No</D:status></D:response>",
+    "status of its own": "<D:response><D:href>/tree</D:href><D:status>HTTP/1.1 403 No</D:status></D:response>",
     "only what is not there": response("/tree").replace("200 OK", "404 Not Found"),
 }
 
@@ -110,6 +118,24 @@ def test_an_entry_that_tells_nothing_is_no_file(what: str, open_door: Open, clie
 
     with pytest.raises(StorageError, match="tells nothing about /tree"):
         client_of(door).stat("/tree")
+
+
+@pytest.mark.parametrize("status", ["404 Not Found", "410 Gone"])
+def test_an_entry_of_which_the_listing_says_that_it_is_not_there_is_none(
+    status: str, open_door: Open, client_of: Client
+) -> None:
+    gone = "<D:response><D:href>/tree/%s</D:href><D:status>HTTP/1.1 " + status + "</D:status></D:response>"
+    entries = (response(f"/tree/x{number}") + gone % f"y{number}" for number in range(20))
+    door = open_door()
+    door.fault("PROPFIND", acts.status(207, body=listing(FOLDER, *entries)), times=1)
+    client = client_of(door)
+
+    assert [info.path for info in client.list_dir("/tree")] == [f"/tree/x{number}" for number in range(20)]
+    door.fault("PROPFIND", acts.status(207, body=listing(gone.replace("/%s", ""))))
+    with pytest.raises(NotFoundError, match="/tree"):
+        client.stat("/tree")
+    with pytest.raises(NotFoundError, match="/tree"):
+        list(client.list_dir("/tree"))
 
 
 def test_an_href_and_a_status_within_a_property_mean_something_else(open_door: Open, client_of: Client) -> None:

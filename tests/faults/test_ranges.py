@@ -2,12 +2,15 @@
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from ctadata_providers import CtaClient, IntegrityError, TransientError
-from tests.faults.ranged import asked_bytes, ranged
+from ctadata_providers import CtaClient, FileInfo, IntegrityError, TransientError
+from ctadata_providers.filesystem import CtaFileSystem
+from ctadata_providers.transfer import Version
+from tests.faults.ranged import asked_bytes, ranged, span_of
+from tests.faults.ranges import etag
 from tests.faults.scripted import Door, Exchange
 
 PATH = "/night/events.fits"
@@ -94,3 +97,90 @@ def test_the_error_of_one_file_is_its_own(open_door: Open, client_of: Client, pa
     assert good.result() == payload[5:10]
     assert isinstance(bad.exception(), TransientError)
     assert isinstance(changed.exception(), IntegrityError)
+
+
+def replacing(contents: Iterator[bytes], *, tagged: bool) -> Callable[[Exchange], None]:
+    """Serve a range, and let somebody replace the file behind it as long as there are contents."""
+
+    def act(exchange: Exchange) -> None:
+        ranged(etag=etag(exchange.door.files[PATH]) if tagged else None)(exchange)
+        if span_of(exchange.asked, SIZE) is not None:  # several ranges it does not send at once
+            exchange.door.files[PATH] = next(contents, exchange.door.files[PATH])
+
+    return act
+
+
+@pytest.mark.parametrize("tagged", [True, False])
+def test_parts_of_a_file_that_is_replaced_meanwhile_are_read_anew(
+    tagged: bool, open_door: Open, client_of: Client, payload: bytes
+) -> None:
+    door = open_door(tls=False, files={PATH: payload, "/night/other": payload})
+    new = payload[::-1] if tagged else payload[:1:-1]  # without a tag its size tells
+    door.fault("GET", replacing(iter([new]), tagged=tagged), path=PATH)
+    ranges = [(PATH, at, at + 100) for at in range(0, SIZE // 2, STEP)]
+
+    outcomes = client_of(door, max_parallel=1).read_ranges([*ranges, ("/night/other", 3, 9)], max_gap=-1)
+
+    assert [outcome.result() for outcome in outcomes] == [*(new[a:b] for _, a, b in ranges), payload[3:9]]
+    assert asked_bytes(door, PATH)[1:3] == [(0, 100), (STEP, STEP + 100)]
+    assert len(door.requests("GET")) == 4 + len(ranges)
+
+
+def test_parts_of_a_file_that_is_replaced_on_and_on_are_of_one_version(
+    open_door: Open, client_of: Client, payload: bytes
+) -> None:
+    versions = [random.Random(seed).randbytes(SIZE) for seed in range(20)]
+    door = open_door(tls=False, files={PATH: payload})
+    door.fault("GET", replacing(iter(versions), tagged=True))
+    ranges = [(PATH, at, at + 100) for at in range(0, SIZE // 2, STEP)]
+
+    outcomes = client_of(door, max_parallel=1).read_ranges(ranges, max_gap=-1)
+
+    errors = [outcome.exception() for outcome in outcomes]
+    assert [isinstance(error, IntegrityError) for error in errors] == [False, *[True] * 4]
+
+
+def test_what_several_readings_share_is_of_one_version(open_door: Open, client_of: Client, payload: bytes) -> None:
+    door = open_door(tls=False, files={PATH: payload}, ranges=True)
+    client, version = client_of(door), Version(PATH)
+    first = client.read(PATH, start=5, end=10, version=version)
+    door.files[PATH] = payload[::-1]
+
+    with pytest.raises(IntegrityError, match="changed"):
+        client.read(PATH, start=10, end=20, version=version)
+    (outcome,) = client.read_ranges([(PATH, 10, 20)], version=version)
+    assert isinstance(outcome.exception(), IntegrityError)
+    assert first == payload[5:10]
+
+
+def test_an_open_file_that_is_replaced_is_an_error_where_the_listing_has_no_tag(
+    open_door: Open, client_of: Client, payload: bytes
+) -> None:
+    door = open_door(tls=False, files={PATH: payload}, ranges=True)
+    client = client_of(door)
+    client.stat = lambda path: FileInfo(path, is_dir=False, size=SIZE)  # type: ignore[method-assign]  # as nginx tells
+    with CtaFileSystem(client=client).open(PATH, block_size=1000) as file:
+        begin = file.read(10)
+        door.files[PATH] = payload[::-1]
+        file.seek(SIZE // 2)
+
+        with pytest.raises(IntegrityError, match="changed"):
+            file.read(10)
+    assert begin == payload[:10]
+
+
+HTML = b"<!DOCTYPE html PUBLIC '-//W3C//DTD XHTML 1.0 Strict//EN'><html>" + b"x" * 1000
+
+
+@pytest.mark.parametrize("span", [(0, None), (0, 4), (100, 200), (5000, 6000)])
+def test_the_page_that_a_server_sends_for_a_folder_is_not_its_content(
+    span: tuple[int, int | None], open_door: Open, client_of: Client
+) -> None:
+    door = open_door(tls=False, files={"/night/page.html": HTML, "/night/sub/x": b"x"})
+    door.fault("GET", lambda exchange: exchange.answer(200, body=HTML), path="/night/sub")
+    client = client_of(door)
+    start, end = span
+
+    with pytest.raises(IsADirectoryError):
+        client.read("/night/sub", start=start, end=end)
+    assert client.read("/night/page.html", start=start, end=end) == HTML[start:end]

@@ -1,12 +1,16 @@
 """Bytes that are given on as they come: each once, and of one file, whatever breaks."""
 
 import random
+import threading
+import time
 import zlib
 from collections.abc import Callable
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 
 import pytest
 
 from ctadata_providers import CtaClient, FileInfo, IntegrityError, StorageError, TransientError, UnsupportedError
+from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.transfer import streaming
 from tests.faults import acts
 from tests.faults.ranged import asked_bytes, ranged
@@ -119,6 +123,88 @@ def test_a_sink_that_holds_up_the_server_spends_no_retries(
     client.stream(PATH, given.extend)
 
     assert given == payload
+
+
+class Full:
+    """A sink that has no room after its first bytes, until it is told."""
+
+    def __init__(self) -> None:
+        self.given = bytearray()
+        self.full = threading.Event()
+        self._room: Future[None] = Future()
+
+    def __call__(self, data: bytes) -> None:
+        self.given += data
+
+    def room(self) -> Future[None] | None:
+        if not self.given or self._room.done():
+            return None
+        self.full.set()
+        return self._room
+
+    def make_room(self) -> None:
+        self._room.set_result(None)
+
+
+@pytest.mark.parametrize("start", [0, 1000], ids=["whole", "range"])
+def test_a_sink_without_room_holds_up_nothing_else(
+    start: int, open_door: Open, client_of: Client, payload: bytes
+) -> None:
+    door = open_door(tls=False, files={PATH: payload})
+    client, sink = client_of(door), Full()
+    with ThreadPoolExecutor() as pool:
+        streamed = pool.submit(lambda: client.stream(PATH, sink, start=start, end=len(payload)))
+        assert sink.full.wait(20)
+        held = len(sink.given)
+        other = bytearray()
+        for _ in range(3):
+            client.stream(PATH, other.extend)
+        (waiting,) = curl_loop()._running.values()
+        much_later = time.monotonic() + 1e6
+        is_stalled, still_held = waiting.stalled(much_later), len(sink.given)
+        sink.make_room()
+
+        assert streamed.result(20).size == len(payload) - start
+    assert not is_stalled, "it is not the server that is silent"
+    assert held == still_held < len(payload) / 2
+    assert sink.given == payload[start:]
+    assert other == payload * 3
+
+
+class Refusing(Full):
+    """A sink that wants nothing more once there is room again."""
+
+    def __call__(self, data: bytes) -> None:
+        if self._room.done():
+            raise ValueError("no more")
+        super().__call__(data)
+
+
+def test_what_a_sink_raises_after_a_wait_ends_its_stream_and_no_other(
+    open_door: Open, client_of: Client, payload: bytes
+) -> None:
+    door = open_door(tls=False, files={PATH: payload})
+    client, sink = client_of(door), Refusing()
+    begun = client.begin_stream(PATH, sink)
+    assert sink.full.wait(20)
+    sink.make_room()
+    with pytest.raises(ValueError, match="no more"):
+        begun.result(20)
+
+    assert client.stream(PATH, bytes).size == len(payload)
+
+
+def test_a_stream_is_cancelled_while_its_sink_has_no_room(open_door: Open, client_of: Client, payload: bytes) -> None:
+    door = open_door(tls=False, files={PATH: payload})
+    client, sink = client_of(door), Full()
+    begun = client.begin_stream(PATH, sink)
+    assert sink.full.wait(20)
+    begun.cancel()
+    with pytest.raises(CancelledError):
+        begun.result()
+    sink.make_room()
+
+    assert client.stream(PATH, bytes).size == len(payload)
 
 
 @pytest.mark.parametrize("fault", ["changed", 416, 412])

@@ -4,6 +4,7 @@ import gc
 import hashlib
 import multiprocessing
 import pickle
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ import pytest
 from fsspec.callbacks import Callback
 
 from ctadata_providers import Config, CtaClient
-from ctadata_providers.errors import ConfigError
+from ctadata_providers.errors import ConfigError, IntegrityError
 from ctadata_providers.filesystem import CtaFileSystem
 from tests.canaries import Canaries
 from tests.filesystem.abstract import file_system
@@ -313,9 +314,99 @@ def test_no_secret_is_in_pickle_token_or_options(options: dict[str, Any]) -> Non
     assert (again.door_url, again.token) == ("https://localhost:1", None)
 
 
+def test_one_file_is_read_without_a_look_at_it(fs: CtaFileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    fs.pipe_file("/promises/one", b"one")
+    monkeypatch.setattr(fs.client, "stat", lambda path: pytest.fail("a look"))
+
+    assert fs.cat("/promises/one") == b"one"
+    with pytest.raises(FileNotFoundError):
+        fs.cat("/promises/none")
+    monkeypatch.undo()
+    with pytest.raises(IsADirectoryError):
+        fs.cat("/promises")
+
+
 def test_no_secret_is_in_json() -> None:
     fs = CtaFileSystem(token=SECRET, door_url="https://localhost:1")
 
     assert not Canaries(SECRET).in_text(fs.to_json())
     assert pickle.loads(pickle.dumps(fs)).storage_options == {"door_url": "https://localhost:1"}
     assert CtaFileSystem(door_url="https://localhost:1") is not fs
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"client": CtaClient(backend="memory")}, {"client": CtaClient(backend="memory")}),
+        ({"client": CtaClient(backend="memory")}, {}),
+        ({"token": SECRET}, {"token": "another"}),
+        ({"token": SECRET}, {}),
+        ({"config": Config(token=SECRET)}, {"config": Config(token="another")}),
+        ({"config": {"token": SECRET}}, {"config": {"token": "another"}}),
+        ({"on_token": print}, {"on_token": repr}),
+    ],
+    ids=["clients", "client", "tokens", "token", "configs", "mappings", "callbacks"],
+)
+def test_what_differs_only_in_a_client_or_a_secret_is_not_the_same(one: dict[str, Any], other: dict[str, Any]) -> None:
+    first, second = CtaFileSystem(**one), CtaFileSystem(**other)
+
+    assert first != second
+    assert len({first, second, first._fs_token, second._fs_token}) == 4
+    assert CtaFileSystem(**one) == first
+    assert hash(CtaFileSystem(**one)) == hash(first)
+    assert not Canaries(SECRET).in_text(first._fs_token, second._fs_token)
+
+
+def test_storages_are_told_apart_by_their_addresses() -> None:
+    door = {"backend": "webdav", "door_url": "https://localhost:1", "base_path": "/lst"}
+    services = {"backend": "downloadservice", "service_url": "https://localhost:1/services/downloadservice/"}
+
+    assert CtaFileSystem(config=door).fsid == "cta_https://localhost:1/lst"
+    assert CtaFileSystem(config=services).fsid == "cta_https://localhost:1/services/downloadservice/"
+    with pytest.raises(NotImplementedError):
+        _ = CtaFileSystem(config={"backend": "memory"}).fsid
+
+
+@pytest.mark.parametrize("size", [300_000, 20_000_000])
+def test_a_file_that_is_replaced_while_it_is_open_is_an_error(fs: CtaFileSystem, server: Server, size: int) -> None:
+    if server.name.startswith("xrootd"):
+        pytest.skip("its answers tell nothing but the size")
+    fs.pipe_file("/promises/replaced", b"1" * size)
+    with fs.open("/promises/replaced", block_size=1000) as file:
+        assert file.read(10) == b"1" * 10
+        fs.pipe_file("/promises/replaced", b"2" * size)
+        file.seek(100_000)
+
+        with pytest.raises(IntegrityError, match="changed"):
+            file.read()
+
+
+def test_ranges_of_a_file_that_is_replaced_meanwhile_are_of_one_version(fs: CtaFileSystem, server: Server) -> None:
+    if server.name != "fakecta":
+        pytest.skip("XRootD's answers tell nothing but the size, and WsgiDAV's entity tags are of whole seconds")
+    versions = [bytes([65 + number]) * 1_000_000 for number in range(4)]
+    fs.pipe_file("/promises/busy", versions[0])
+    ended = threading.Event()
+
+    def replace() -> None:
+        number = 0
+        while not ended.is_set():
+            number += 1
+            fs.client.write("/promises/busy", versions[number % 4])
+
+    starts = list(range(0, 1_000_000, 40_000))
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(replace)
+        try:
+            seen = [
+                {found[:1] for found in parts if isinstance(found, bytes)}
+                for parts in (
+                    fs.cat_ranges(["/promises/busy"] * len(starts), starts, [start + 10 for start in starts])
+                    for _ in range(10)
+                )
+            ]
+        finally:
+            ended.set()
+
+    assert all(len(each) <= 1 for each in seen)
+    assert any(seen)

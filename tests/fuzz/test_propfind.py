@@ -51,6 +51,8 @@ def reference(body: bytes) -> list[Entry] | None:
 def _entry(response: ElementTree.Element) -> Entry:
     hrefs = ("".join(href.itertext()) for href in response.findall(f"{D}href"))
     entry = Entry(href=next((href for href in hrefs if href), ""))
+    own = ["".join(status.itertext()).split()[1:2] for status in response.findall(f"{D}status")]
+    entry.gone = ["404"] in own or ["410"] in own
     for propstat in response.findall(f"{D}propstat"):
         lines = ["".join(status.itertext()) for status in propstat.findall(f"{D}status")]
         if not lines or lines[-1].split()[1:2] != ["200"]:

@@ -37,8 +37,10 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get -qq update
 # shellcheck disable=SC2086 # a list of names
 apt-get -qq install --yes --no-install-recommends $missing
-for service in nginx munge postgresql redis-server slurmctld slurmd; do
+for service in nginx munge ssh postgresql redis-server slurmctld slurmd; do
+    package=$service
+    [ "$service" = ssh ] && package=openssh-server
     case "$missing " in
-    *" $service "*) update-rc.d "$service" disable ;;
+    *" $package "*) update-rc.d "$service" disable ;;
     esac
 done

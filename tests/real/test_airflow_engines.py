@@ -20,7 +20,7 @@ from ctadata_providers.testing.dl1_samples import write_dl1_night
 from ctadata_providers.testing.oidc.issuer import Issuer
 from ctadata_providers.testing.oidc.keys import signing_key
 from tests.canaries import Canaries
-from tests.servers.airflow import WORKERS, Airflow, celery, kill, standalone, until
+from tests.servers.airflow import WORKERS, Airflow, celery, standalone, until
 from tests.servers.pki import Pki
 from tests.servers.server import Server
 from tests.servers.tokens import TokenIssuer
@@ -235,7 +235,7 @@ def kill_what_fetches(scene: Scene) -> None:
     above = {process.pid for process in fetching[0].parents()}
     worker = next((name for name in WORKERS if scene.airflow.pids.get(name) in above), None)
     if worker:
-        kill(scene.airflow.pids.pop(worker))
+        scene.airflow.kill(worker)
     else:
         fetching[0].kill()
 

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,13 +35,29 @@ class Airflow:
     Attributes:
         url: Its API server.
         home: All that it has written.
+        environ: The environment of its parts.
+        stack: Ends them.
         pids: The process of each part, by name; `standalone` is the parent of its own.
     """
 
     url: str
     home: Path
-    pids: dict[str, int]
+    environ: Mapping[str, str] = field(repr=False)
+    stack: ExitStack = field(repr=False)
+    pids: dict[str, int] = field(default_factory=dict)
     _session: requests.Session = field(default_factory=requests.Session, repr=False)
+
+    def start(self, name: str, words: Sequence[str] = ()) -> None:
+        """Start a part, also once more, and remember its pid; it ends with all that it has started."""
+        log = self.home / f"{name}.log"
+        argv = [str(Path(sys.executable).with_name("airflow")), *(words or [name])]
+        pid = self.stack.enter_context(running(argv, log=log, ready=lambda: True, environ=self.environ))
+        self.stack.callback(kill, pid)  # nothing of it is kept, and its own way to an end takes some seconds
+        self.pids[name] = pid
+
+    def kill(self, name: str) -> None:
+        """Kill a part with -9, and all that it has started."""
+        kill(self.pids.pop(name))
 
     def ask(self, method: str, path: str, **body: Any) -> Any:
         """Ask the REST API.
@@ -105,7 +121,8 @@ class Airflow:
             ServerError: It has failed, or not ended in time; tells of the tasks that are not done.
         """
         try:
-            until(lambda: self.runs(dag_id)[run_id] in ("success", "failed"), f"{dag_id} ends", patience=patience)
+            ends = ("success", "failed")
+            until(lambda: self.runs(dag_id)[run_id] in ends, f"{dag_id} ends", patience=patience, pause=1)
         finally:
             tasks = self.tasks(dag_id, run_id)
         state = self.runs(dag_id)[run_id]
@@ -184,11 +201,26 @@ def standalone(home: Path, dags: Path, connections: Mapping[str, Mapping[str, An
     Raises:
         ServerError: It does not come up.
     """
-    port = free_port()
-    environ = _environ(home, dags, connections, port)
-    with ExitStack() as stack:
-        airflow = Airflow(url=f"http://localhost:{port}", home=home, pids={})
-        start(stack, airflow, "standalone", ["standalone"], environ)
+    with _new(home, dags, connections) as airflow:
+        airflow.start("standalone")
+        wait_until_well(airflow)
+        yield airflow
+
+
+@contextmanager
+def apart(home: Path, dags: Path, connections: Mapping[str, Mapping[str, Any]]) -> Iterator[Airflow]:
+    """Run what `standalone` runs, each part for itself, so that one can be killed and started again.
+
+    Args:
+        home: An empty folder.
+        dags: The DAGs folder.
+        connections: The extra of each connection of type `cta`, by name.
+
+    Raises:
+        ServerError: Something does not come up.
+    """
+    with _new(home, dags, connections) as airflow:
+        _start_parts(airflow)
         wait_until_well(airflow)
         yield airflow
 
@@ -208,27 +240,35 @@ def celery(
     Raises:
         ServerError: Something is not installed, or does not come up.
     """
-    port = free_port()
-    with ExitStack() as stack:
-        broker, database = stack.enter_context(redis()), stack.enter_context(postgresql())
-        environ = {
-            **_environ(home, dags, connections, port),
+    with redis() as broker, postgresql() as database:
+        of_celery = {
             "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{database}",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": f"postgresql+asyncpg://{database}",
             "AIRFLOW__CELERY__BROKER_URL": broker,
             "AIRFLOW__CELERY__RESULT_BACKEND": f"db+postgresql+psycopg2://{database}",
         }
-        airflow = Airflow(url=f"http://localhost:{port}", home=home, pids={})
-        _make_database(environ)
-        for part in PARTS:
-            start(stack, airflow, part, [part], environ)
-        for name in WORKERS:
-            words = ["celery", "worker", "--concurrency", str(concurrency), "--celery-hostname", name]
-            words += ["--skip-serve-logs", "--without-gossip", "--without-mingle"]
-            start(stack, airflow, name, words, environ)
-        wait_until_well(airflow)
-        yield airflow
+        with _new(home, dags, connections, **of_celery) as airflow:
+            _start_parts(airflow)
+            for name in WORKERS:
+                words = ["celery", "worker", "--concurrency", str(concurrency), "--celery-hostname", name]
+                airflow.start(name, [*words, "--skip-serve-logs", "--without-gossip", "--without-mingle"])
+            wait_until_well(airflow)
+            yield airflow
+
+
+@contextmanager
+def _new(home: Path, dags: Path, connections: Mapping[str, Mapping[str, Any]], **environ: str) -> Iterator[Airflow]:
+    port = free_port()
+    environ = {**_environ(home, dags, connections, port), **environ}
+    with ExitStack() as stack:
+        yield Airflow(url=f"http://localhost:{port}", home=home, environ=environ, stack=stack)
+
+
+def _start_parts(airflow: Airflow) -> None:
+    _make_database(airflow.environ)
+    for part in PARTS:
+        airflow.start(part)
 
 
 def _make_database(environ: Mapping[str, str]) -> None:
@@ -243,15 +283,6 @@ def _make_database(environ: Mapping[str, str]) -> None:
     )
     if made.returncode:
         raise ServerError(f"Airflow cannot make its database: {made.stderr[-2000:]}")
-
-
-def start(stack: ExitStack, airflow: Airflow, name: str, words: list[str], environ: Mapping[str, str]) -> None:
-    """Start a part, and remember its pid; it ends with all that it has started."""
-    log = airflow.home / f"{name}.log"
-    argv = [str(Path(sys.executable).with_name("airflow")), *words]
-    pid = stack.enter_context(running(argv, log=log, ready=lambda: True, environ=environ))
-    stack.callback(kill, pid)  # nothing of it is kept, and its own way to an end takes some seconds
-    airflow.pids[name] = pid
 
 
 def wait_until_well(airflow: Airflow) -> None:
@@ -287,7 +318,9 @@ def _environ(home: Path, dags: Path, connections: Mapping[str, Mapping[str, Any]
         "API__SECRET_KEY": os.urandom(32).hex(),
         "API_AUTH__JWT_SECRET": os.urandom(64).hex(),
         "LOGGING__WORKER_LOG_SERVER_PORT": free_port(),
-        "TRIGGERER__DEFAULT_CAPACITY": 2000,
+        "TRIGGERER__CAPACITY": 2000,
+        "TRIGGERER__JOB_HEARTBEAT_SEC": 1,
+        "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": 10,
         "LOGGING__TRIGGER_LOG_SERVER_PORT": free_port(),
         "USAGE_DATA_COLLECTION__ENABLED": False,
         "DAG_PROCESSOR__REFRESH_INTERVAL": 5,

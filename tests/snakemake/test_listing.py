@@ -2,13 +2,13 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
-from snakemake_storage_plugin_cta import known
+from snakemake_storage_plugin_cta import StorageObject, known
 from snakemake_storage_plugin_cta.listing import Listing
 
-from ctadata_providers import CtaClient, FileInfo, PermissionDeniedError
+from ctadata_providers import CtaClient, FileInfo, NotFoundError, PermissionDeniedError
 from ctadata_providers.testing import FakeCta
 
 
@@ -351,3 +351,45 @@ def test_what_may_not_be_read_is_an_error(fake_cta: FakeCta) -> None:
 
     with CtaClient(**settings) as client, pytest.raises(PermissionDeniedError, match="/lst/other"):
         Listing(client).find("/lst/other/a")
+
+
+def test_a_folder_that_is_still_missing_is_not_believed_when_a_file_in_it_is_there(
+    fake_cta: FakeCta, clock: Clock
+) -> None:
+    class Forgetful(CtaClient):
+        """Sees no folder that it once did not find, as a redirecting XRootD."""
+
+        def list_dir(self, path: str) -> Iterator[FileInfo]:
+            raise NotFoundError("no such folder", path=path)
+
+    with Forgetful(**fake_cta.settings()) as client:
+        listing = Listing(client, clock=clock)
+        listing.want(paths("abcd"))
+
+        assert listing.find("/lst/a") is None
+        assert asked(fake_cta) == []
+
+        fake_cta.put("/lst/a", b"1")
+        fake_cta.put("/lst/b", b"1")
+        clock.now += 2
+
+        assert listing.find("/lst/a")
+        assert listing.find("/lst/b")
+        assert not listing.find("/lst/c")
+
+
+def test_a_missing_folder_is_made_before_a_file_in_it(
+    make_for_jobs: Callable[..., list[StorageObject]], cta_environ: dict[str, str], fake_cta: FakeCta
+) -> None:
+    made = make_for_jobs(*(f"cta://lst/new/deep/{name}" for name in "abcd"))
+    assert not made[0].exists()
+    made[0].local_path().parent.mkdir(parents=True)
+    made[0].local_path().touch()
+    made[1].local_path().touch()
+    fake_cta.clear_requests()
+    asyncio.run(made[0].managed_store())
+    asyncio.run(made[1].managed_store())
+    methods = [request.method for request in fake_cta.requests if request.server == "door"]
+
+    assert methods.index("MKCOL") < methods.index("PUT")
+    assert methods.count("MKCOL") == len(("lst", "new", "deep"))

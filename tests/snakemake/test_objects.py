@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from snakemake.io import IOCache
 from snakemake_interface_common.exceptions import WorkflowError
-from snakemake_storage_plugin_cta import StorageObject
+from snakemake_storage_plugin_cta import StorageObject, StorageProvider
 
 from ctadata_providers import CredentialError, NotFoundError, PermissionDeniedError, StorageError, UnsupportedError
 from ctadata_providers.testing import FakeCta
@@ -179,6 +179,54 @@ class TestTransfers:
         assert (made.local_path() / "a b" / "c#d").read_bytes() == b"new"
         assert [path.name for path in made.local_path().parent.iterdir()] == ["d"]
 
+    def test_a_copy_of_another_kind_is_replaced(self, make: Make, fake_cta: FakeCta) -> None:
+        fake_cta.put("/lst/file", b"new")
+        fake_cta.put("/lst/folder/x", b"new")
+        file, folder = make("cta://lst/file"), make("cta://lst/folder")
+        (file.local_path() / "old").mkdir(parents=True)
+        folder.local_path().write_bytes(b"old")
+        for made in (file, folder):
+            asyncio.run(made.managed_retrieve())
+
+        assert file.local_path().read_bytes() == b"new"
+        assert (folder.local_path() / "x").read_bytes() == b"new"
+
+    def test_a_file_that_has_changed_since_its_listing_is_retrieved_as_it_is_now(
+        self, make: Make, fake_cta: FakeCta
+    ) -> None:
+        fake_cta.put("/lst/x", b"old")
+        made = make("cta://lst/x")
+        assert made.size() == 3
+        fake_cta.put("/lst/x", b"another")
+        asyncio.run(made.managed_retrieve())
+
+        assert made.local_path().read_bytes() == b"another"
+        assert made.size() == 7
+
+    def test_copies_have_the_times_of_their_originals_and_one_that_is_older_is_no_checksum(
+        self, make: Make, fake_root: Path
+    ) -> None:
+        (fake_root / "d").mkdir()
+        (fake_root / "x").touch()
+        made = [make("cta://d"), make("cta://x")]
+        for one in made:
+            os.utime(fake_root / one.local_suffix(), (1000, 1000))
+        for one in made:
+            asyncio.run(one.managed_retrieve())
+
+        assert [one.local_path().stat().st_mtime for one in made] == [1000, 1000]
+        assert made[1].checksum() is None
+        os.utime(made[1].local_path(), (900, 900))
+
+        assert len({made[1].checksum(), made[1].checksum(), None}) == 3  # none is equal to one that was noted before
+
+    def test_one_thread_is_enough(self, new_provider: Callable[..., StorageProvider], fake_cta: FakeCta) -> None:
+        fake_cta.put("/lst/x", b"")
+        made = new_provider(max_parallel=1).object("cta://lst/x")
+        asyncio.run(asyncio.wait_for(made.managed_remove(), timeout=20))
+
+        assert fake_cta.paths() == []
+
     def test_a_folder_that_fails_leaves_the_old_copy_and_no_part(self, make: Make, fake_cta: FakeCta) -> None:
         fake_cta.put("/lst/d/a", b"1")
         made = make("cta://lst/d")
@@ -225,6 +273,17 @@ class TestTransfers:
         assert fake_cta.exists("/lst/none/d/empty")
         assert fake_cta.paths() == []
 
+    def test_the_copy_of_what_is_removed_goes_too(self, make: Make, fake_cta: FakeCta) -> None:
+        made = [make("cta://lst/f"), make("cta://lst/d")]
+        fake_cta.put("/lst/f", b"")
+        fake_cta.put("/lst/d/old", b"")
+        for one in made:
+            asyncio.run(one.managed_retrieve())
+            asyncio.run(one.managed_remove())
+
+        assert fake_cta.paths() == []
+        assert not [one for one in made if one.local_path().exists()]
+
     def test_a_removed_file_may_be_gone_already(self, make: Make, fake_cta: FakeCta) -> None:
         fake_cta.put("/lst/x", b"")
         made = make("cta://lst/x")
@@ -261,6 +320,21 @@ class TestTransfers:
         with pytest.raises(StorageError, match="nowhere"):
             made.store_object()
         assert fake_cta.paths() == ["/lst/users/d/old"]
+
+    def test_a_token_that_may_not_rename_fills_folders_under_their_names_and_says_what_remains(
+        self, make: Make, fake_cta: FakeCta, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setenv("BEARER_TOKEN", fake_cta.make_token(scope="storage.read:/ storage.create:/"))
+        for name in "de":
+            made = make(f"cta://lst/{name}")
+            made.local_path().mkdir(parents=True)
+            (made.local_path() / "x").touch()
+            made.store_object()
+        shown = [path for path in fake_cta.paths() if "ctapart" not in path]
+
+        assert shown == ["/lst/d/x", "/lst/e/x"]
+        assert len(fake_cta.paths()) == 3
+        assert "ctadata clean" in caplog.text
 
     def test_a_token_that_may_only_read_cannot_store(
         self, make: Make, fake_cta: FakeCta, monkeypatch: pytest.MonkeyPatch
@@ -325,6 +399,12 @@ class TestGlob:
         assert "cta:///a@b/r4.fits" in make("cta:///{x}.fits").list_candidate_matches()
         assert not [found for found in make("cta://{x}").list_candidate_matches() if "a@b" in found]
         assert list(make("cta://lst/none/{x}").list_candidate_matches()) == []
+
+    def test_a_pattern_that_ends_in_a_slash_matches_folders_only(self, make: Make, fake_cta: FakeCta) -> None:
+        fake_cta.put("/lst/run_1/x", b"")
+        fake_cta.put("/lst/run_2", b"")
+
+        assert list(make("cta://lst/run_{run}/").list_candidate_matches()) == ["cta://lst/run_1/"]
 
     def test_lists_only_folders_that_can_match_and_leaves_the_answers_known(
         self, make: Make, fake_cta: FakeCta

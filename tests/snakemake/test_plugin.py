@@ -163,6 +163,12 @@ class TestSettings:
         with pytest.raises(ConfigError, match="checksum"):
             made.exists()
 
+    def test_a_wrong_setting_of_what_is_not_retrieved_is_an_error_of_the_workflow(
+        self, new_provider: NewProvider
+    ) -> None:
+        with pytest.raises(WorkflowError, match=r"(?s)cta://lst/x.*checksum"):
+            StorageObject("cta://lst/x", False, False, new_provider(checksum="perhaps"))
+
     def test_a_profile_in_the_address_does_not_get_the_settings_of_another(
         self, tmp_path: Path, new_provider: NewProvider, fake_cta: FakeCta, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -53,6 +53,26 @@ class TestFiles(OnServices):
         assert [path.rpartition("/")[2] for path in fake_cta_services.paths()] == ["result"]
         assert "stays as it is until it is stored anew" in self.log.text
 
+    def test_what_counts_as_removed_is_known_by_its_new_copy_and_stored_again(
+        self, tmp_path: Path, fake_cta_services: FakeCta
+    ) -> None:
+        made = self._get_obj(tmp_path, self.get_query(tmp_path))
+        made.local_path().parent.mkdir(parents=True)
+        made.local_path().write_bytes(b"content")
+        made.store_object()
+        made.remove()
+        made.local_path().write_bytes(b"")
+
+        assert not made.exists()
+        assert made.size() == 0
+
+        made.local_path().write_bytes(b"content")
+        fake_cta_services.clear_requests()
+        made.store_object()
+
+        assert made.exists()
+        assert "PUT" in {request.method for request in fake_cta_services.requests}
+
 
 class TestFolders(OnServices):
     """Folders, which cannot be touched: a file would have to come and go in them."""
@@ -69,3 +89,17 @@ class TestFolders(OnServices):
             self._get_obj(tmp_path, self.get_query(tmp_path)).touch()
 
         assert [path.rpartition("/")[2] for path in fake_cta_services.paths()] == ["x"]
+
+    def test_a_folder_of_which_old_files_would_stay_is_not_replaced(
+        self, tmp_path: Path, fake_cta_services: FakeCta
+    ) -> None:
+        made = self._get_obj(tmp_path, self.get_query(tmp_path))
+        made.local_path().mkdir(parents=True)
+        (made.local_path() / "old").touch()
+        made.store_object()
+        made.remove()
+        (made.local_path() / "old").rename(made.local_path() / "new")
+
+        with pytest.raises(UnsupportedError, match=r"/old is in the old one only"):
+            made.store_object()
+        assert [path.rpartition("/")[2] for path in fake_cta_services.paths()] == ["old"]

@@ -6,6 +6,7 @@ import ssl
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from snakemake_storage_plugin_cta import StorageObject, outputs
@@ -23,6 +24,30 @@ def test_touch_makes_an_empty_output(workdir: Workdir, fake_cta: FakeCta) -> Non
     workdir.succeed()
 
     assert fake_cta.get("/lst/users/done") == b""
+
+
+def test_a_protected_output_is_stored_and_leaves_no_copy(
+    workdir: Workdir, fake_cta: FakeCta, with_runs: WithRuns
+) -> None:
+    inputs = with_runs(1)
+    workdir.write("""
+rule all:
+    input: storage.cta("cta://lst/users/1.txt"), storage.cta("cta://lst/users/d")
+
+rule one:
+    input: storage.cta("cta://lst/DL3/run_{run}.txt")
+    output: storage.cta("cta://lst/users/{run}.txt"), storage.cta(protected("cta://lst/users/{run}.kept"))
+    shell: "touch {output}"
+
+rule folder:
+    input: storage.cta("cta://lst/DL3/run_1.txt")
+    output: storage.cta(protected(directory("cta://lst/users/d")))
+    shell: "mkdir {output}; touch {output}/x"
+""")
+    workdir.succeed()
+
+    assert fake_cta.paths() == [*inputs, "/lst/users/1.kept", "/lst/users/1.txt", "/lst/users/d/x"]
+    assert not [path for path in workdir.copies.rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize(
@@ -227,6 +252,8 @@ rule all:
     output: storage.cta("cta://lst/users/out.txt")
     shell: "touch {output}"
 
+MANY_THAT_BELONG_TO_NO_RULE = storage.cta([f"cta://lst/DL3/{n}" for n in range(2500)])
+
 onsuccess:
     import asyncio
     try:
@@ -245,7 +272,8 @@ onsuccess:
     ) -> None:
         stored, other = make("cta://lst/stored"), make("cta://lst/other")
         fake_cta.put("/lst/other", b"")
-        monkeypatch.setattr(outputs, "written", lambda objects: {"cta://lst/users/{run}"})
+        monkeypatch.setattr(outputs, "workflow_of", lambda objects: SimpleNamespace(is_main_process=False))
+        monkeypatch.setattr(outputs, "written", lambda workflow: {"cta://lst/users/{run}"})
         stored.local_path().parent.mkdir(parents=True)
         stored.local_path().touch()
         stored.store_object()

@@ -86,6 +86,21 @@ rule all:
     assert fake_cta.paths() == []
 
 
+def test_sigterm_lets_an_upload_end_and_then_the_workflow(workdir: Workdir, fake_cta: FakeCta) -> None:
+    workdir.write("""
+rule all:
+    output: storage.cta("cta://lst/users/out.bin")
+    shell: "head -c 200000 /dev/zero > {output}"
+""")
+    process = workdir.start(*SLOWLY)
+    wait_until(lambda: bool(fake_cta.paths()))
+    process.terminate()
+    text, _ = process.communicate(timeout=30)
+
+    assert "Finished upload" in text, text
+    assert len(fake_cta.get("/lst/users/out.bin")) == 200_000
+
+
 def test_ctrl_c_stops_a_folder_and_leaves_nothing_partial(workdir: Workdir, fake_cta: FakeCta) -> None:
     fake_cta.put("/lst/folder/a", bytes(5_000_000))
     workdir.write("""

@@ -225,6 +225,38 @@ def test_a_changed_input_reruns_its_job_only(fake_root: Path, workdir: Workdir) 
     assert (fake_root / "lst/users/2.txt").read_text() == "new 2"
 
 
+def test_a_changed_input_of_which_an_old_copy_was_kept_reruns_its_job_with_the_new_content(
+    fake_root: Path, workdir: Workdir
+) -> None:
+    workdir.follow(os.environ)
+    write(fake_root / "lst/DL3/run_1.txt", "old", at=1000)
+    workdir.write(COPY)
+    workdir.succeed("--keep-storage-local-copies")
+    os.utime(fake_root / "lst/users/1.txt", (2000, 2000))
+    write(fake_root / "lst/DL3/run_1.txt", "new", at=3000)
+    workdir.succeed("--keep-storage-local-copies")
+
+    assert (fake_root / "lst/users/1.txt").read_text() == "new"
+
+
+def test_copies_that_were_kept_of_one_instance_are_none_of_another(workdir: Workdir, fake_cta: FakeCta) -> None:
+    fake_cta.put("/test/lst/x", b"test")
+    fake_cta.put("/lst/x", b"production")
+    workdir.write("""
+rule all:
+    input: storage.cta("cta://lst/x", keep_local=True)
+    output: "x"
+    shell: "cp {input} {output}"
+""")
+    (workdir.copies / "dev@lst").mkdir(parents=True)
+    for base, expected in (("/", "production"), ("/test", "test")):
+        workdir.environ["CTA_BASE_PATH"] = base
+        workdir.succeed("--forceall")
+
+        assert (workdir.path / "x").read_text() == expected
+    assert (workdir.copies / "dev@lst").exists()
+
+
 def write(path: Path, text: str, *, at: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)

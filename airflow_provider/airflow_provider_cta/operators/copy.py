@@ -1,13 +1,14 @@
 """An operator that copies from one remote place to another, of one connection or of two."""
 
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from typing import Any, NoReturn
 
 from airflow.sdk import Context
 from airflow.sdk.configuration import conf
+from airflow.triggers.base import BaseTrigger
 
-from airflow_provider_cta.copying import copied, still_there
+from airflow_provider_cta.copying import copied, plan_of_tree, still_there, there_already
 from airflow_provider_cta.hooks.cta import CtaHook
 from airflow_provider_cta.operators.base import (
     CtaOperator,
@@ -20,7 +21,7 @@ from airflow_provider_cta.operators.base import (
 )
 from airflow_provider_cta.operators.pairs import look_for, paired
 from airflow_provider_cta.progress import Progress
-from airflow_provider_cta.triggers.copying import CtaCopyTrigger
+from airflow_provider_cta.triggers.copying import CtaCopyFolderTrigger, CtaCopyTrigger
 from airflow_provider_cta.triggers.errors import error_of
 from airflow_provider_cta.wanted import is_pattern
 from ctadata_providers import CtaClient, FileInfo, NotFoundError, StorageError, uri
@@ -85,23 +86,16 @@ class CtaCopyOperator(CtaOperator):
             self._go_on(context, source)
             if self._is_folder and not self.deferrable:
                 return self._done(context, self._tree(source, target))
-            pairs = self._plan_of_tree(source, target) if self._is_folder else self._plan(source)
+            if self._is_folder:
+                self._check_folders(source)
+                return self._defer(CtaCopyFolderTrigger(*self._folders, **self._of_trigger))
+            pairs = self._plan(source)
             if not self.deferrable:
                 return self._done(context, self._copy(source, target, pairs))
         if not pairs:
             return self._done(context, [])
         self.log.info("Leaving %d copies to the triggerer", len(pairs))
-        return self.defer(
-            trigger=CtaCopyTrigger(
-                pairs=[(info.uri, to) for info, to in pairs],
-                source_conn_id=self._source_conn,
-                target_conn_id=self._target_conn,
-                overwrite=self.overwrite,
-                checksum=self.checksum,
-            ),
-            method_name="execute_complete",
-            timeout=self.execution_timeout,
-        )
+        return self._defer(CtaCopyTrigger([(info.uri, to) for info, to in pairs], **self._of_trigger))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Result | list[Result]:
         """Copy what the servers did not copy among themselves, and return what was done.
@@ -111,16 +105,31 @@ class CtaCopyOperator(CtaOperator):
         """
         if event["status"] != "success":
             raise error_of(event)
-        results: list[Result | None] = event["copied"]
-        left: list[list[str]] = event["left"]
-        if left:
-            with self._killable(), ExitStack() as stack:
-                source, target = self._clients(stack)
-                self._go_on(context, source)
-                found = source.glob_many(path for path, _ in left)
-                made = iter(self._copy(source, target, [(still_there(path, found), to) for path, to in left]))
-            results = [next(made) if result is None else result for result in results]
-        return self._done(context, [result for result in results if result is not None])
+        if event["left"] == []:
+            return self._done(context, event.get("copied", [event]))
+        with self._killable(), ExitStack() as stack:
+            source, target = self._clients(stack)
+            self._go_on(context, source)
+            if event["left"] is None:
+                return self._done(context, self._rest_of_tree(source, target))
+            found = source.glob_many(path for path, _ in event["left"])
+            made = self._copy(source, target, [(still_there(path, found), to) for path, to in event["left"]])
+        if "copied" not in event:
+            return self._done(context, [event, *made])
+        rest = iter(made)
+        return self._done(context, [next(rest) if result is None else result for result in event["copied"]])
+
+    @property
+    def _of_trigger(self) -> dict[str, Any]:
+        return {
+            "source_conn_id": self._source_conn,
+            "target_conn_id": self._target_conn,
+            "overwrite": self.overwrite,
+            "checksum": self.checksum,
+        }
+
+    def _defer(self, trigger: BaseTrigger) -> NoReturn:
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=self.execution_timeout)
 
     # Where from and where to.
 
@@ -163,36 +172,48 @@ class CtaCopyOperator(CtaOperator):
         found = look_for(source, self._sources, self.on_missing)
         return paired(self._sources, found, self.target, "target", lambda address: uri.parse(address).path)
 
-    def _plan_of_tree(self, source: CtaClient, target: CtaClient) -> Pairs:
-        """Return the files below a folder with their targets, whose folders are made."""
+    def _check_folders(self, source: CtaClient) -> None:
+        """Tell at once what a triggerer could not do."""
         top, into = self._folders
         above, below = (uri.parse(folder).path.rstrip("/") for folder in (top, into))
-        if source is target and f"{below}/".startswith(f"{above}/"):
+        if self._source_conn == self._target_conn and f"{below}/".startswith(f"{above}/"):
             raise StorageError(f"cannot copy {top} into itself", path=below, remedy="name another target")
-        pairs: Pairs = []
+        with self._skipping(top):
+            source.stat(top)
+
+    @contextmanager
+    def _skipping(self, top: str) -> Iterator[None]:
+        """Skip the task when the folder to copy is not there and `on_missing` says so."""
         try:
-            for info in source.walk(top):
-                there = below + info.path.removeprefix(above)
-                if info.is_dir:
-                    target.make_dir(there, parents=True)
-                else:
-                    pairs.append((info, there))
+            yield
         except NotFoundError as error:
             skip_if(error.path == uri.parse(top).path, self.on_missing, f"{top} is not there")
             raise
-        target.make_dir(below or "/", parents=True)
-        return pairs
 
     # Copying.
 
     def _tree(self, source: CtaClient, target: CtaClient) -> list[Result]:
         top, into = self._folders
-        try:
+        with self._skipping(top):
             done = source.copy_tree(top, into, to=target, overwrite=self.overwrite, progress=Progress(None, self.log))
-        except NotFoundError as error:
-            skip_if(error.path == uri.parse(top).path, self.on_missing, f"{top} is not there")
-            raise
         return [{"files": done.files, "size": done.size}]
+
+    def _rest_of_tree(self, source: CtaClient, target: CtaClient) -> list[Result]:
+        """Copy what is not there yet; the result counts what is, too."""
+        files = size = 0
+
+        def missing() -> Iterator[tuple[FileInfo, str]]:
+            nonlocal files, size
+            for planned in plan_of_tree(source, self._folders[0], target, self._folders[1]):
+                files, size = files + 1, size + (planned.info.size or 0)
+                if there_already(source, planned.info, target, planned.existing) is None:
+                    yield planned.info, planned.target
+
+        progress = Progress(None, self.log)
+        with closing(source.copy_many(missing(), to=target, overwrite=self.overwrite, progress=progress)) as ended:
+            for _, outcome in ended:
+                outcome.result()  # the first error ends it; those under way are stopped
+        return [{"files": files, "size": size}]
 
     def _copy(self, source: CtaClient, target: CtaClient, pairs: Pairs) -> list[Result]:
         progress = Progress(sum(info.size or 0 for info, _ in pairs), self.log)

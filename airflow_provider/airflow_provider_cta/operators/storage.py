@@ -6,9 +6,11 @@ from typing import Any
 
 from airflow.sdk import Context
 
+from airflow_provider_cta.copying import exactly
 from airflow_provider_cta.operators.base import CtaOperator, OnMissing, as_list, check_on_missing, skip_if
+from airflow_provider_cta.operators.pairs import Found
 from airflow_provider_cta.wanted import is_pattern, told
-from ctadata_providers import FileInfo, NotFoundError, uri
+from ctadata_providers import ConfigError, CtaClient, FileInfo, NotADirError, NotFoundError, uri
 
 
 class CtaListOperator(CtaOperator):
@@ -62,7 +64,7 @@ class CtaListOperator(CtaOperator):
         self.log.info("%s: %d found, %d left out", self.path, len(kept), len(found) - len(kept))
         return told(kept, metadata=self.metadata)
 
-    def _listed(self, client: Any, path: str) -> list[FileInfo]:
+    def _listed(self, client: CtaClient, path: str) -> list[FileInfo]:
         if is_pattern(path):
             return list(client.glob(path))
         info = client.stat(path)
@@ -72,9 +74,13 @@ class CtaListOperator(CtaOperator):
 class CtaRemoveOperator(CtaOperator):
     """Remove files and folders; the result is a list of the addresses that were removed.
 
+    Names are literal: one with `*`, `?` or `[` that is not there, or not any more, never stands for others. Patterns
+    are asked for with `glob`.
+
     Args:
-        path: A file, a folder, a pattern, or a list of these; `cta://name@...` names the connection. A name with `*`,
-            `?` or `[` is a pattern once there is no such file; `[*]`, `[?]`, `[[]` stand for themselves.
+        path: A file, a folder, or a list of these; `cta://name@...` names the connection.
+        glob: Paths with `*`, `?` or `[` are patterns. One that is also the name of something is an error, and nothing
+            is removed then; `[*]`, `[?]`, `[[]` stand for themselves.
         recursive: Also remove folders with all that they hold, but for the root and what is right below it.
         on_missing: `skip` (default) passes over what is not there, so that a task can be tried again, or `fail`.
         cta_conn_id: The connection for an address that names none.
@@ -84,10 +90,17 @@ class CtaRemoveOperator(CtaOperator):
     template_fields: Sequence[str] = ("path", "cta_conn_id")
 
     def __init__(
-        self, *, path: str | Sequence[str], recursive: bool = False, on_missing: OnMissing = "skip", **kwargs: Any
+        self,
+        *,
+        path: str | Sequence[str],
+        glob: bool = False,
+        recursive: bool = False,
+        on_missing: OnMissing = "skip",
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.path = path
+        self.glob = glob
         self.recursive = recursive
         self.on_missing = on_missing
 
@@ -96,7 +109,7 @@ class CtaRemoveOperator(CtaOperator):
         paths = as_list(self.path, "path")
         removed: list[str] = []
         with self._client(self._one_conn_id(paths)) as client:
-            for path, infos in client.glob_many(paths).items():
+            for path, infos in (_matching(client, paths) if self.glob else self._named(client, paths)).items():
                 if not infos and self.on_missing == "fail":
                     raise NotFoundError(f"cannot remove {path}: it is not there", path=path)
                 for info in infos:
@@ -105,3 +118,29 @@ class CtaRemoveOperator(CtaOperator):
                         removed.append(info.uri)
         self.log.info("Removed %d", len(removed))
         return removed
+
+    def _named(self, client: CtaClient, paths: list[str]) -> Found:
+        """Return what is there under each name."""
+        found = {**client.glob_many(path for path in paths if not is_pattern(path))}
+        for path in filter(is_pattern, paths):
+            try:
+                found[path] = [client.stat(path)]
+            except (NotFoundError, NotADirError):
+                self.log.warning("Nothing has the name %s; with glob=True it would be a pattern", path)
+                found[path] = []
+        return {path: found[path] for path in paths}
+
+
+def _matching(client: CtaClient, paths: list[str]) -> Found:
+    """Return what is there of paths and patterns.
+
+    Raises:
+        ConfigError: When a pattern is a name, too: once that is removed, the next try would remove other files.
+    """
+    found = client.glob_many(paths)
+    for path in filter(is_pattern, paths):
+        if exactly(path, found) is not None:
+            raise ConfigError(
+                f"{path} is also the name of something", path=path, remedy="write [*], [?], [[], or leave out glob"
+            )
+    return found

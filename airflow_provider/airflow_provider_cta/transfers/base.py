@@ -95,7 +95,7 @@ class StreamOperator(CtaOperator):
         for result in results:
             try:
                 by_uri[Asset(uri=result["storage_path"]).uri] = result
-            except ValueError as error:  # as of SFTP, whose assets have a host: its files do not tell theirs
+            except ValueError as error:  # the provider of that storage names its assets otherwise
                 self.log.debug("%s is no asset: %s", result["storage_path"], error)
                 continue
             add(context=hook, uri=result["storage_path"])

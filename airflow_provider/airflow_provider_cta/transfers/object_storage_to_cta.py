@@ -93,12 +93,10 @@ class ObjectStorageToCtaOperator(StreamOperator):
 
     def _files(self, path: str) -> Sequence[Place]:
         place = self._place(path)
-        if is_pattern(path):
-            places: Sequence[Place] = place.matches()
-        elif self.on_missing == "skip" and place.look() is None:
-            places = []
-        else:
-            places = [place]
+        asked = is_pattern(path) or self.on_missing == "skip"
+        if not asked or place.look() is not None:
+            return [place]
+        places = place.matches() if is_pattern(path) else []
         if not places and self.on_missing == "fail":
             raise NotFoundError(f"nothing matches {place.uri}", path=place.uri)
         return places

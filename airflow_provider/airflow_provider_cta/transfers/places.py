@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import fsspec
@@ -31,10 +31,12 @@ class Place:
     Attributes:
         fs: The storage.
         path: As the storage calls it.
+        server: What stands before the path in its address, where the storage does not tell that itself.
     """
 
     fs: Any
     path: str
+    server: str = ""
 
     @classmethod
     def of(cls, path: str, conn_id: str | None) -> "Place":
@@ -46,7 +48,7 @@ class Place:
         try:
             parsed = ObjectStoragePath(path, conn_id=conn_id)
             try:
-                return cls(parsed.fs, parsed.path)
+                return cls(parsed.fs, parsed.path, _server(parsed.protocol, parsed.fs))
             except ValueError:
                 if parsed.conn_id is not None or has_fs(parsed.protocol or "file"):
                     raise
@@ -57,7 +59,7 @@ class Place:
     @property
     def uri(self) -> str:
         """Its address, without a connection."""
-        return str(self.fs.unstrip_protocol(self.path))
+        return self.server + self.path if self.server else str(self.fs.unstrip_protocol(self.path))
 
     @property
     def is_local(self) -> bool:
@@ -71,18 +73,18 @@ class Place:
 
     def inside(self, name: str) -> "Place":
         """Return the place of a name in this folder."""
-        return Place(self.fs, f"{self.path.rstrip('/')}/{name}")
+        return replace(self, path=f"{self.path.rstrip('/')}/{name}")
 
     def matches(self) -> "list[Place]":
         """Return the files that match this pattern, by their names."""
         found = self.fs.glob(self.path, detail=True)
-        return [Place(self.fs, path) for path, details in sorted(found.items()) if details["type"] == "file"]
+        return [replace(self, path=path) for path, details in sorted(found.items()) if details["type"] == "file"]
 
     def below(self) -> "list[Place]":
         """Return all files below this folder, by their names."""
         found = self.fs.find(self.path.rstrip("/"), detail=True)
         return [
-            Place(self.fs, path)
+            replace(self, path=path)
             for path, details in sorted(found.items())
             if details["type"] == "file" and not path.endswith("/")  # object stores may have files for their folders
         ]
@@ -105,7 +107,7 @@ class Place:
     def read(self) -> Any:
         """Open it."""
         ahead = {"cache_type": "background", "cache_options": {"maxblocks": _BLOCKS}}
-        return self.fs.open(self.path, "rb", block_size=_AHEAD, **ahead)
+        return self.fs.open(self.path, "rb", **self._blocks(_AHEAD), **ahead)
 
     def put(self, content: bytes) -> None:
         """Write a small file at once."""
@@ -120,13 +122,14 @@ class Place:
         What raises in the block, or in the end, discards it; what was there before stays where the storage can do that,
         and nothing partial stays anywhere.
         """
-        block = max(BLOCK, -(-(size or 0) // _PARTS))
+        blocks = self._blocks(max(BLOCK, -(-(size or 0) // _PARTS)))
         with self._or_nothing():
-            file = self._with_folder(lambda: self.fs.open(self.path, "wb", block_size=block, autocommit=False))
+            file = self._with_folder(lambda: self.fs.open(self.path, "wb", autocommit=False, **blocks))
             try:
                 yield file
                 file.close()
-                file.commit()
+                if hasattr(file, "commit"):  # else it was under its name from the beginning
+                    file.commit()
             except BaseException:
                 with suppress(Exception):  # whatever a storage of others raises, the error that came before counts
                     file.close()
@@ -134,6 +137,10 @@ class Place:
                     file.discard()
                 raise
             self._check_size(size)
+
+    def _blocks(self, size: int) -> dict[str, int]:
+        """Return what tells a storage how much to move at once: SFTP itself knows what its servers take."""
+        return {} if self.server else {"block_size": size}
 
     @contextmanager
     def _or_nothing(self) -> Iterator[None]:
@@ -174,6 +181,12 @@ class Place:
 def print_of(details: Details | None) -> Details:
     """Return what of the details of a file changes with what it holds."""
     return {name: value for name, value in (details or {}).items() if name in _TELLING}
+
+
+def _server(protocol: str, fs: Any) -> str:
+    """Return the server of a storage without buckets, as the assets of its provider name it."""
+    host = fs.storage_options.get("host")
+    return f"sftp://{host}:{fs.storage_options.get('port') or 22}" if protocol in ("sftp", "ssh") and host else ""
 
 
 def _protocols(fs: Any) -> tuple[str, ...]:

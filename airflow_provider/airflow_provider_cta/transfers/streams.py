@@ -2,9 +2,8 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import suppress
-from queue import Empty, Full, Queue
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from queue import Empty, SimpleQueue
 from typing import Any, BinaryIO, TypeVar, cast
 
 from airflow_provider_cta.progress import Progress
@@ -38,39 +37,51 @@ class StoppedError(Exception):
 
 
 class Pipe:
-    """Bytes from the thread that reads them to the one that writes them; holds a few MB at most.
+    """Bytes from the thread that moves those of all transfers to the one that writes them; holds a few MB at most.
+
+    The first one never waits here: it asks for room, and lets the server wait when there is none.
 
     Args:
         stop: Set when all is to end.
     """
 
     def __init__(self, stop: threading.Event) -> None:
-        self._queue: Queue[bytes | None] = Queue(_PIECES)
+        self._queue: SimpleQueue[bytes | None] = SimpleQueue()
         self._held = bytearray()
         self._stop = stop
-        self._closed = threading.Event()
+        self._closed = False
+        self._lock = threading.Lock()
+        self._waiting: Future[None] | None = None
+
+    def room(self) -> Future[None] | None:
+        """Return what is done once there is room, None when there is."""
+        with self._lock:
+            if self._closed or self._queue.qsize() < _PIECES:
+                return None
+            self._waiting = self._waiting or Future()
+            return self._waiting
 
     def __call__(self, data: bytes) -> None:
-        """Take the next bytes; waits while there are too many.
+        """Take the next bytes.
 
         Raises:
             StoppedError: When nobody wants them any more.
         """
+        if self._closed or self._stop.is_set():
+            raise StoppedError
         self._held += data
         if len(self._held) >= _PIECE:
-            self._put(bytes(self._held))
-            self._held.clear()
+            self._pass_on()
 
     def end(self) -> None:
         """Say that there are no more."""
-        with suppress(StoppedError):  # nobody wants to know
-            if self._held:
-                self._put(bytes(self._held))
-            self._put(None)
+        self._pass_on()
+        self._queue.put(None)
 
     def close(self) -> None:
         """Say that no more are wanted."""
-        self._closed.set()
+        self._closed = True
+        self._let_on()
 
     def __iter__(self) -> Iterator[bytes]:
         while True:
@@ -82,15 +93,20 @@ class Pipe:
                 continue
             if piece is None:
                 return
+            if self._queue.qsize() <= _PIECES // 2:
+                self._let_on()
             yield piece
 
-    def _put(self, piece: bytes | None) -> None:
-        while not (self._stop.is_set() or self._closed.is_set()):
-            try:
-                return self._queue.put(piece, timeout=_GLANCE)
-            except Full:
-                continue
-        raise StoppedError
+    def _pass_on(self) -> None:
+        if self._held:
+            self._queue.put(bytes(self._held))
+            self._held.clear()
+
+    def _let_on(self) -> None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.set_result(None)
 
 
 def to_storage(

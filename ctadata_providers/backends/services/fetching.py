@@ -6,8 +6,10 @@ size may be one all the same, and is looked at before any of it is passed on.
 
 import re
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from ctadata_providers.backends.base import ChangedError, FileInfo, ReadResult
 from ctadata_providers.backends.reading import changed
@@ -15,6 +17,7 @@ from ctadata_providers.backends.services.urls import Urls
 from ctadata_providers.checksum import checksum_of, common_algorithm
 from ctadata_providers.errors import CtaError, IntegrityError, TransientError
 from ctadata_providers.session import Request, Response, Sink
+from ctadata_providers.session.request import room_of
 from ctadata_providers.session.services import JSON, RedirectedError, ServiceSession
 from ctadata_providers.session.status import error_for, scrubbed
 from ctadata_providers.session.tasks import in_thread, wait
@@ -46,6 +49,7 @@ class Window:
         self.end = end
         self._sink = sink
         self._told = getattr(sink, "answered", None)
+        self.room = room_of(sink)
         self._begun = False
 
     @property
@@ -99,6 +103,10 @@ class _Content:
     def is_small(self) -> bool:
         """Whether a page could be as long."""
         return self.size <= HELD
+
+    def room(self) -> Future[Any] | None:
+        """Return what is done once the window has room."""
+        return self.window.room()
 
     def __call__(self, data: bytes) -> None:
         self.count += len(data)

@@ -16,7 +16,9 @@ _ctadata() {
         compset -P '*/'
         for line in $lines; do
             text=${line%%$'\t'*}
-            if [[ $text == */ ]]; then
+            if [[ $text == cta:// && $current != */* ]]; then
+                folders+=($text)
+            elif [[ $text == */ ]]; then
                 text=${text%/}
                 folders+=("${text##*/}/")
             else

@@ -54,6 +54,11 @@ def test_folders_are_completed_with_no_blank_behind(terminal: Terminal) -> None:
         assert terminal.completed(f"ctadata get {prefix}DL1/a") == f"ctadata get {prefix}DL1/a.fits "
 
 
+def test_the_begin_of_an_address_is_completed(terminal: Terminal) -> None:
+    assert terminal.completed("ctadata list cta:") == "ctadata list cta://"
+    assert terminal.completed("ctadata list cta:/") == "ctadata list cta://"
+
+
 def test_a_name_is_quoted_so_that_the_shell_takes_it_as_it_is(terminal: Terminal) -> None:
     for prefix in ("lst/DL1/", "cta://lst/DL1/"):
         for name in NAMES[:-1]:
