@@ -1,14 +1,14 @@
 """Measure and print: `python -m benchmarks [--only PART ...] [--repeats 5] [--write]`.
 
-Results are kept in .benchmarks/, so that a report can be measured in parts; `--write` makes docs/benchmarks.md and its
-plot of all that is kept.
+With `--write` the results are kept in benchmarks/results/, one file a scenario, and docs/benchmarks.md and its plot are
+made of all that is there: what was not measured this time stays as it was. Without, they are only printed.
 """
 
 import argparse
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,33 +58,40 @@ Part = Callable[[Options, Path], Iterator[Scenario]]
 def main() -> int:
     """Run the chosen parts, print the report, write it to docs/benchmarks.md if asked to."""
     given = _parse()
-    failed = _measure(_options(given), given.kept)
-    try:
-        sections = kept.kept(given.kept)
-    except CannotRun as error:
-        print(f"benchmarks: {error}", file=sys.stderr)
-        return 1
+    folder: Path | None = given.kept or (kept.FOLDER if given.write else None)
+    sections, failed = _measure(_options(given), folder)
+    if given.write and folder:
+        try:
+            sections = kept.kept(folder)
+        except CannotRun as error:
+            print(f"benchmarks: {error}", file=sys.stderr)
+            return 1
+        write(sections, _DOCS)
     print(report.goals(sections))
-    if given.write:
-        drawn = plot.draw(sections, _DOCS / report.PLOT)
-        (_DOCS / "benchmarks.md").write_text(report.page(sections, plot=drawn))
     return int(failed)
 
 
-def _measure(options: Options, folder_kept: Path) -> bool:
-    """Measure the chosen parts; return whether one could not be."""
-    failed = False
+def write(sections: Sequence[kept.Section], docs: Path) -> None:
+    """Write the page and its plot."""
+    drawn = plot.draw(sections, docs / report.PLOT)
+    (docs / "benchmarks.md").write_text(report.page(sections, plot=drawn))
+
+
+def _measure(options: Options, folder_kept: Path | None) -> tuple[list[kept.Section], bool]:
+    """Measure the chosen parts; return what was measured, and whether a part could not be."""
+    sections, failed = [], False
     with tempfile.TemporaryDirectory() as folder:
         for name in options.only:
             try:
                 for scenario in PARTS[name](options, Path(folder)):
-                    section = kept.measured(scenario, repeats=options.repeats)
-                    kept.keep(section, folder_kept)
-                    print(report.table(section), flush=True)
+                    sections.append(kept.measured(scenario, repeats=options.repeats))
+                    if folder_kept:
+                        kept.keep(sections[-1], folder_kept)
+                    print(report.table(sections[-1]), flush=True)
             except (ServerError, CannotRun) as error:
                 print(f"benchmarks: {name}: {error}", file=sys.stderr)
                 failed = True
-    return failed
+    return sections, failed
 
 
 def _large(options: Options, folder: Path) -> Iterator[Scenario]:
@@ -182,7 +189,9 @@ def _options(given: argparse.Namespace) -> Options:
 def _parse() -> argparse.Namespace:
     description = (__doc__ or "").partition("\n\n")
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=description[0], epilog=description[2])
-    parser.add_argument("--only", choices=PARTS, nargs="*", default=_BY_DEFAULT, help="parts to run; none: only report")
+    parser.add_argument(
+        "--only", choices=PARTS, nargs="*", default=_BY_DEFAULT, help="parts to run; none with --write: only the page"
+    )
     parser.add_argument(
         "--shapes", choices=plugins.SHAPES, nargs="*", default=(), help="workflows of the part plugins (all)"
     )
@@ -194,8 +203,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--files", type=_count(100_000), default=2000, help="small files, up to 100000 (2000)")
     parser.add_argument("--entries", type=_count(1_000_000), default=100_000, help="of the largest tree (100000)")
     parser.add_argument("--full", action="store_true", help="also trees up; 10GiB as the huge file")
-    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md of all results that are kept")
-    parser.add_argument("--kept", type=Path, default=kept.FOLDER, help="folder of the results (.benchmarks)")
+    parser.add_argument("--write", action="store_true", help="keep the results, and write docs/benchmarks.md of all")
+    parser.add_argument("--kept", type=Path, help="folder to keep results in (with --write benchmarks/results)")
     return parser.parse_args()
 
 

@@ -1,17 +1,20 @@
-"""Results of earlier runs, one JSON file a scenario, so that a report can be measured in parts."""
+"""Results, one JSON file a scenario: docs/benchmarks.md is made of them, and so can be measured in parts."""
 
 import datetime as dt
 import json
 import subprocess
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import machine, versions
 from benchmarks.programs import CannotRun
 from benchmarks.runner import Measured, Run, Scenario, measure
 
-FOLDER = Path(__file__).parent.parent / ".benchmarks"
+FOLDER = Path(__file__).parent / "results"
+"""Where those stand that docs/benchmarks.md tells of."""
 ORDER = (
     "large-down-nginx",
     "large-up-nginx",
@@ -29,6 +32,7 @@ ORDER = (
     "tree-up",
     "huge",
     "fsspec-ranges",
+    "fsspec-small-ranges",
     "fsspec-keys",
     "fsspec-ls",
     "imports",
@@ -81,6 +85,8 @@ class Section:
         goals: What was reached.
         date: When, UTC.
         version: Of the project: its commit.
+        machine: On which machine.
+        versions: Of all that took part.
     """
 
     key: str
@@ -92,6 +98,8 @@ class Section:
     goals: list[Reached] = field(default_factory=list)
     date: str = ""
     version: str = ""
+    machine: str = ""
+    versions: str = ""
 
 
 def measured(scenario: Scenario, *, repeats: int) -> Section:
@@ -111,17 +119,25 @@ def measured(scenario: Scenario, *, repeats: int) -> Section:
         ],
         date=f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M}",
         version=_commit(),
+        machine=machine(),
+        versions="; ".join(versions()),
     )
 
 
-def keep(section: Section, folder: Path = FOLDER) -> None:
-    """Write a section's file, over that of an earlier run."""
+def keep(section: Section, folder: Path) -> None:
+    """Write a section's file, over that of an earlier run.
+
+    Raises:
+        ValueError: Its key has no place in a report.
+    """
+    if section.key not in ORDER:
+        raise ValueError(f"{section.key} has no place in a report: add it to ORDER")
     folder.mkdir(exist_ok=True)
-    (folder / f"{section.key}.json").write_text(json.dumps(asdict(section), indent=1))
+    (folder / f"{section.key}.json").write_text(json.dumps(asdict(section), indent=1) + "\n")
 
 
-def kept(folder: Path = FOLDER) -> list[Section]:
-    """Return the sections of earlier runs, in the order of a report.
+def kept(folder: Path) -> list[Section]:
+    """Return the sections of all runs, in the order of a report.
 
     Raises:
         CannotRun: A file is not one of ours, or of another version.
@@ -146,10 +162,16 @@ def _section(data: dict[str, Any]) -> Section:
     return Section(**{**data, "rows": rows, "goals": [Reached(**goal) for goal in data["goals"]]})
 
 
+@cache
 def _commit() -> str:
-    argv = ["git", "describe", "--always", "--dirty"]
+    """Return the commit, and whether the code differs from it; results that were written since do not count."""
     try:
-        answer = subprocess.run(argv, capture_output=True, text=True, check=True, cwd=Path(__file__).parent)
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":!/benchmarks/results", ":!/docs")
+        return _git("describe", "--always") + ("-dirty" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return answer.stdout.strip()
+
+
+def _git(*arguments: str) -> str:
+    argv = ["git", *arguments]
+    return subprocess.run(argv, capture_output=True, text=True, check=True, cwd=Path(__file__).parent).stdout.strip()

@@ -5,6 +5,7 @@ import platform
 import re
 import shutil
 import subprocess
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -25,7 +26,8 @@ def machine() -> str:
     return f"{_processor()}, {os.cpu_count()} cores, {_memory_gib():.0f} GiB, {kernel}"
 
 
-def versions() -> list[str]:
+@cache
+def versions() -> tuple[str, ...]:
     """Return the versions of Python, of our libraries and of the other tools."""
     found = [f"Python {platform.python_version()}"]
     for name in ("ctadata-providers", "pycurl", "zlib-ng", "snakemake"):
@@ -33,7 +35,7 @@ def versions() -> list[str]:
             found.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
             found.append(f"{name} not installed")
-    return [*found, _libcurl(), *(_program_version(argv) for argv in _PROGRAMS)]
+    return (*found, _libcurl(), *(_program_version(argv) for argv in _PROGRAMS))
 
 
 def _processor() -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from benchmarks.kept import Section, goals_of
-from benchmarks.machine import machine, versions
 from benchmarks.runner import Measured
 
 PLOT = "benchmarks.svg"
@@ -25,21 +24,13 @@ def page(sections: Sequence[Section], *, plot: bool) -> str:
     return "\n".join([*parts, *(table(section) for section in sections)])
 
 
-def heading(sections: Sequence[Section]) -> str:
-    """Return the report's head: on what machine, with which versions, when."""
-    dates = sorted(section.date for section in sections) or [""]
-    commits = sorted({section.version for section in sections})
-    lines = [
-        "# Benchmarks",
-        "",
-        f"Written by `make bench`. {_INTRODUCTION}",
-        "",
-        f"* Measured: {dates[0]} to {dates[-1]} UTC, at {', '.join(commits) or 'no commit'}",
-        f"* Machine: {machine()}",
-        f"* Versions: {'; '.join(versions())}",
-        "",
-    ]
-    return "\n".join(lines)
+def heading(sections: Iterable[Section]) -> str:
+    """Return the report's head: on what machine and with which versions each section was measured."""
+    places: dict[str, list[str]] = {}
+    for section in sections:
+        places.setdefault(f"{section.machine}; {section.versions}", []).append(_name(section))
+    measured = [f"* {place}" + (f": {'; '.join(names)}" if len(places) > 1 else "") for place, names in places.items()]
+    return "\n".join(["# Benchmarks", "", f"Written by `make bench`. {_INTRODUCTION}", "", *measured, ""])
 
 
 def goals(sections: Iterable[Section]) -> str:
@@ -48,7 +39,7 @@ def goals(sections: Iterable[Section]) -> str:
     for section, goal in goals_of(sections):
         reached = "not measured" if goal.value is None else _figure(goal.value)
         bound = f"{'at most' if goal.at_most else 'at least'} {goal.wanted:g}"
-        rows.append([section.title.partition(":")[0], goal.text, bound, reached, "yes" if goal.met else "**no**"])
+        rows.append([_name(section), goal.text, bound, reached, "yes" if goal.met else "**no**"])
     return "\n".join(["## Goals", "", *_table(["", "what", "goal", "reached", "met"], rows), ""])
 
 
@@ -69,7 +60,13 @@ def table(section: Section) -> str:
     if any(run.requests for row in section.rows for run in row.runs):
         columns.append(("requests", _requests))
     rows = [_row(row, [cell for _, cell in columns]) for row in section.rows]
-    return "\n".join([*lines, *_table(["", *(title for title, _ in columns)], rows), ""])
+    measured = ["", f"Measured {section.date} UTC at {section.version}."] if section.date else []
+    return "\n".join([*lines, *_table(["", *(title for title, _ in columns)], rows), *measured, ""])
+
+
+def _name(section: Section) -> str:
+    """Return the title without its sizes."""
+    return section.title.partition(":")[0]
 
 
 def _row(row: Measured, cells: Sequence[Callable[[Measured], str]]) -> list[str]:

@@ -1,8 +1,9 @@
 """What a backend is: six operations, small; what is rich is built above it, once."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, runtime_checkable
 
@@ -62,11 +63,20 @@ class FileInfo:
         return _epoch_seconds(self.created)
 
 
+_USUAL_TIME = re.compile(r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII)
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
 def _epoch_seconds(text: str | None) -> float | None:
     """Return a time as servers write it (RFC 1123 or ISO 8601)."""
     if text is None:
         return None
+    usual = _USUAL_TIME.fullmatch(text)
     try:
+        if usual:  # one after the other, those of a large folder would take longer than to list it
+            day, month, year, hour, minute, second = usual.groups()
+            number = _MONTHS.index(month) + 1
+            return datetime(int(year), number, int(day), int(hour), int(minute), int(second), tzinfo=UTC).timestamp()
         return parsedate_to_datetime(text).timestamp()
     except (ValueError, OverflowError):
         pass

@@ -42,13 +42,13 @@ class Seen:
 
 @dataclass(slots=True)
 class Folder:
-    """What was seen of a folder: names that are not in `seen` were absent when it was listed.
+    """What was seen of a folder: names that are neither in `seen` nor in `entries` were absent when it was listed.
 
     Attributes:
-        listed: When it was listed as a whole, and whether it was there.
-        entries: How many names it then held.
+        listed: When it was listed as a whole.
+        entries: What it then held.
         is_missing: Whether it was not there then.
-        seen: What was seen of names.
+        seen: What was seen of names since, or without a listing.
         wanted: Names of objects that jobs have or that were asked for, and when they were asked for last.
         looked: Names that were looked at alone since the listing.
         may_list: Whether it may be listed, as far as is known.
@@ -56,7 +56,7 @@ class Folder:
     """
 
     listed: Seen = field(default_factory=lambda: Seen(None, NEVER, NEVER))
-    entries: int = 0
+    entries: Mapping[str, FileInfo] = field(default_factory=dict)
     is_missing: bool = False
     seen: dict[str, Seen] = field(default_factory=dict)
     wanted: dict[str, float] = field(default_factory=dict)
@@ -66,11 +66,26 @@ class Folder:
 
     def of(self, name: str) -> Seen:
         """Return what was seen of a name; of one that a listing did not show, that it was absent."""
-        return self.seen.get(name) or self.listed
+        seen = self.seen.get(name)
+        if seen is None and (info := self.entries.get(name)) is not None:
+            return Seen(info, self.listed.at, self.listed.told)
+        return seen or self.listed
 
     def present(self) -> Mapping[str, FileInfo]:
         """Return what stands in it, by name."""
-        return {name: seen.info for name, seen in self.seen.items() if seen.info is not None}
+        if not self.seen:
+            return self.entries
+        return {name: info for name in (*self.entries, *self.seen) if (info := self.of(name).info) is not None}
+
+    def doubt(self, name: str) -> None:
+        """Believe no longer that a name is missing, nor others that the listing did not show."""
+        self.seen = {other: self.of(other) for other in (*self.entries, *self.seen) if other != name}
+        self.is_missing = False
+        self.forget_listing()
+
+    def forget_listing(self) -> None:
+        """Believe the listing no longer."""
+        self.listed, self.entries = Seen(None, NEVER, NEVER), {}
 
     def holds_enough(self, entries: int) -> bool:
         """Tell whether enough of so many entries may be wanted to go on listing."""
@@ -82,7 +97,7 @@ class Folder:
             return False
         if self.too_large and not self.holds_enough(self.too_large):
             return False
-        again = self.listed.at != NEVER and self.entries > LISTED_AGAIN_AT_ONCE
+        again = self.listed.at != NEVER and len(self.entries) > LISTED_AGAIN_AT_ONCE
         return not again or len(self.looked | names) >= LISTED_FROM
 
 
@@ -101,7 +116,7 @@ class Known:
 
     def folder(self, path: str) -> Folder:
         """Return what is known of a folder."""
-        return self._folders.setdefault(path, Folder())
+        return self._folders.get(path) or self._folders.setdefault(path, Folder())
 
     def want(self, path: str) -> None:
         """Note that a job has this object: it will be asked for."""
@@ -126,8 +141,10 @@ class Known:
         return seen if seen.told >= begun else None
 
     def believed(self, seen: Seen, now: float) -> bool:
-        """Tell whether something was seen recently enough."""
-        return now - seen.at < (self._absent if seen.info is None else self._present)
+        """Tell whether something was seen recently enough; what took long to be told is believed as long again."""
+        if seen.info is None:
+            return now - seen.at < self._absent
+        return now - seen.at < max(self._present, 2 * (seen.told - seen.at))
 
     def question(self, path: str) -> Question:
         """Return what to ask to know about a path."""
@@ -169,7 +186,7 @@ class Known:
         """Note what was seen of a path, unless something newer is known; what was known below it is forgotten."""
         parent, name = uri.split(path)
         folder = self.folder(parent)
-        if name in folder.seen and folder.seen[name].at > seen.at:
+        if folder.of(name).at > seen.at:
             return
         if seen.info is None or not seen.info.is_dir:
             self._forget_below(path)
@@ -180,20 +197,17 @@ class Known:
             parent, name = uri.split(parent)
             above = self._folders.get(parent)
             if above is not None and above.of(name).info is None:
-                above.seen.pop(name, None)
-                above.listed, above.is_missing = Seen(None, NEVER, NEVER), False
+                above.doubt(name)
 
     def listed(self, path: str, found: Mapping[str, FileInfo] | None, at: float, told: float) -> None:
         """Note what stands in a folder, None if it is missing; what this process did there meanwhile is newer."""
         folder = self.folder(path)
-        entries = found or {}
         folder.is_missing = found is None
-        own = {name: seen for name, seen in folder.seen.items() if seen.at >= at}
-        folder.seen = {name: Seen(info, at, told) for name, info in entries.items()} | own
-        folder.listed, folder.entries, folder.too_large = Seen(None, at, told), len(entries), 0
+        folder.seen = {name: seen for name, seen in folder.seen.items() if seen.at >= at}
+        folder.listed, folder.entries, folder.too_large = Seen(None, at, told), found or {}, 0
         folder.looked.clear()
 
     def _forget_below(self, path: str) -> None:
         for parent in [parent for parent in self._folders if parent == path or parent.startswith(f"{path}/")]:
-            folder = self._folders[parent]
-            folder.seen, folder.listed = {}, Seen(None, NEVER, NEVER)
+            self._folders[parent].seen = {}
+            self._folders[parent].forget_listing()

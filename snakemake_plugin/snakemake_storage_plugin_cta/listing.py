@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 
-from ctadata_providers import CtaClient, FileInfo, NotADirError, NotFoundError, PermissionDeniedError
+from ctadata_providers import CtaClient, FileInfo, NotADirError, NotFoundError, PermissionDeniedError, uri
 from snakemake_storage_plugin_cta.asking import Threads
 from snakemake_storage_plugin_cta.known import Known, Question, Seen
 from snakemake_storage_plugin_cta.waiting import ended
@@ -76,6 +76,12 @@ class Listing:
                 return seen.info
             await ended(_shared(self._ask(path)))
 
+    async def around(self, path: str) -> tuple[FileInfo | None, Mapping[str, FileInfo] | None]:
+        """Do the same, and return all that stands in the folder, too, if it has just been listed."""
+        begun = self._clock()
+        info = await self.found(path)
+        return info, self._listed(uri.split(path)[0], begun)
+
     def entries(self, folder: str) -> Mapping[str, FileInfo]:
         """Return all that stands in a folder by name, nothing if there is no such folder.
 
@@ -83,7 +89,7 @@ class Listing:
             PermissionDeniedError: When the folder may not be listed.
             CtaError: When the server had to be asked and did not answer.
         """
-        listed = self.listed(folder)
+        listed = self._listed(folder, self._clock())
         if listed is not None:
             return listed
         if not self._known.folder(folder).may_list:
@@ -93,13 +99,6 @@ class Listing:
         with self._lock:
             self._known.listed(folder, entries, at, self._clock())
             return self._known.folder(folder).present()
-
-    def listed(self, folder: str) -> Mapping[str, FileInfo] | None:
-        """Return all that stands in a folder if it was listed so recently that what is missing may be believed."""
-        with self._lock:
-            known = self._known.folder(folder)
-            fresh = known.may_list and self._known.believed(known.listed, self._clock())
-            return known.present() if fresh else None
 
     def wanted(self, folder: str) -> frozenset[str]:
         """Return the names in a folder that jobs have."""
@@ -129,6 +128,13 @@ class Listing:
     def forget(self, path: str) -> None:
         """Remember that a file, or a folder with all in it, was removed."""
         self._remember(path, None, self._clock())
+
+    def _listed(self, folder: str, begun: float) -> Mapping[str, FileInfo] | None:
+        """Return all that stands in a folder if it was listed since a time, or if what is missing may be believed."""
+        with self._lock:
+            known = self._known.folder(folder)
+            fresh = known.listed.told >= begun or self._known.believed(known.listed, self._clock())
+            return known.present() if known.may_list and fresh else None
 
     def _remember(self, path: str, info: FileInfo | None, at: float) -> None:
         with self._lock:

@@ -117,16 +117,11 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
 
     def get_inventory_parent(self) -> str:
         """Return the key under which the inventory of the folder is noted."""
-        return self._cache_key(self._folder)
-
-    @property
-    def _folder(self) -> str:
-        return self._address.path.rpartition("/")[0] or "/"
+        return f"{self.provider.key_prefix}{queries.folder_suffix(self._text)}"
 
     def _cache_key(self, path: str) -> str:
         suffix = queries.local_suffix(queries.of_path(path, self._address.name))
-        # As text: Snakemake asks for keys some ten times of each object.
-        return f"{self.provider.key_prefix}{suffix}" if suffix else str(self.provider.local_prefix)
+        return f"{self.provider.key_prefix}{suffix}"
 
     async def inventory(self, cache: IOCacheStorageInterface) -> None:
         """Tell the cache what is known of the folder that this object lies in; of a large or secret one, of this alone.
@@ -137,24 +132,31 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
         parent = self.get_inventory_parent()
         if parent in cache.exists_in_storage.has_inventory:
             return
-        info = await self._found("list the folder of")
+        from ctadata_providers.errors import CtaError
+
+        path = self._address.path
+        try:
+            listing = self._storage.listing
+            info, entries = await listing.around(path)
+        except CtaError as error:
+            raise self._failed("list the folder of", error) from error
         if parent in cache.exists_in_storage.has_inventory:
             return  # by another that has waited for the same
-        listing = self._storage.listing
-        entries = listing.listed(self._folder)
+        folder = path.rpartition("/")[0] or "/"
         if entries is None:
-            key = self._cache_key(self._address.path)
+            key = self._cache_key(path)
             cache.exists_in_storage[key] = info is not None
             entries = {} if info is None else {info.name: info}
         else:
             cache.exists_in_storage.has_inventory.add(parent)
-        wanted = listing.wanted(self._folder)
+        wanted = listing.wanted(folder)
+        exists, mtimes, sizes = cache.exists_in_storage, cache.mtime, cache.size
         for name, entry in entries.items():
-            key = f"{parent}/{name}" if self._folder != "/" else self._cache_key(entry.path)
-            cache.exists_in_storage[key] = True
+            key = f"{parent}/{name}" if folder != "/" else self._cache_key(entry.path)
+            exists[key] = True
             if name in wanted:
-                cache.mtime[key] = Mtime(storage=self._mtime(entry))
-                cache.size[key] = _size(entry)
+                mtimes[key] = Mtime(storage=self._mtime(entry))
+                sizes[key] = _size(entry)
 
     def exists(self) -> bool:
         """Tell whether the file or folder exists in the storage."""

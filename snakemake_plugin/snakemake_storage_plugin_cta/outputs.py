@@ -39,7 +39,8 @@ def _expression(pattern: str) -> re.Pattern[str]:
 def workflow_of(objects: Iterable[Any]) -> Any:
     """Return the workflow that some objects belong to, None for objects outside of one.
 
-    Snakemake notes at each object of a rule the file that it stands for.
+    Snakemake notes at each object of a rule the file that it stands for. That is its own affair, but there is no public
+    way: the interface (4.4) hands a plugin neither workflow nor rules.
     """
     rules = (getattr(getattr(made, "_iofile", None), "rule", None) for made in objects)
     workflows = (getattr(rule, "workflow", None) for rule in rules)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SCHEME = "cta://"
 
 
+@lru_cache(maxsize=100_000)
 def fault(query: str) -> str | None:
     """Return why a text cannot be a query, or None if it can; wildcards stand for any good name."""
     if not query.startswith(SCHEME):
@@ -55,6 +56,7 @@ def parse(query: str) -> "Address":
     return uri.parse(query)
 
 
+@lru_cache(maxsize=100_000)
 def local_suffix(query: str) -> str:
     """Return where the local copy lies below the local prefix.
 
@@ -72,6 +74,21 @@ def local_suffix(query: str) -> str:
         return text
     text = text[1:]
     return f"@/{text}" if "@" in text.partition("/")[0] else text
+
+
+@lru_cache(maxsize=100_000)
+def folder_suffix(query: str) -> str:
+    """Return the local suffix of the folder that a query lies in; Snakemake asks for it some ten times of each object.
+
+    >>> folder_suffix("cta://lst/DL3/a.fits"), folder_suffix("cta://dev@lst/DL3/a.fits")
+    ('lst/DL3', 'dev@lst/DL3')
+    >>> folder_suffix("cta://lst"), folder_suffix("cta:///dev@lst"), folder_suffix("cta://dev@lst")
+    ('', '', 'dev@')
+    """
+    folder = local_suffix(query).rpartition("/")[0]
+    if folder not in ("", "@"):
+        return folder
+    return local_suffix(of_path("/", parse(query).name))
 
 
 def of_path(path: str, profile: str | None) -> str:

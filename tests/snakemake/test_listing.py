@@ -186,6 +186,50 @@ def test_of_a_large_folder_one_file_is_looked_at_again_alone(
     assert asked(fake_cta) == [("0", "/lst/b"), ("0", "/lst/c"), ("1", "/lst")]
 
 
+def slow_listing(fake_cta: FakeCta, clock: Clock, seconds: float) -> Listing:
+    """Make a listing of a server that takes its time."""
+
+    class Slow(CtaClient):
+        def list_dir(self, path: str) -> Iterator[FileInfo]:
+            clock.now += seconds
+            return super().list_dir(path)
+
+    return Listing(Slow(**fake_cta.settings()), clock=clock)
+
+
+def test_what_took_long_to_be_told_is_believed_as_long_again(fake_cta: FakeCta, clock: Clock) -> None:
+    for path in paths("abcd"):
+        fake_cta.put(path, b"1")
+    listing = slow_listing(fake_cta, clock, 30)
+    listing.want(paths("abcd"))
+    assert all(listing.find(path) for path in paths("abcd"))
+    clock.now += 29.9
+
+    assert all(listing.find(path) for path in paths("abcd"))
+    assert len(asked(fake_cta)) == 1
+
+    clock.now += 0.1
+
+    assert listing.find("/lst/a")
+    assert len(asked(fake_cta)) == 1
+
+
+def test_an_inventory_believes_the_listing_that_it_has_waited_for(fake_cta: FakeCta, clock: Clock) -> None:
+    for path in paths("abcd"):
+        fake_cta.put(path, b"1")
+    listing = slow_listing(fake_cta, clock, 30)
+    listing.want(paths("abcdx"))
+    info, entries = asyncio.run(listing.around("/lst/x"))
+
+    assert info is None
+    assert entries is not None
+    assert sorted(entries) == list("abcd")
+
+    clock.now += 1
+
+    assert asyncio.run(listing.around("/lst/a"))[1] is None
+
+
 def test_entries_are_never_older_than_absence_may_be(listing: Listing, fake_cta: FakeCta, clock: Clock) -> None:
     fake_cta.put("/lst/a", b"1")
     assert list(listing.entries("/lst")) == ["a"]

@@ -91,6 +91,10 @@ class TestInventory:
         with pytest.raises(WorkflowError, match=r"(?s)cta://lst/x.*CredentialError"):
             inventory(make("cta://lst/x"), IOCache(max_wait_time=10))
 
+    def test_an_unknown_profile_is_one_clear_error(self, make: Make) -> None:
+        with pytest.raises(WorkflowError, match=r"list the folder of cta://nobody@lst/x(?s:.*)nobody"):
+            inventory(make("cta://nobody@lst/x"), IOCache(max_wait_time=10))
+
     def test_a_folder_that_may_not_be_listed_has_no_inventory(
         self, make: Make, fake_cta: FakeCta, monkeypatch: pytest.MonkeyPatch
     ) -> None:

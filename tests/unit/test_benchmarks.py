@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import __main__ as program
 from benchmarks import kept, plot, report
 from benchmarks.__main__ import _size
 from benchmarks.kept import Reached, Section
@@ -173,6 +174,32 @@ def test_parts_that_were_measured_apart_merge_into_one_report(tmp_path: Path) ->
     ]
     assert kept.kept(tmp_path)[1].rows == first.rows
     assert kept.kept(tmp_path)[1].goals == goals
+
+
+def test_what_is_not_measured_again_stays_in_the_page_with_its_date_and_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached = [Reached(text="speed", wanted=1.0, value=2.0)]
+    earlier = {"date": "2020-01-02 03:04", "version": "abc", "machine": "an old one", "versions": "curl 1"}
+    kept.keep(a_section(title="Small files down: 5", goals=reached, **earlier), tmp_path)
+    scenario = Scenario(key="cancel", title="Cancel", entries=[Entry(name="ours", run=partial(usage, 1.0))])
+    monkeypatch.setattr(program, "PARTS", {"cancel": lambda options, folder: iter([scenario])})
+    monkeypatch.setattr(program, "_DOCS", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--only", "cancel", "--write", "--kept", str(tmp_path)])
+
+    assert program.main() == 0
+    page = (tmp_path / "benchmarks.md").read_text()
+
+    assert "* an old one; curl 1: Small files down\n" in page
+    assert "| Small files down | speed | at least 1 | 2.000 | yes |" in page
+    assert "Measured 2020-01-02 03:04 UTC at abc." in page
+    assert page.index("## Small files down: 5") < page.index("## Cancel\n")
+    assert "![Speed of each tool](benchmarks.svg)" in page
+
+
+def test_a_result_without_a_place_in_the_page_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="strange"):
+        kept.keep(a_section(key="strange"), tmp_path)
 
 
 def test_results_of_another_version_are_named(tmp_path: Path) -> None:
