@@ -57,6 +57,7 @@ def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, empty in (("_broken", {}), ("_redirecting", set())):
         monkeypatch.setattr(ctadata_providers.session, name, empty)
     monkeypatch.setattr(ctadata_providers.session.gates, "_gates", {})
+    monkeypatch.setattr(ctadata_providers.session.limits, "_limiters", {})
 
 
 @pytest.fixture
