@@ -363,7 +363,7 @@ def test_storages_are_told_apart_by_their_addresses() -> None:
 
     assert CtaFileSystem(config=door).fsid == "cta_https://localhost:1/lst"
     assert CtaFileSystem(config=services).fsid == "cta_https://localhost:1/services/downloadservice/"
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(NotImplementedError, match="in memory has no identifier"):
         _ = CtaFileSystem(config={"backend": "memory"}).fsid
 
 
