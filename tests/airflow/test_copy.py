@@ -397,7 +397,9 @@ def test_a_triggerer_that_is_killed_leaves_no_part_and_the_next_one_copies_the_r
         "asyncio.run(main())"
     )
     command = [sys.executable, "-c", program, json.dumps(trigger.serialize()[1])]
-    with cta_default.fault("stall", server="pool", method="GET", after=100_000):  # nothing ends before its client is gone
+    with cta_default.fault(
+        "stall", server="pool", method="GET", after=100_000
+    ):  # nothing ends before its client is gone
         with subprocess.Popen(command) as process:
             try:
                 wait_until(lambda: len(site.paths()) > 1 or process.poll() is not None)
