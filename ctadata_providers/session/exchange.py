@@ -145,14 +145,16 @@ class Exchange:
 
     def finished(self, code: int, text: str) -> None:
         """Deliver the outcome."""
+        answered = True
         if code:
             text = text or self.handle.errstr()
             self.died_unused = code in _DEAD and self._is_unused()
+            answered = self._is_answered()
         self._release(reusable=not code)
         try:
             if self._error is not None:
                 raise self._error
-            if code and self._lines[-1:] == [b"\r\n"]:
+            if code and answered and self._lines[-1:] == [b"\r\n"]:
                 self._accept()  # the head may tell why nothing came
             if code and self._ignored < MAX_IGNORED_BYTES:
                 raise error_for_curl(
@@ -198,6 +200,12 @@ class Exchange:
         import pycurl
 
         return not self._lines and not self.handle.getinfo(pycurl.NUM_CONNECTS)
+
+    def _is_answered(self) -> bool:
+        """Tell whether a head is the server's: a proxy's answer to CONNECT passes for one, and libcurl knows better."""
+        import pycurl
+
+        return bool(self.handle.getinfo(pycurl.RESPONSE_CODE))
 
     def stopped(self) -> None:
         """Deliver the cancellation."""

@@ -1,5 +1,6 @@
 """What the environment may and may not change, memory, and processes that fork."""
 
+import random
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from ctadata_providers import Config, CtaClient, CtaError, TransientError
 from ctadata_providers.credentials.oidc import sessions
 from ctadata_providers.testing import FakeCta
 from tests.faults import acts, children
+from tests.faults.ranged import asked_bytes, ranged
 from tests.faults.scripted import Door, swallow
 
 PATH = "/night/events.fits"
@@ -113,6 +115,8 @@ class Proxy:
 
     asked: list[str] = field(default_factory=list)
     refuse: bool = False
+    broken: int = 0
+    """So many tunnels end as soon as they are open: the server behind them is away."""
 
     def __enter__(self) -> "Proxy":
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -141,6 +145,11 @@ class Proxy:
             self.asked.append(f"{method} {target} {b'Proxy-Authorization' in head}")
             if self.refuse or method != "CONNECT":
                 client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+                return
+            if self.broken:
+                self.broken -= 1
+                client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                client.recv(4096)  # the greeting of TLS
                 return
             with socket.create_connection(("127.0.0.1", urlsplit(f"//{target}").port or 443)) as server:
                 client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
@@ -245,6 +254,33 @@ def test_a_proxy_for_another_host_than_the_redirects_is_not_used_there(
 
     assert target.read_bytes() == payload
     assert {asked.split()[1] for asked in proxy.asked} == {f"localhost:{door.port}"}
+
+
+def test_a_door_that_is_away_behind_a_proxy_is_waited_for_and_the_download_goes_on(
+    proxy: Proxy, open_door: Open, client_of: Client, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payload = random.Random(3).randbytes(4_000_000)
+    door = open_door(files={PATH: payload})
+
+    def stop(sent: int) -> bool:
+        proxy.broken = int(sent >= 2_000_000)
+        return bool(proxy.broken)
+
+    door.fault("GET", ranged(etag='"one"', stop=stop), times=1)
+    door.fault("GET", ranged(etag='"one"'))
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    client = client_of(door, streams=1)
+
+    client.download(PATH, target)
+    proxy.broken = 1
+    piece = client.read(PATH, start=5, end=10)
+
+    first, second, third = asked_bytes(door, PATH)
+    assert target.read_bytes() == payload
+    assert piece == payload[5:10]
+    assert (first, third) == (None, (5, 10))
+    assert second is not None
+    assert second[0] > 0
 
 
 def test_a_proxy_that_refuses_is_an_error_without_its_password(
