@@ -38,6 +38,8 @@ def door_url(url: str) -> str:
         raise unusable("door_url", url if "@" not in url else "that URL", "https://host:port")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise unusable("door_url", "a URL with user, password, query or fragment", "https://host:port")
+    if not parts.hostname.isascii():
+        raise unusable("door_url", url, "the name of the host as DNS has it (xn--...)")
     if parts.path.strip("/"):
         raise unusable("door_url", url, "https://host:port, and the path as base_path")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
@@ -120,6 +122,8 @@ def _service(name: str, value: object) -> str:
         raise unusable(name, "a URL that cannot be parsed", wanted) from error
     if not usable or parts.scheme not in ("https", "http"):
         raise unusable(name, "that URL" if "@" in text or "?" in text else text, wanted)
+    if not parts.netloc.isascii():
+        raise unusable(name, text, "the name of the host as DNS has it (xn--...)")
     return f"{parts.scheme}://{parts.netloc.lower()}/{parts.path.strip('/')}".rstrip("/") + "/"
 
 

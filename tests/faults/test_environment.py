@@ -16,6 +16,7 @@ from ctadata_providers import Config, CtaClient, CtaError, TransientError
 from ctadata_providers.credentials.oidc import sessions
 from ctadata_providers.testing import FakeCta
 from tests.faults import acts, children
+from tests.faults.pki import make_pki
 from tests.faults.ranged import asked_bytes, ranged
 from tests.faults.scripted import Door, swallow
 
@@ -97,6 +98,31 @@ def test_other_programs_settings_of_curl_and_openssl_change_nothing(
     use(client_of(door, token=TOKEN), target)
 
     assert {asked.headers.get("authorization") for asked in door.asked} == {f"Bearer {TOKEN}"}
+
+
+@pytest.mark.parametrize("system", ["hashed", "a file"])
+def test_a_home_with_any_letters_can_hold_certificates(
+    system: str,
+    open_door: Open,
+    client_of: Client,
+    target: Path,
+    payload: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ca: Path,
+) -> None:
+    home = tmp_path / "Jürgen Müller"
+    home.mkdir()
+    (home / "ca.pem").write_bytes(ca.read_bytes())
+    (home / "user.pem").write_bytes(make_pki().user_pem)
+    (home / "user.pem").chmod(0o600)
+    folder = home if system == "hashed" else None
+    monkeypatch.setattr("ctadata_providers.transport.trust.system_folder", lambda: folder)
+    door = open_door(files={PATH: payload})
+
+    use(client_of(door, ca_path=home / "ca.pem", cert_file=home / "user.pem"), target)
+
+    assert {asked.certificate for asked in door.asked} == {True}
 
 
 def test_cookies_are_not_kept(open_door: Open, client_of: Client, target: Path, payload: bytes) -> None:

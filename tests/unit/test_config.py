@@ -139,6 +139,8 @@ def test_a_value_is_parsed(name: str, text: object, value: object) -> None:
         ("door_url", "https://door.example#x"),
         ("door_url", "https://[::1"),
         ("door_url", "https://a b.example"),
+        ("door_url", "https://dörr.example"),
+        ("service_url", "https://dörr.example/services/downloadservice/"),
         ("door_url", "https://a\nb.example"),
         ("base_path", "/data/../x"),
         ("base_path", "/a\nb"),
