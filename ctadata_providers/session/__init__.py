@@ -25,7 +25,7 @@ from ctadata_providers.session.limits import RateLimiter, limiter, throttle
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.redirects import MAX_REDIRECTS, REDIRECTS, Hop, follow
 from ctadata_providers.session.request import Proxy, Request, Sink, Source, guest_secrets
-from ctadata_providers.session.status import Response, error_for, http_time, meant
+from ctadata_providers.session.status import Response, error_for, http_time, meant, succeeded
 from ctadata_providers.session.tasks import run, wait
 from ctadata_providers.transport.proxies import proxy_for
 from ctadata_providers.transport.trust import check_ca_path, trust
@@ -143,7 +143,7 @@ class Session:
                         request.source.rewind()
                     continue
                 self._heard(response, hop, admitted)
-                if response.ok:
+                if succeeded(response, request.method):
                     return response
                 if response.status not in REDIRECTS:
                     refused = admission.refuses(response, admitted)
@@ -268,7 +268,7 @@ class Session:
                 with sending as (head, chunks):
                     head = self._meant(head, request.method)
                     self._heard(head, hop, admitted)
-                    if head.ok:
+                    if succeeded(head, request.method):
                         yield head, chunks
                         return
                     if head.status not in REDIRECTS:

@@ -30,6 +30,8 @@ ADDRESS = "the address (door_url, service_url)"
 _NO_CREDENTIAL = "say 'ctadata login', or give token_file (BEARER_TOKEN_FILE) or proxy_file (X509_USER_PROXY)"
 _TRANSIENT = frozenset({408, 423, 425, 429})
 _NOT_TRANSIENT = frozenset({501, 507})
+_MULTI_STATUS = 207
+_CHANGING = frozenset({"COPY", "DELETE", "MKCOL", "MOVE", "PUT"})
 _PATIENCE = "try again later; if it stays, tell the server's operators"
 _SECRET = re.compile(r"(?i)(bearer(?:[ +]|%20)|authz=|access_token=|token=|uuid=)[\w.~+/%=-]{8,}|eyJ[\w.-]{20,}")
 
@@ -75,6 +77,11 @@ def meant(response: Response, method: str) -> Response:
     return replace(response, status=403 if of_right and response.status == 401 else response.status, reason=said)
 
 
+def succeeded(response: Response, method: str) -> bool:
+    """Tell whether an answer says that all was done: 207 to a change tells what of it was not (RFC 4918, section 9)."""
+    return response.ok and (response.status != _MULTI_STATUS or method not in _CHANGING)
+
+
 def error_for(
     response: Response,
     *,
@@ -86,7 +93,7 @@ def error_for(
     instead: str | None = None,
     now: float | None = None,
 ) -> CtaError:
-    """Return the error that a status other than success means.
+    """Return the error that an answer other than success means.
 
     Args:
         response: What came back.
@@ -100,7 +107,8 @@ def error_for(
     """
     status = response.status
     secrets = (*filter(None, (secret,)), *hidden)
-    said = f"{status} {scrubbed(response.reason, secrets) or _excerpt(response, secrets)}".strip()
+    words = "" if status == _MULTI_STATUS else scrubbed(response.reason, secrets)
+    said = f"{status} {words or _excerpt(response, secrets)}".strip()
     message = f"cannot {act} {path}: {response.url.partition('?')[0]} answered {said}"
     lacking = f"{_NO_CREDENTIAL}; or, {instead}" if instead else _NO_CREDENTIAL
     if ended:
@@ -126,6 +134,7 @@ def error_for(
 
 
 _KINDS: Mapping[int, tuple[type[StorageError], str | None]] = {
+    _MULTI_STATUS: (StorageError, "it may be done in part: look at what is there before you try again"),
     403: (PermissionDeniedError, "the credential does not allow this there: check its scopes, its life, and the path"),
     404: (NotFoundError, "check the path (ctadata list shows what is there)"),
     410: (NotFoundError, "check the path (ctadata list shows what is there)"),

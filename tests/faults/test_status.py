@@ -24,6 +24,7 @@ from ctadata_providers.retry import RetryPolicy
 from ctadata_providers.testing import FakeCta
 from tests.faults import acts
 from tests.faults.cells import assert_absent, assert_whole, parts_at
+from tests.faults.multistatus import listing
 from tests.faults.scripted import Door, Exchange
 
 PATH = "/night/events.fits"
@@ -289,3 +290,26 @@ def test_quota_at_a_dcache_is_a_quota_error_and_leaves_nothing(target: Path) -> 
 
         assert caught.value.remedy
         assert cta.paths() == []
+
+
+LOCKED = "<D:response><D:href>/night/old/b.fits</D:href><D:status>HTTP/1.1 423 Locked</D:status></D:response>"
+
+
+@pytest.mark.parametrize(
+    ("method", "act"),
+    [
+        ("MOVE", lambda client: client.move("/night/old", "/night/new")),
+        ("DELETE", lambda client: client.remove("/night/empty")),
+        ("COPY", lambda client: client.copy("/night/a", "/night/b")),
+    ],
+)
+def test_a_change_that_was_made_in_part_is_none(
+    method: str, act: Callable[[CtaClient], object], open_door: Open, client_of: Client
+) -> None:
+    door = open_door(files={"/night/old/b.fits": b"x", "/night/a": b"x"}, folders={"/night/empty"})
+    door.fault(method, acts.status(207, body=listing(LOCKED), reason="Multi-Status"))
+
+    with pytest.raises(StorageError, match="207 /night/old/b.fits HTTP/1.1 423 Locked"):
+        act(client_of(door))
+
+    assert len(door.requests(method)) == 1
