@@ -309,7 +309,21 @@ def test_a_change_that_was_made_in_part_is_none(
     door = open_door(files={"/night/old/b.fits": b"x", "/night/a": b"x"}, folders={"/night/empty"})
     door.fault(method, acts.status(207, body=listing(LOCKED), reason="Multi-Status"))
 
-    with pytest.raises(StorageError, match="207 /night/old/b.fits HTTP/1.1 423 Locked"):
+    with pytest.raises(StorageError, match=r"207 /night/old/b\.fits HTTP/1\.1 423 Locked"):
         act(client_of(door))
 
     assert len(door.requests(method)) == 1
+
+
+def test_a_folder_that_was_made_although_the_answer_got_lost_is_made(open_door: Open, client_of: Client) -> None:
+    door = open_door(folders={"/night"})
+
+    def lose_the_answer(exchange: Exchange) -> None:
+        exchange.door.folders.add("/night/new")
+        exchange.reset()
+
+    door.fault("MKCOL", lose_the_answer, times=1)
+
+    client_of(door).make_dir("/night/new")
+
+    assert len(door.requests("MKCOL")) == 2
