@@ -4,7 +4,6 @@ libcurl carries bytes (`exchange`), requests carries messages (`message`, `strea
 """
 
 import os
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
@@ -22,6 +21,7 @@ from ctadata_providers.session.admission import Admission, Pass
 from ctadata_providers.session.brief import Ask, Brief, Detour, Outcome, Step, Way
 from ctadata_providers.session.exchange import Exchange, Wire
 from ctadata_providers.session.limits import RateLimiter, limiter, throttle
+from ctadata_providers.session.locks import ForkSafeLock
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.redirects import MAX_REDIRECTS, REDIRECTS, Hop, follow
 from ctadata_providers.session.request import Proxy, Request, Sink, Source, guest_secrets
@@ -66,7 +66,7 @@ class Session:
         self.config = config
         self._find = find or partial(resolve, config)
         self.policy = RetryPolicy(retries=config.retries)
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._credential: Credential | None = None
         self._messengers: dict[Hashable, Messenger] = {}
         self._pid = os.getpid()

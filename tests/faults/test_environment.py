@@ -393,6 +393,39 @@ def test_a_fork_may_transfer_beside_its_parent(tls: bool, open_door: Open, tmp_p
     assert len([path for path in door.files if path.startswith("/out/")]) == 6
 
 
+FORK_WHILE_A_THREAD_BEGINS = """
+import ctadata_providers.session
+begun, go_on = threading.Event(), threading.Event()
+find = ctadata_providers.session.resolve
+
+def slow(config):
+    begun.set()
+    go_on.wait(60)
+    return find(config)
+
+ctadata_providers.session.resolve = slow
+thread = threading.Thread(target=client.stat, args=("/small",), daemon=True)
+thread.start()
+begun.wait(60)
+pid = os.fork()
+go_on.set()
+if pid == 0:
+    signal.alarm(10)
+    os._exit(client.stat("/small").size)
+thread.join(60)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+def test_a_fork_does_not_wait_for_a_thread_that_it_does_not_have(open_door: Open, tmp_path: Path, ca: Path) -> None:
+    door = open_door(files={"/small": b"small"})
+
+    child = children.start(FORK_WHILE_A_THREAD_BEGINS, {"door_url": door.url, "ca_path": ca, "timeout": 5})
+    written, said = children.finish(child)
+
+    assert written.strip() == "5", said
+
+
 def test_threads_share_a_client(open_door: Open, client_of: Client, tmp_path: Path, payload: bytes) -> None:
     door = open_door(files={PATH: payload}, folders={"/out"})
     client = client_of(door, timeout=5.0)
