@@ -155,9 +155,9 @@ class Exchange:
         try:
             if self._error is not None:
                 raise self._error
-            if code and answered and self._lines[-1:] == [b"\r\n"]:
-                self._accept()  # the head may tell why nothing came
-            if code and self._ignored < MAX_IGNORED_BYTES:
+            # The head may tell why nothing came, and says all that there is to say of what is no success.
+            told = self._accept() if code and answered and self._lines[-1:] == [b"\r\n"] else None
+            if code and self._ignored < MAX_IGNORED_BYTES and (told is None or told.status < 300):
                 raise error_for_curl(
                     code,
                     text or f"libcurl error {code}",

@@ -327,3 +327,28 @@ def test_a_folder_that_was_made_although_the_answer_got_lost_is_made(open_door: 
     client_of(door).make_dir("/night/new")
 
     assert len(door.requests("MKCOL")) == 2
+
+
+@pytest.mark.parametrize(("code", "kind"), [(403, PermissionDeniedError), (404, NotFoundError), (507, QuotaError)])
+def test_a_refusal_whose_page_breaks_off_is_a_refusal(
+    code: int,
+    kind: type[CtaError],
+    open_door: Open,
+    client_of: Client,
+    target: Path,
+    payload: bytes,
+) -> None:
+    door = open_door(files={PATH: payload})
+
+    def break_off(exchange: Exchange) -> None:
+        exchange.head(code, "Content-Length: 3000")
+        exchange.send(b"some words")
+        exchange.end()
+
+    door.fault("GET", break_off)
+    client = client_of(door)
+
+    error = assert_absent(lambda: client.download(PATH, target), kind, PATH, target)
+
+    assert str(code) in str(error)
+    assert len(door.requests("GET")) == 1
