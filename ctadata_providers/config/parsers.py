@@ -166,7 +166,7 @@ def count(name: str, value: object) -> int:
 
 
 def positive(name: str, value: object) -> float:
-    """Return a finite number above 0, as a text too.
+    """Return a number above 0, as a text too, of which the clocks of the machine can wait so many seconds.
 
     Raises:
         ConfigError: When it is none.
@@ -175,9 +175,12 @@ def positive(name: str, value: object) -> float:
         number = float(str(value))
     except ValueError as error:
         raise unusable(name, value, "a number above 0") from error
-    if not 0 < number < float("inf"):
-        raise unusable(name, value, "a number above 0")
+    if not 1 / _LARGEST <= number <= _LARGEST:
+        raise unusable(name, value, "a number above 0, such as 60")
     return number
+
+
+_LARGEST = 1e8
 
 
 def _rate(name: str, value: object) -> float:
