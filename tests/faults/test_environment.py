@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
-from ctadata_providers import Config, CtaClient, CtaError, TransientError
+from ctadata_providers import Config, ConfigError, CtaClient, CtaError, TransientError
 from ctadata_providers.credentials.oidc import sessions
 from ctadata_providers.testing import FakeCta
 from tests.faults import acts, children
+from tests.faults.cells import Told
 from tests.faults.pki import make_pki
 from tests.faults.ranged import asked_bytes, ranged
 from tests.faults.scripted import Door, swallow
@@ -216,6 +217,60 @@ def test_a_proxy_is_used_by_both_stacks(
     assert target.read_bytes() == payload
     assert set(proxy.asked) == {f"CONNECT localhost:{door.port} True"}
     assert len(proxy.asked) >= 2
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_proxy_without_a_scheme_is_a_proxy_for_both_stacks(
+    slash: str,
+    proxy: Proxy,
+    open_door: Open,
+    client_of: Client,
+    target: Path,
+    payload: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url.removeprefix("http://") + slash)
+    door = open_door(files={PATH: payload})
+
+    use(client_of(door), target)
+
+    assert set(proxy.asked) == {f"CONNECT localhost:{door.port} True"}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://alice:wonder@land@localhost:1",
+        "http://alice:wonder/land@localhost:1",
+        "http://alice:wonder#land@localhost:1",
+        "http://alice:wonderland@local host:1",
+        "http://alice:wonderland@localhost:99999",
+        "http://alice:wonderland@[::zz]:1",
+        "socks5h://alice:wonderland@localhost:1",
+        "ftp://alice:wonderland@localhost:1",
+        "http://",
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_told_by_both_stacks_without_its_password(
+    url: str,
+    open_door: Open,
+    client_of: Client,
+    target: Path,
+    payload: bytes,
+    told: Told,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    door = open_door(files={PATH: payload})
+    client = client_of(door)
+    info = client.stat(PATH)
+    monkeypatch.setenv("HTTPS_PROXY", url)
+    proxied = client_of(door)
+
+    for act in (lambda: proxied.stat(PATH), lambda: proxied.download(PATH, target, info=info)):
+        with pytest.raises(ConfigError, match="HTTPS_PROXY") as caught:
+            act()
+
+        assert "wonder" not in told.text(caught.value)
 
 
 @pytest.mark.parametrize("pattern", ["localhost", "*", ".localhost,localhost", "127.0.0.1,localhost:{port}"])
