@@ -13,6 +13,7 @@ from ctadata_providers import (
     CredentialError,
     CtaClient,
     CtaError,
+    IntegrityError,
     NotFoundError,
     PermissionDeniedError,
     QuotaError,
@@ -352,3 +353,23 @@ def test_a_refusal_whose_page_breaks_off_is_a_refusal(
 
     assert str(code) in str(error)
     assert len(door.requests("GET")) == 1
+
+
+@pytest.mark.parametrize("code", [400, 403, 405, 501])
+def test_a_server_that_refuses_to_tell_a_checksum_has_none(
+    code: int, open_door: Open, client_of: Client, target: Path, tmp_path: Path
+) -> None:
+    large = bytes(1 << 20)
+    door = open_door(files={PATH: large}, folders={"/night"})
+    door.fault("HEAD", acts.status(code))
+    client = client_of(door)
+
+    client.download(PATH, target)
+    client.upload(target, "/night/new")
+    strict = client_of(door, checksum="require")
+
+    with pytest.raises(IntegrityError, match="offers none"):
+        strict.download(PATH, tmp_path / "other")
+    assert_whole(target, large)
+    assert door.files["/night/new"] == large
+    assert not (tmp_path / "other").exists()
