@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
+from functools import partial
 from itertools import islice
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -43,7 +44,7 @@ from ctadata_providers.errors import (
 from ctadata_providers.retry import log_retry
 from ctadata_providers.session import Request, Response, Session, Sink, Source
 from ctadata_providers.session.futures import Future
-from ctadata_providers.session.tasks import spawn
+from ctadata_providers.session.tasks import in_thread, spawn, wait
 from ctadata_providers.uri import split
 
 HEARD_AFTER = (0.02, 0.05, 0.1, 0.2, 0.3, 0.3)
@@ -118,8 +119,6 @@ class WebdavBackend(CopyingDoor):
         self, path: str, sink: Sink, *, start: int = 0, end: int | None = None, if_match: str | None = None
     ) -> Future[ReadResult]:
         """Push a file's bytes into a sink, by GET."""
-        if start > 0 and end is None:
-            end = self.stat(path).size  # XRootD 5.5 answers an open range with no bytes
         return spawn(self._read(path, sink, start, end, if_match))
 
     def write(self, path: str, source: Source, *, size: int, overwrite: bool) -> Future[WriteResult]:
@@ -242,6 +241,8 @@ class WebdavBackend(CopyingDoor):
         self._session.close()
 
     async def _read(self, path: str, sink: Sink, start: int, end: int | None, if_match: str | None) -> ReadResult:
+        if start > 0 and end is None:  # XRootD 5.5 answers an open range with no bytes
+            end = (await wait(in_thread(partial(self.stat, path), asks=True))).size
         ranged = start > 0 or end is not None
         headers = asked_digest(self.server)
         if ranged:
