@@ -92,6 +92,8 @@ def _command(name: str, value: object) -> tuple[str, ...]:
         words = []
     if not words or not words[0]:
         raise unusable(name, hidden, "a program with its arguments")
+    if re.match(r"\w+=", words[0]):
+        raise unusable(name, hidden, "a program with its arguments; variables are set elsewhere, for no shell reads it")
     return tuple(words)
 
 

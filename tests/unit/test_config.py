@@ -212,6 +212,13 @@ def test_a_command_that_cannot_be_split_is_not_shown() -> None:
     assert "geheim" not in str(caught.value)
 
 
+def test_a_variable_before_a_command_is_refused_and_not_shown() -> None:
+    with pytest.raises(ConfigError, match="no shell") as caught:
+        config_of(token_command="PASSWORD=geheim print-token")
+
+    assert "geheim" not in str(caught.value)
+
+
 def test_an_issuer_that_cannot_be_used_is_shown_but_for_a_password() -> None:
     with pytest.raises(ConfigError, match=r"http://issuer\.example/realms/x"):
         config_of(issuer="http://issuer.example/realms/x")
