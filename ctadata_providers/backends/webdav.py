@@ -50,6 +50,10 @@ from ctadata_providers.uri import split
 HEARD_AFTER = (0.02, 0.05, 0.1, 0.2, 0.3, 0.3)
 _PLAIN = re.compile(r"[A-Za-z0-9_.~/-]*").fullmatch
 """Tells what quoting leaves as it is, at a third of its cost: each of many small files is asked for by its URL."""
+LONGEST_NAME = 255
+"""Bytes of a name beyond which no file system has any."""
+_REFUSES_LENGTH = frozenset({400, 403, 414, 500})
+"""What servers say to a longer one: Apache 403, XRootD 500."""
 DRAINED = 16
 """Pieces of an answer that are read behind the entry that was wanted; there is nothing from an honest server."""
 
@@ -134,8 +138,10 @@ class WebdavBackend(CopyingDoor):
             nonlocal retried
             try:
                 return self._session.message(request)
-            except TransientError:
-                retried = True
+            except StorageError as error:
+                if _has_long_name(path) and error.status in _REFUSES_LENGTH | {409}:
+                    raise _too_long(path, error) from error
+                retried = retried or isinstance(error, TransientError)
                 raise
 
         try:
@@ -351,6 +357,12 @@ class WebdavBackend(CopyingDoor):
 
     def _below_a_file(self, path: str, error: StorageError) -> StorageError:
         """Return a better error for a path below a file: XRootD answers 500 then, and Apache 400."""
+        if _has_long_name(path) and error.status in _REFUSES_LENGTH:
+            return NotFoundError(
+                f"there is no {path}: a name in it is longer than {LONGEST_NAME} bytes",
+                path=path,
+                remedy="check the path",
+            )
         folder = path
         while folder != "/" and (error.status == 400 or (error.status == 500 and self.server.literal_hrefs)):
             folder = split(folder)[0]
@@ -436,6 +448,19 @@ class WebdavBackend(CopyingDoor):
 
 def _not_there(path: str) -> NotFoundError:
     return NotFoundError(f"there is no {path}", path=path, remedy="check the path")
+
+
+def _has_long_name(path: str) -> bool:
+    return any(len(name.encode(errors="surrogateescape")) > LONGEST_NAME for name in path.split("/"))
+
+
+def _too_long(path: str, error: StorageError) -> StorageError:
+    return StorageError(
+        f"{error.message}: a name in it is too long",
+        path=path,
+        status=error.status,
+        remedy=f"use names of at most {LONGEST_NAME} bytes",
+    )
 
 
 def _no_folder(path: str) -> NotADirError:

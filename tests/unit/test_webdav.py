@@ -190,3 +190,21 @@ def test_an_open_range_does_not_hold_up_the_thread_of_all_transfers() -> None:
         readings[0].result(10)
 
     assert b"".join(found) == b"56789"
+
+
+@pytest.mark.parametrize("code", [400, 403, 414, 500])
+def test_a_name_that_no_server_takes_is_not_there_and_cannot_be_made(code: int) -> None:
+    path = f"/tree/{'n' * 256}"
+    with Door(tls=False) as door:
+        for method in ("PROPFIND", "MKCOL"):
+            door.fault(method, acts.status(code))
+        backend = backend_of(door, retries=2)
+        with pytest.raises(NotFoundError, match="longer than 255 bytes"):
+            backend.stat(path)
+        with pytest.raises(NotFoundError, match="longer than 255 bytes"):
+            list(backend.list_dir(path))
+        with pytest.raises(StorageError, match="a name in it is too long") as caught:
+            backend.make_dir(path)
+
+    assert not isinstance(caught.value, TransientError)
+    assert [asked.method for asked in door.asked] == ["PROPFIND", "PROPFIND", "MKCOL"]
