@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote
 
@@ -190,9 +191,10 @@ def error_for_header(*, act: str, path: str, url: str) -> StorageError:
 
 
 def http_time(text: str) -> float | None:
-    """Return a time as HTTP writes it (RFC 9110) in epoch seconds, None for what is none."""
+    """Return a time as HTTP writes it (RFC 9110) in epoch seconds, None for what is none; without a zone it is UTC."""
     try:
-        return parsedate_to_datetime(text).timestamp()
+        moment = parsedate_to_datetime(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
 
