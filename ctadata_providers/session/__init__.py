@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from ctadata_providers.config import Config
@@ -25,7 +24,7 @@ from ctadata_providers.session.locks import ForkSafeLock
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.redirects import MAX_REDIRECTS, REDIRECTS, Hop, follow
 from ctadata_providers.session.request import Proxy, Request, Sink, Source, guest_secrets
-from ctadata_providers.session.status import Response, error_for, http_time, meant, succeeded
+from ctadata_providers.session.status import PHRASES, Response, error_for, http_time, meant, succeeded
 from ctadata_providers.session.tasks import run, wait
 from ctadata_providers.transport.proxies import proxy_for
 from ctadata_providers.transport.trust import check_ca_path, trust
@@ -38,7 +37,6 @@ __all__ = ["Request", "Response", "Session", "Sink", "Source"]
 DCACHE_REQUESTS_PER_SECOND = 200.0
 """dCache answers 429 above 250 requests a second from one address (dCache PR 8131)."""
 MANY = 64
-PHRASES = {status.value: status.phrase for status in HTTPStatus}
 WAY_SECONDS = 0.05
 """For so long the short way is taken to be open as it was: less than between two looks at a file with a token."""
 FEW_DETOURS = 4

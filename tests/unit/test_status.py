@@ -135,6 +135,25 @@ def test_a_proxy_that_is_in_between_is_named_without_its_password(monkeypatch: p
     assert "alice" not in str(error)
 
 
+def test_what_xrootd_says_behind_the_usual_phrase_is_told() -> None:
+    body = b"Unable to write /lst/a; input/output error"
+
+    plain = error_of(500, reason="Internal Server Error", body=body)
+    page = error_of(500, reason="Internal Server Error", body=b"<html><h1>500 Internal Server Error</h1>nginx</html>")
+
+    assert "500 Internal Server Error: Unable to write /lst/a; input/output error" in str(plain)
+    assert str(page).count("500 Internal Server Error") == 1
+    assert "nginx" not in str(page)
+
+
+@pytest.mark.parametrize("words", [b"Unable to create /a; file path marked read/only", b"x; Read-only file system"])
+def test_what_is_read_only_is_no_fault_that_passes(words: bytes) -> None:
+    error = error_of(500, reason="Internal Server Error", body=words)
+
+    assert type(error) is PermissionDeniedError
+    assert "another path" in str(error)
+
+
 @pytest.mark.parametrize(
     "text",
     [
