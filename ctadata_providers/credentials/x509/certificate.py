@@ -45,8 +45,8 @@ class ProxyInfo:
         kind: What it is.
         strength: Kind and size of its key, as `RSA 2048`.
         path_length: How many further proxies may be made of it, one of the other; None for any number.
-        starts_at: When it and all of its chain are valid, epoch seconds.
-        expires_at: When the first of its chain ends, epoch seconds.
+        starts_at: When it and all that it is made of are valid, epoch seconds; authorities do not count.
+        expires_at: When the first of these ends, epoch seconds.
         fault: Why it cannot be used, None when it can.
     """
 
@@ -126,7 +126,7 @@ class ClientCertificate:
         return state
 
     def expires_at(self) -> float:
-        """Return when the first certificate of the chain ends, epoch seconds; as cheap as `check`.
+        """Return when the certificate, or the first that it is made of, ends, epoch seconds; as cheap as `check`.
 
         Raises:
             CredentialError: As `check`, but not for its time.

@@ -15,7 +15,13 @@ from cryptography.x509.oid import NameOID
 
 from ctadata_providers.credentials.x509.certificate import Kind, ProxyInfo
 from ctadata_providers.credentials.x509.pem import Pem, PrivateKey, load_key, read_pem, require_private
-from ctadata_providers.credentials.x509.proxies import broken_rule, kind_of, path_length, proxies_of
+from ctadata_providers.credentials.x509.proxies import (
+    ProxyCertInfo,
+    broken_rule,
+    kind_of,
+    path_length,
+    proxies_of,
+)
 from ctadata_providers.errors import CredentialError
 
 MAKE_PROXY = "make a new proxy with 'ctadata proxy create'"
@@ -145,10 +151,7 @@ def require_tls(cert_file: Path, key_file: Path | None = None, *, source: Path |
 
 def describe(chain: Chain, path: Path, fault: CredentialError | None = None) -> ProxyInfo:
     """Return what is known of a chain."""
-    try:
-        proxies = proxies_of(chain)
-    except ValueError:
-        proxies = []
+    proxies = _proxies(chain)
     first = chain[0]
     return ProxyInfo(
         path=path,
@@ -158,7 +161,7 @@ def describe(chain: Chain, path: Path, fault: CredentialError | None = None) -> 
         kind=_kind(first) or "malformed proxy",
         strength=strength(first),
         path_length=path_length(proxies),
-        starts_at=max(certificate.not_valid_before_utc.timestamp() for certificate in chain),
+        starts_at=max(certificate.not_valid_before_utc.timestamp() for certificate in _of_user(chain)),
         expires_at=expires_at(chain),
         fault=fault,
     )
@@ -184,8 +187,24 @@ def strength(certificate: x509.Certificate) -> str:
 
 
 def expires_at(chain: Chain) -> float:
-    """Return when the first certificate of a chain ends, epoch seconds."""
-    return min(certificate.not_valid_after_utc.timestamp() for certificate in chain)
+    """Return when the first of a chain ends, epoch seconds."""
+    return min(certificate.not_valid_after_utc.timestamp() for certificate in _of_user(chain))
+
+
+def _of_user(chain: Chain) -> Chain:
+    """Return the certificates of a chain whose time counts: the user's and its proxies, not those of authorities.
+
+    No authority gives certificates that outlive its own. Where one behind them has ended, it is an old signature on a
+    key that has a newer one by now, and servers take that of their own store.
+    """
+    return chain[: len(_proxies(chain)) + 1]
+
+
+def _proxies(chain: Chain) -> list[ProxyCertInfo]:
+    try:
+        return proxies_of(chain)
+    except ValueError:
+        return []
 
 
 def _require_issuer(certificate: x509.Certificate, issuer: x509.Certificate, path: Path) -> None:

@@ -19,6 +19,7 @@ from tests.unit.credentials import made
 from tests.unit.credentials.grid import Grid, fault_of, make_grid
 from tests.unit.credentials.made import (
     certify,
+    make_authority,
     make_proxy,
     make_user,
     named,
@@ -287,6 +288,19 @@ def test_a_proxy_ends_with_the_first_certificate_of_its_chain(grid: Grid, tmp_pa
     path = write(tmp_path / "x", proxy.pem, proxy.key_pem, user.pem)
 
     assert "expired at" in fault_of(path).message
+
+
+def test_an_authority_that_has_ended_behind_the_certificate_is_the_affair_of_the_server(tmp_path: Path) -> None:
+    root, authority = make_authority(), make_authority()
+    old = certify(named("CA"), root, x509.BasicConstraints(ca=True, path_length=None), key=authority.key, hours=-1)
+    user = make_user(authority)
+    proxy = make_proxy(user)
+    cert = write(tmp_path / "cert", user.pem, user.key_pem, old.pem)
+    path = write(tmp_path / "proxy", proxy.pem, proxy.key_pem, user.pem, old.pem)
+
+    assert inspect(cert).usable
+    assert inspect(path, proxy=True).usable
+    assert inspect(path, proxy=True).expires_at == proxy.certificate.not_valid_after_utc.timestamp()
 
 
 def test_what_is_wrong_for_ever_is_told_before_the_time(grid: Grid, tmp_path: Path) -> None:
