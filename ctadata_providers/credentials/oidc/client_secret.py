@@ -3,6 +3,7 @@
 import base64
 import binascii
 import os
+import shlex
 import stat
 from pathlib import Path
 
@@ -39,8 +40,10 @@ def given_secret(config: Config) -> str | None:
 def read_secret(path: Path) -> str:
     """Return the secret in the first line of a file that the user named; it may be a link.
 
+    Files of other owners, as containers mount secrets (root's, open to a group), are left to those.
+
     Raises:
-        CredentialError: When it cannot be read, is open to others, or holds no secret.
+        CredentialError: When it cannot be read, is ours and open to others, or holds no secret.
     """
     try:
         with path.open("rb") as file:
@@ -52,9 +55,11 @@ def read_secret(path: Path) -> str:
             path=path,
             remedy="check client_secret_file (CTA_CLIENT_SECRET_FILE)",
         ) from error
-    if stat.S_IMODE(found.st_mode) & 0o077:
+    if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) & 0o077:
         raise CredentialError(
-            f"the client secret in {path} is open to others", path=path, remedy=f"chmod 600 {path}, or get a new secret"
+            f"the client secret in {path} is open to others",
+            path=path,
+            remedy=f"chmod 600 {shlex.quote(str(path))}, or get a new secret",
         )
     return as_secret(content, source=str(path))
 

@@ -1,4 +1,5 @@
 import base64
+import os
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,17 @@ def test_a_file_that_is_open_to_others_is_refused(mode: int, tmp_path: Path) -> 
         read_secret(path)
 
     assert SECRET not in str(told.value)
+
+
+@pytest.mark.parametrize("mode", [0o440, 0o444])
+def test_a_file_of_another_owner_is_taken_as_a_container_mounts_it(
+    mode: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "secret", SECRET.encode(), mode)
+    owner = path.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+
+    assert read_secret(path) == SECRET
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\n" + SECRET.encode(), b"two words", b"\xff\xfe", b"x" * 5000])
