@@ -3,6 +3,7 @@
 All in `$XDG_STATE_HOME/ctadata-providers`. A home may be shared by several machines, so names tell the machine.
 """
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -102,11 +103,16 @@ class Lock:
         self._number = number
 
     def is_ours(self) -> bool:
-        """Tell whether the file is still the one that we have locked: without it others see no agent."""
+        """Tell whether the file is still the one that we have locked: without it others see no agent.
+
+        A home that cannot be looked at, because a ticket has ended or its server is away, comes back.
+        """
         try:
             return os.fstat(self._number).st_ino == self.path.stat().st_ino
-        except OSError:
+        except FileNotFoundError:
             return False
+        except OSError as error:
+            return error.errno != errno.ESTALE
 
 
 @contextmanager

@@ -298,6 +298,21 @@ def test_a_file_system_without_locks_has_no_agent(tmp_path: Path, monkeypatch: p
     assert lock_holder(tmp_path / "l") is None
 
 
+def test_a_home_that_cannot_be_looked_at_for_a_while_is_no_end(tmp_path: Path) -> None:
+    home = tmp_path / "mounted"
+    home.mkdir()
+    with held(home / "l") as lock:
+        home.rename(tmp_path / "away")
+        home.symlink_to(home)  # every look is an error, as where a ticket has ended
+        during = lock.is_ours()
+        home.unlink()
+        (tmp_path / "away").rename(home)
+        afterwards = lock.is_ours()
+        (home / "l").unlink()
+
+        assert (during, afterwards, lock.is_ours()) == (True, True, False)
+
+
 def test_a_home_that_cannot_be_written_is_an_error_of_the_start(
     config: Config, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
