@@ -1,5 +1,6 @@
 """Files with secrets: read only if nobody else can have written or read them, and written for nobody else."""
 
+import errno
 import os
 import shlex
 import stat
@@ -37,12 +38,23 @@ def write_private(path: Path, data: bytes) -> None:
     """Replace a file by one that only we can read; it is whole at any time, and nothing else stays behind.
 
     Raises:
-        OSError: When it cannot be written, with its name; then it is as it was.
+        OSError: When it cannot be written, or is a device or pipe, with its name; then it is as it was.
     """
     try:
+        _refuse_device(path)
         _replace(path, data)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _refuse_device(path: Path) -> None:
+    """Make sure that a path does not lead to a device or a pipe: root would replace `/dev/null` for all of the machine."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return  # nothing is there, or what is there is told when it is written
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "not a regular file")
 
 
 def _replace(path: Path, data: bytes) -> None:

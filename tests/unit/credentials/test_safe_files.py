@@ -80,6 +80,19 @@ def test_what_is_written_is_ours_alone_and_replaces_even_a_link(private: Path, t
     assert stat.S_IMODE(new.stat().st_mode) == 0o600
 
 
+def test_a_pipe_or_device_is_never_replaced(tmp_path: Path) -> None:
+    fifo, link = tmp_path / "fifo", tmp_path / "link"
+    os.mkfifo(fifo)
+    link.symlink_to(fifo)  # as /dev/stdout is one
+    for path in (fifo, link):
+        with pytest.raises(OSError, match=f"not a regular file: '{path}'"):
+            write_private(path, b"other")
+
+    assert fifo.is_fifo()
+    assert link.is_symlink()
+    assert sorted(tmp_path.iterdir()) == [fifo, link]
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(private: Path, tmp_path: Path) -> None:
     (tmp_path / "folder" / "x").mkdir(parents=True)
     with pytest.raises(OSError, match="folder"):
