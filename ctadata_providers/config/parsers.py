@@ -14,6 +14,8 @@ BackendName = Literal["webdav", "downloadservice", "memory"]
 ChecksumMode = Literal["auto", "require", "off"]
 GrantType = Literal["refresh_token", "client_credentials"]
 RefreshMode = Literal["auto", "never"]
+_CREDENTIAL = re.compile(r"-----BEGIN |^\s*eyJ[\w-]+\.[\w-]+\.")
+"""PEM, or a JSON Web Token."""
 
 
 def unusable(name: str, value: object, wanted: str) -> ConfigError:
@@ -71,6 +73,10 @@ def _path_prefix(name: str, value: object) -> str:
 
 
 def _file(name: str, value: object) -> Path:
+    if _CREDENTIAL.search(str(value)):
+        # Not shown: what cannot be read is told by its name.
+        remedy = "give the name of a file that holds it, closed to others"
+        raise ConfigError(f"setting {name} is a credential itself, and not the name of its file", remedy=remedy)
     if not isinstance(value, (str, Path)) or not str(value) or "\0" in str(value):
         raise unusable(name, value, "a path")
     try:

@@ -76,6 +76,15 @@ def test_a_malformed_token_is_refused_without_being_shown(value: object) -> None
     assert SECRET not in str(caught.value)
 
 
+@pytest.mark.parametrize("value", [f"eyJhbGciOiJSUzI1NiJ9.{SECRET}.c2ln", f"-----BEGIN RSA PRIVATE KEY-----\n{SECRET}"])
+@pytest.mark.parametrize("name", ["token_file", "client_secret_file", "proxy_file", "key_file"])
+def test_a_credential_in_place_of_its_file_is_refused_without_being_shown(name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=f"setting {name} is a credential itself, and not the name of") as caught:
+        Config.from_mapping({name: value})
+
+    assert SECRET not in f"{caught.value!r} {caught.value} {caught.value.__cause__}"
+
+
 @pytest.mark.parametrize(
     "url", [f"https://alice:{SECRET}@door.example", f"https://door.example?authz={SECRET}", f"htps://x@{SECRET}"]
 )
