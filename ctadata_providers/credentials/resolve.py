@@ -73,7 +73,18 @@ class Credential:
             CredentialError: When it cannot be read, is malformed, or has expired.
             TransientError: When whoever gives it is away.
         """
-        return require_fresh(self.token_provider()) if self.token_provider else None
+        provider = self.token_provider
+        if provider is None:
+            return None
+        token = provider()
+        try:
+            return require_fresh(token)
+        except CredentialError as error:
+            if not isinstance(provider, Renewable):
+                raise
+            # Nobody can put another one there.
+            remedy = f"see why {token.source} gives an old one, and whether the clock of this machine is right"
+            raise CredentialError(error.message, remedy=remedy) from None
 
     def ready(self) -> Token | None:
         """Return the bearer token if it can be sent now, without waiting; None when `token` must be asked."""

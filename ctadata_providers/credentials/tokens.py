@@ -219,7 +219,7 @@ def require_fresh(token: Token, *, clock: Callable[[], float] = time.time) -> To
     if token.expired(clock()):
         ago = clock() - (token.expires_at or 0)
         raise CredentialError(
-            f"the token of {token.source} expired {ago:.0f} s ago",
+            f"the token of {token.source} expired {ago:.0f} s ago by the clock of this machine",
             remedy="put a new token there, or take it away and say 'ctadata login'; 'ctadata doctor' tells more",
         )
     return token

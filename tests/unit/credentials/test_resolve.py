@@ -125,6 +125,15 @@ def test_an_expired_token_is_not_ready_so_that_the_error_is_told_by_token() -> N
         credential.token()
 
 
+def test_a_program_that_gives_ended_tokens_is_what_the_user_is_to_look_at(tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    old.write_text(jwt(exp=time.time() - 3600))
+    with pytest.raises(CredentialError, match=r"token_command cat expired 3600 s ago by the clock of") as caught:
+        resolve(config_of(token_command=("cat", str(old)))).token()
+
+    assert str(caught.value.remedy).startswith("see why token_command cat gives an old one, and whether the clock")
+
+
 def test_a_file_is_read_again_when_its_token_was_rejected(token_file: Path) -> None:
     credential = resolve(config_of(token_file=token_file))
     first = credential.token()
