@@ -108,6 +108,13 @@ def test_an_odd_life_is_no_life(hostile: Door, expires_in: object) -> None:
     assert SECRET not in repr(answer)
 
 
+def test_an_error_of_nothing_beside_the_tokens_is_none(hostile: Door) -> None:
+    config = serve(hostile)
+    answer_json(hostile, "POST", {"access_token": "a", "refresh_token": "r", "error": None, "error_description": None})
+
+    assert Provider(config, None).refresh("old").refresh_token == "r"
+
+
 def test_a_redirect_is_not_followed_with_secrets(hostile: Door, open_door: Callable[..., Door]) -> None:
     other = open_door(tls=False)
     config = serve(hostile, tokens=lambda exchange: exchange.answer(307, f"Location: {other.url}/token"))

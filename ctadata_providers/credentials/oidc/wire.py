@@ -101,10 +101,11 @@ class Http(OAuth2Session):  # type: ignore[misc]  # Authlib has no types
             AuthlibBaseError: When it tells an error.
         """
         if answer.status_code != 200:
-            self._check_error({"error": f"http_{answer.status_code}", **_object(answer)})
+            told = _object(answer)
+            self._check_error({**told, "error": told.get("error") or f"http_{answer.status_code}"})
 
     def _check_error(self, answer: Mapping[str, Any]) -> None:
-        if "error" in answer:
+        if answer.get("error"):  # some write a null beside their tokens
             raise self.oauth_error_class(error=answer["error"], description=answer.get("error_description"))
 
     def request(self, method: str, url: str, **options: Any) -> requests.Response:
