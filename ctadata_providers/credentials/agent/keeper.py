@@ -140,6 +140,9 @@ class Keeper:
         self._failures += 1
         longest = _LONGEST_RETRY_WHEN_REFUSED if isinstance(error, CredentialError) else _LONGEST_RETRY
         pause = min(2.0 ** min(self._failures - 1, 16), longest) * (1 + _JITTER * self._chance())
+        left = (self._kept.expires_at or 0.0) - self._clock() if self._kept else 0.0
+        if left > 0:  # some sources have no other token before the end of this one, and must be asked then
+            pause = min(pause, max(left / 2, _SHORTEST))
         if isinstance(error, TransientError):
             pause = max(pause, min(error.retry_after or 0, _LONGEST_RETRY_WHEN_REFUSED))
         self.progress = Progress(

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ctadata_providers.credentials import Token
+from ctadata_providers.credentials import Token, TokenProvider
 from ctadata_providers.credentials.agent.keeper import PULSE, Keeper
+from ctadata_providers.credentials.commands import CachedToken
 from ctadata_providers.errors import CredentialError, CtaError, TransientError
 
 
@@ -71,7 +72,7 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "token"
 
 
-def keeper_of(source: Plain, target: Path, clock: Clock) -> Keeper:
+def keeper_of(source: TokenProvider, target: Path, clock: Clock) -> Keeper:
     return Keeper(source, target, clock=clock, chance=lambda: 0.0)
 
 
@@ -163,6 +164,22 @@ def test_a_source_that_cannot_be_told_to_renew_is_asked_more_often_at_the_end(ta
     assert pauses == pytest.approx([7, 2, 1])
 
 
+def test_a_program_that_gives_no_other_token_before_the_end_is_asked_at_the_end(target: Path, clock: Clock) -> None:
+    source = Plain(clock)
+
+    def ask(rejected: Token | None) -> Token:
+        return source.next() if source().dead(clock()) else source()
+
+    keeper, end, least = keeper_of(CachedToken(ask, clock=clock), target, clock), clock.now + 3600, 1e9
+    while clock.now < end:
+        pause = keeper.step()
+        clock.now += pause
+        least = min(least, (Token.parse(target.read_text(), source="file").expires_at or 0) - clock.now)
+
+    assert least > -2.0
+    assert len(source.made) == 12
+
+
 def test_an_opaque_token_is_asked_for_at_every_pulse(target: Path, clock: Clock) -> None:
     source = Plain(clock)
     source.made = ["opaque"]
@@ -218,8 +235,9 @@ def test_an_outage_leaves_the_old_token_and_ends_with_a_new_one(target: Path, cl
     source.fault = None
     keeper.step()
 
-    assert pauses[:7] == [1, 2, 4, 8, 16, 32, 60]
-    assert set(pauses[7:]) == {60}
+    assert pauses[:6] == [1, 2, 4, 8, 16, 22]  # half of what is left, up to the end of the token
+    assert sum(pauses[:-9]) == pytest.approx(75, abs=2)
+    assert set(pauses[-9:]) == {60}
     assert old == source.made[0] + "\n"
     assert (during.error, during.failing_since) == ("the issuer answers 500", failing_since)
     assert target.read_text() == source.made[1] + "\n"
@@ -287,6 +305,6 @@ def test_the_log_tells_the_story_and_no_secret(target: Path, clock: Clock, caplo
 
     assert f"wrote a token of a test to {target}, which is valid for 300 s" in caplog.text
     assert f"no new token (the issuer answers 500); the one in {target} is valid for 75 s" in caplog.text
-    assert "ended 48 s ago" in caplog.text
-    assert "tokens come again, after 183 s" in caplog.text
+    assert f"the one in {target} ended" in caplog.text
+    assert "tokens come again, after 136 s" in caplog.text
     assert not any(part in caplog.text for made in source.made for part in made.split(".")[1:])
