@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from ctadata_providers.config import Config
 from ctadata_providers.credentials.discovery import Skipped, candidates
-from ctadata_providers.credentials.tokens import Renewable, Token, TokenProvider, require_fresh
+from ctadata_providers.credentials.tokens import FileToken, Renewable, Token, TokenProvider, require_fresh
 from ctadata_providers.credentials.x509.certificate import ClientCertificate
 from ctadata_providers.errors import CredentialError
 
@@ -103,7 +103,10 @@ class Credential:
         provider = self.token_provider
         if provider is None:
             return None
-        token = provider.renew(rejected) if isinstance(provider, Renewable) else provider()
+        if isinstance(provider, FileToken):
+            token = provider.read_again()
+        else:
+            token = provider.renew(rejected) if isinstance(provider, Renewable) else provider()
         return None if token.value == rejected.value or token.expired(time.time()) else token
 
 

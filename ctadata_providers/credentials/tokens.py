@@ -149,7 +149,8 @@ def read_file(path: Path) -> bytes:
 class FileToken:
     """Provides the token of a file, read at the first call and again when the file has changed.
 
-    While the file is empty the last token goes on, as long as it lives: `program > file` empties it first, and writes
+    A token that has ended is read again at each call: on a file system of the network what a look at the file tells may
+    be a minute old, longer than some tokens have left when they are replaced. To open it asks the server. While the file is empty the last token goes on, as long as it lives: `program > file` empties it first, and writes
     when the program has got the next one.
 
     Args:
@@ -179,10 +180,21 @@ class FileToken:
         Raises:
             CredentialError: When the file cannot be read or holds no token.
         """
+        return self._token(again=False)
+
+    def read_again(self) -> Token:
+        """Return the token that the file holds now, whether the file seems to have changed or not.
+
+        Raises:
+            CredentialError: When the file cannot be read or holds no token.
+        """
+        return self._token(again=True)
+
+    def _token(self, *, again: bool) -> Token:
         source = f"token file {self.path}"
         try:
             signature = self._signature()
-            if self._seen and self._seen[0] == signature:
+            if self._seen and self._seen[0] == signature and not (again or self._seen[1].dead(time.time())):
                 return self._seen[1]
             text = self._read(self.path).decode("ascii", "replace")
         except OSError as error:
@@ -196,8 +208,8 @@ class FileToken:
         return token
 
     def ready(self) -> Token | None:
-        """Return the token if the file is as it was when it was read."""
-        if self._seen is None:
+        """Return the token if it lives and the file is as it was when it was read."""
+        if self._seen is None or self._seen[1].dead(time.time()):
             return None
         try:
             return self._seen[1] if self._signature() == self._seen[0] else None

@@ -4,6 +4,7 @@ import base64
 import copy
 import os
 import pickle
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ctadata_providers import CredentialError
-from ctadata_providers.credentials import Renewable, Token
+from ctadata_providers.credentials import Credential, Renewable, Token
 from ctadata_providers.credentials.tokens import FileToken, FixedToken, Prompt, require_fresh
 from tests.unit.credentials.machine import jwt_of
 
@@ -177,6 +178,35 @@ def test_a_token_file_is_read_again_when_it_was_rewritten(token_file: Path) -> N
     token_file.write_text("a-longer-one\n")
 
     assert (first, provider().value) == ("first", "a-longer-one")
+
+
+class Late(FileToken):
+    """A token file on a file system whose looks are old, as those of NFS are for up to a minute."""
+
+    def _signature(self) -> tuple[int, ...]:
+        return (0,)
+
+
+def test_a_look_that_is_old_hides_no_successor_of_a_token_that_has_ended(token_file: Path) -> None:
+    token_file.write_text(jwt_of({"exp": time.time() - 1}))
+    provider = Late(token_file)
+    provider()
+    token_file.write_text(jwt_of({"exp": time.time() + 300, "sub": "next"}))
+
+    assert provider.ready() is None
+    assert provider().subject == "next"
+    assert provider.ready() is provider()
+
+
+def test_a_look_that_is_old_hides_no_successor_of_a_token_that_was_rejected(token_file: Path) -> None:
+    credential = Credential(("https", "door.example", 443), Late(token_file))
+    first = credential.token()
+    token_file.write_text("other")
+    assert first is not None
+    second = credential.renew(first)
+
+    assert second is not None
+    assert (first.value, second.value) == ("first", "other")
 
 
 def test_a_token_file_that_goes_bad_is_an_error_and_then_good_again(token_file: Path) -> None:
