@@ -8,7 +8,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from ctadata_providers.credentials import Credential, Token
+from ctadata_providers.credentials import ClientCertificate, Credential, Token
 from ctadata_providers.errors import CredentialError, TransientError
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.gates import REFUSED_PAUSE, Gate, Probe, gate_of, known_gate
@@ -28,6 +28,8 @@ LENIENT_SECONDS = 1.0
 """For so long a token that the server still accepts long after its end is sent without more ado."""
 TRANSIENT_SECONDS = 1.0
 """Seconds after which a source of tokens that was away is asked again."""
+WRITING_SECONDS = 3.0
+"""For so long a client certificate that was good may be missing or half a file: few tools replace a proxy at once."""
 _UNDECIDED = frozenset({401, 408, 429})
 CONTINUE = 100
 
@@ -112,6 +114,7 @@ class Admission:
         self._announced = ""
         self._lock = ForkSafeLock()
         self._renewal: _Renewal | None = None
+        self._certified_until = 0.0
         self._renews_early = True
 
     def at_once(self, hop: Hop) -> Pass | None:
@@ -119,6 +122,7 @@ class Admission:
 
         Raises:
             CredentialError: When the client certificate cannot be used.
+            TransientError: When it is being written.
         """
         if not hop.with_credential:
             return _NOTHING
@@ -129,7 +133,7 @@ class Admission:
                 return None
             now = Pass(token)
         elif credential.certificate is not None:
-            now = Pass(None, _certificate(credential))
+            now = Pass(None, self._certificate(credential.certificate))
         else:
             return _NOTHING
         gate = known_gate(hop.place, now.shown)
@@ -237,7 +241,8 @@ class Admission:
         """Return what there is to show now, not yet admitted."""
         credential = self._credential()
         if not credential.has_token:
-            return Pass(None, _certificate(credential))
+            certificate = credential.certificate
+            return _NOTHING if certificate is None else Pass(None, self._certificate(certificate))
         token = credential.ready()
         if token is None:
             token = await wait(in_thread(credential.token, admits=True))
@@ -319,8 +324,18 @@ class Admission:
     def _door_time(self) -> float:
         return time.time() + (self._clock_ahead() or 0.0)
 
+    def _certificate(self, certificate: ClientCertificate) -> Hashable:
+        """Return what tells a client certificate from others, having made sure that it can be used now.
 
-def _certificate(credential: Credential) -> Hashable:
-    """Return what tells the client certificate from others, having made sure that it can be used now."""
-    certificate = credential.certificate
-    return None if certificate is None else (str(certificate.cert_file), certificate.check())
+        Raises:
+            CredentialError: When it cannot be used.
+            TransientError: When it was good a moment ago, and somebody is about to write it anew.
+        """
+        try:
+            state = certificate.check()
+        except CredentialError as error:
+            if time.monotonic() < self._certified_until and certificate.is_being_written():
+                raise TransientError(error.message, path=error.path, remedy=error.remedy) from error
+            raise
+        self._certified_until = time.monotonic() + WRITING_SECONDS
+        return str(certificate.cert_file), state

@@ -1,5 +1,7 @@
 """A credential goes alone until a door has accepted it, and not at all for a while once it was refused."""
 
+import logging
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ctadata_providers import Config, CredentialError, CtaClient, CtaError
-from ctadata_providers.session import gates
+from ctadata_providers.session import admission, gates
 from ctadata_providers.testing import FakeCta
 from tests.faults import acts, children
 from tests.faults.cells import Told, assert_nothing_secret
@@ -318,6 +320,36 @@ def test_a_client_certificate_that_is_refused_is_shown_once(centre: FakeCta) -> 
                 client.stat("/lst/f")
 
     assert statuses(centre) == [401]
+
+
+def test_a_proxy_that_is_missing_while_it_is_written_anew_ends_no_transfer(
+    centre: FakeCta, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "WRITING_SECONDS", 600.0)
+    old, proxy = centre.make_proxy(), tmp_path / "proxy"
+    retries: list[str] = []
+
+    class Writer(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            retries.append(record.getMessage())
+            shutil.copy(old, proxy)
+
+    writer = Writer()
+    logger = logging.getLogger("ctadata_providers.retry")
+    shutil.copy(old, proxy)
+    settings = {**centre.settings(), "token": None, "proxy_file": str(proxy)}
+    logger.addHandler(writer)
+    try:
+        with CtaClient(Config.from_mapping(settings)) as client:
+            client.stat("/lst/f")
+            proxy.unlink()
+            client.download("/lst/f", tmp_path / "f")
+    finally:
+        logger.removeHandler(writer)
+
+    assert (tmp_path / "f").read_bytes() == b"123"
+    assert len(retries) == 1
+    assert f"cannot read {proxy}" in retries[0]
 
 
 @pytest.mark.parametrize("act", ["stat", "download"])

@@ -33,6 +33,10 @@ CLOCK_LEEWAY = 300.0
 """Seconds by which a certificate may begin in the future: the machine that made it may be ahead of ours."""
 
 
+WRITTEN_SECONDS = 2.0
+"""Age in seconds from which on a file is taken to be whole."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyInfo:
     """What is known of a proxy, or of a certificate.
@@ -132,6 +136,11 @@ class ClientCertificate:
             CredentialError: As `check`, but not for its time.
         """
         return _examined(self, self._state()).expires_at
+
+    def is_being_written(self) -> bool:
+        """Tell whether a file is missing, or so new that who writes it may not have come to its end."""
+        found = self._state()
+        return not found or any(abs(time.time() - modified / 1e9) < WRITTEN_SECONDS for modified, *_ in found)
 
     def _state(self) -> FilesState:
         try:

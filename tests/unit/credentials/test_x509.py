@@ -370,6 +370,18 @@ def test_a_file_that_was_renewed_opened_or_spoilt_is_read_again(grid: Grid, tmp_
         certificate.check()
 
 
+def test_a_file_is_being_written_while_it_is_missing_or_new(grid: Grid, tmp_path: Path) -> None:
+    path = grid.proxy_file(tmp_path)
+    certificate = ClientCertificate(path, proxy=True)
+    os.utime(path, (time.time() + 600, time.time() + 600))
+    new = [certificate.is_being_written()]
+    os.utime(path, (1, 1))
+    new.append(certificate.is_being_written())
+    path.unlink()
+
+    assert [*new, certificate.is_being_written()] == [False, False, True]
+
+
 def test_what_is_known_of_a_certificate_can_be_compared_and_pickled(grid: Grid, tmp_path: Path) -> None:
     path = grid.proxy_file(tmp_path)
     certificate = ClientCertificate(path, proxy=True)
