@@ -48,7 +48,7 @@ def write_private(path: Path, data: bytes) -> None:
 
 
 def _refuse_device(path: Path) -> None:
-    """Make sure that a path does not lead to a device or a pipe: root would replace `/dev/null` for all of the machine."""
+    """Make sure that a path leads to no device or pipe: root would replace `/dev/null` for all of the machine."""
     try:
         mode = path.stat().st_mode
     except OSError:

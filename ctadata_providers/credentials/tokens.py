@@ -150,7 +150,9 @@ class FileToken:
     """Provides the token of a file, read at the first call and again when the file has changed.
 
     A token that has ended is read again at each call: on a file system of the network what a look at the file tells may
-    be a minute old, longer than some tokens have left when they are replaced. To open it asks the server. While the file is empty the last token goes on, as long as it lives: `program > file` empties it first, and writes
+    be a minute old, longer than some tokens have left when they are replaced. To open it asks the server.
+
+    While the file is empty the last token goes on, as long as it lives: `program > file` empties it first, and writes
     when the program has got the next one.
 
     Args:

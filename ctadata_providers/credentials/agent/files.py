@@ -133,12 +133,19 @@ def held(
             if clock() > deadline:
                 raise ConfigError("an agent of this account runs already", remedy="see 'ctadata agent status'")
             wait(_POLL_SECONDS)  # whoever asks for the status holds it for a moment
-        os.ftruncate(number, 0)
-        os.pwrite(number, str(os.getpid()).encode(), 0)
+        _write_number(number, path)
         yield Lock(path, number)
         os.ftruncate(number, 0)
     finally:
         os.close(number)
+
+
+def _write_number(number: int, path: Path) -> None:
+    try:
+        os.ftruncate(number, 0)
+        os.pwrite(number, str(os.getpid()).encode(), 0)
+    except OSError as error:  # a full disk is told with the name of what lies on it
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _locked(number: int, path: Path) -> bool:

@@ -87,7 +87,9 @@ def test_an_expired_token_is_refused_with_its_source_and_remedy() -> None:
     token = Token.parse(jwt_of({"exp": NOW}), source="token file /x")
 
     assert require_fresh(token, clock=lambda: NOW) is token
-    with pytest.raises(CredentialError, match=r"token file /x expired 3600 s ago by .* machine; put a new token there") as caught:
+    with pytest.raises(
+        CredentialError, match=r"token file /x expired 3600 s ago by .* machine; put a new token there"
+    ) as caught:
         require_fresh(token, clock=lambda: NOW + 3600)
 
     assert token.value not in str(caught.value)
