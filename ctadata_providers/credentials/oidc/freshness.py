@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Protocol
 
-from ctadata_providers.credentials.oidc.unbroken import unbroken
+from ctadata_providers.credentials.oidc.unbroken import unbroken, wait_at_exit
 from ctadata_providers.credentials.tokens import Token
 from ctadata_providers.errors import CredentialError, CtaError, TransientError
 
@@ -230,6 +230,8 @@ class FreshToken:
             thread.start()
         except RuntimeError:  # the interpreter is about to end
             self._background.release()
+        else:
+            wait_at_exit(thread)
 
     def _in_background(self, running: threading.Lock) -> None:
         try:

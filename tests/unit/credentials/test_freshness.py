@@ -310,6 +310,45 @@ def test_a_forked_process_waits_for_no_thread_that_it_does_not_have() -> None:
     assert subprocess.run([sys.executable, "-c", FORKED], timeout=20).returncode == 0
 
 
+TASK = """
+import atexit, os, threading, time
+from ctadata_providers.credentials import Token
+from ctadata_providers.credentials.oidc.freshness import FreshToken, Held
+
+class Slow:
+    reads_only = False
+
+    def stored(self):
+        return Held(Token.parse("old", source="test"), time.time() - 80, time.time() + 20)
+
+    def renewed(self, old, wanted):
+        time.sleep(0.3)  # between the issuer's answer and its place on the disk
+        os.write(1, b"kept\\n")
+        return Held(Token.parse("new", source="test"), time.time(), time.time() + 100)
+
+def use_and_end():
+    FreshToken(Slow())()
+
+use_and_end()
+for thread in threading.enumerate():
+    if thread is not threading.main_thread():
+        thread.join()
+child = os.fork()
+if not child:
+    atexit._clear()  # as Airflow does it
+    use_and_end()
+    atexit._run_exitfuncs()
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+
+
+def test_a_task_that_ends_without_its_interpreter_waits_for_a_renewal_under_way() -> None:
+    done = subprocess.run([sys.executable, "-c", TASK], timeout=60, capture_output=True, check=True, text=True)
+
+    assert done.stdout == "kept\nkept\n"
+
+
 @pytest.mark.parametrize("act", [FreshToken.__call__, lambda fresh: fresh.renew(Token.parse("token-1", source="test"))])
 def test_threads_that_waited_for_a_failure_share_it(
     act: Callable[[FreshToken], object], issued: Issued, fresh: FreshToken
