@@ -56,7 +56,7 @@ def unbroken(act: Callable[[threading.Event], T]) -> T:
 
 
 def wait_at_exit(thread: threading.Thread) -> None:
-    """Let this process wait at its end for a thread that has been started, also where it is not the interpreter that ends.
+    """Let this process wait at its end for a started thread, also where it is not the interpreter that ends.
 
     A task of Airflow is a forked process that calls what `atexit` has got since the fork, and then `os._exit`, which
     waits for no thread.
