@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from math import inf
 
 from ctadata_providers.config import BUILT_IN_PROFILES, DEFAULT_PROFILE, Config
 from ctadata_providers.credentials.oidc.client_secret import client_secret, given_secret
@@ -244,11 +245,17 @@ def with_answer(session: StoredSession, answer: TokenAnswer) -> StoredSession:
 
 
 def _end_of(answer: TokenAnswer) -> float | None:
-    """Return when an access token ends by our own clock: `expires_in` counts from its birth, whatever clocks say."""
-    told = Token.parse(answer.access_token, source="the answer of the issuer").expires_at
-    if answer.expires_in is None:
+    """Return when an access token ends by our own clock: its life counts from its birth, whatever clocks say."""
+    token = Token.parse(answer.access_token, source="the answer of the issuer")
+    told, born = token.expires_at, token.issued_at
+    # What the issuer says of a token may be too much: the door goes by what the token says.
+    whole = told - born if told is not None and born is not None and born < told else inf
+    if answer.expires_in is not None:
+        end = answer.obtained_at + min(answer.expires_in, whole)
+    elif told is None or told > answer.obtained_at or whole == inf:
         return told
-    end = answer.obtained_at + answer.expires_in
+    else:  # it would have ended before it was given: our clock is ahead
+        end = answer.obtained_at + whole
     # Keycloak counts from the last full second.
     return told if told is not None and 0 < end - told <= 1 else end
 

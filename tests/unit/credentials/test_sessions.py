@@ -11,10 +11,12 @@ from ctadata_providers import Config, ConfigError, CredentialError, TransientErr
 from ctadata_providers.credentials import Token
 from ctadata_providers.credentials.oidc import renewal, sessions
 from ctadata_providers.credentials.oidc.device import DeviceGrant
+from ctadata_providers.credentials.oidc.provider import TokenAnswer
 from ctadata_providers.credentials.oidc.renewal import StoredSource
-from ctadata_providers.credentials.oidc.store import Store
+from ctadata_providers.credentials.oidc.store import Store, StoredSession
 from ctadata_providers.testing import FakeCta
 from tests.unit.credentials.logins import small_bundle  # noqa: F401 (a fixture)
+from tests.unit.credentials.machine import jwt_of
 
 
 @pytest.fixture(scope="module")
@@ -406,3 +408,29 @@ def test_a_robot_has_a_token_in_memory_that_all_clients_share(cta: FakeCta, home
     assert robot.renew(first).value != first.value
     assert len(cta.issuer.grants("client_credentials")) == 2
     assert not list(home.rglob("*.json"))
+
+
+@pytest.mark.parametrize(
+    ("born", "told", "left"),
+    [
+        (0, 300, 300),
+        (-100, 200, 200),  # a token that the issuer has given before
+        (0, 3600, 300),  # an issuer that says too much
+        (0, None, 300),
+        (-100, None, 200),
+        (-3600, 300, 300),  # our clock is an hour ahead
+        (-3600, None, 300),
+    ],
+)
+def test_the_life_of_a_token_is_what_the_issuer_and_the_token_both_say(
+    born: float, told: float | None, left: float, tmp_path: Path
+) -> None:
+    now = 1_700_000_000.0
+    token = jwt_of({"iat": now + born, "exp": now + born + 300})
+    answer = TokenAnswer(access_token=token, refresh_token="r", obtained_at=now, expires_in=told, scope=None)
+    blank = StoredSession(
+        issuer="https://id.example", client_id="me", door_url="https://d", access_token="", obtained_at=0
+    )
+    held = renewal.held_of(renewal.with_answer(blank, answer), Store("x", tmp_path))
+
+    assert (held.left(now), held.token.life_left(now)) == (left, left)
