@@ -110,6 +110,28 @@ def test_a_reader_that_goes_away_is_no_error(cta_environ: object, fake_cta: Fake
     assert (process.returncode, err) == (141, "")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "full", "code", "said"),
+    [
+        (["list", "lst"], "stdout", 1, "ctadata: No space left on device\n"),
+        (["--version"], "stdout", 1, "ctadata: No space left on device\n"),
+        (["list", "nothing"], "stderr", 1, ""),
+        (["list", "--nothing"], "stderr", 2, ""),
+    ],
+)
+def test_what_cannot_be_written_is_an_error_with_a_code_of_ours(
+    arguments: list[str], full: str, code: int, said: str, cta_environ: object, fake_cta: FakeCta
+) -> None:
+    fake_cta.put("/lst/a", b"1")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with Path("/dev/full").open("w") as device:
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, full: device}
+        with started(*arguments, env=environment, **streams) as process:
+            out, err = process.communicate(timeout=30)
+
+    assert (process.returncode, err or "", out or "") == (code, said, "")
+
+
 @pytest.mark.parametrize(("options", "shown"), [([], True), (["-q"], False), (["--json"], False), (["-v"], False)])
 def test_a_bar_is_shown_on_a_terminal_only(
     options: list[str], shown: bool, cta_environ: object, night: FakeCta, tmp_path: Path
