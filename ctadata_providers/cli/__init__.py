@@ -80,7 +80,10 @@ def _ended(act: Callable[[], int], output: Output) -> int:
     except (CtaError, OSError) as error:
         return _told(error, output, _FAILED)
     except Exception as error:  # noqa: BLE001  # the last resort: one line for the user, the trace with --debug
-        return _told(error, output, _FAILED)
+        stop = _signal_behind(error)
+        if isinstance(stop, _Terminated):
+            return _TERMINATED
+        return _told(error, output, _FAILED) if stop is None else _told(stop, output, _INTERRUPTED)
 
 
 def _exit_code_of(act: Callable[[], int]) -> int:
@@ -88,6 +91,16 @@ def _exit_code_of(act: Callable[[], int]) -> int:
         return act()
     except SystemExit as end:  # --help, --version
         return end.code if isinstance(end.code, int) else _DONE
+
+
+def _signal_behind(error: BaseException | None) -> KeyboardInterrupt | None:
+    """Return the signal that an error comes of, if any.
+
+    Up to Python 3.11 whatever ends a `__set_name__` becomes a RuntimeError, and lazy imports call those of dataclasses.
+    """
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__
+    return error
 
 
 def _told(error: BaseException, output: Output, code: int) -> int:

@@ -8,13 +8,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ctadata_providers.cli import main
 from ctadata_providers.testing import FakeCta
 
 Run = Callable[..., Any]
@@ -61,6 +62,23 @@ def test_a_signal_ends_a_waiting_command_without_a_trace(number: int, code: int,
     assert process.returncode == code
     assert err == ("ctadata: interrupted\n" if number == signal.SIGINT else "")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_python_wraps_into_another_error_is_one(
+    number: int, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Field:
+        def __set_name__(self, owner: type, name: str) -> None:
+            signal.raise_signal(number)
+
+    def load(arguments: Sequence[str]) -> int:
+        """Define a class, as a lazy import does."""
+        type("Record", (), {"field": Field()})
+        return 0
+
+    assert main([], run=load) == code
+    assert capsys.readouterr().err == ("ctadata: interrupted\n" if number == signal.SIGINT else "")
 
 
 @pytest.mark.parametrize(
