@@ -26,6 +26,7 @@ _DONE, _FAILED, _USAGE = 0, 1, 2
 _INTERRUPTED = 128 + signal.SIGINT
 _NO_READER = 128 + signal.SIGPIPE
 _TERMINATED = 128 + signal.SIGTERM
+_SOON = 0.01
 
 
 class _Terminated(KeyboardInterrupt):
@@ -210,10 +211,36 @@ def _end_cleanly_on_signals() -> Iterator[None]:
         numbers.append(signal.SIGINT)
     before = {number: signal.signal(number, end) for number in numbers}
     try:
-        yield
+        with _never_ignored():
+            yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _never_ignored() -> Iterator[None]:
+    """Raise a signal anew that came while Python ignores what is raised, as in a callback of its import system."""
+    before = sys.unraisablehook
+    again: list[threading.Timer] = []
+
+    def take(unraisable: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(unraisable.exc_value, _Interrupted | _Terminated):
+            before(unraisable)
+            return
+        number = signal.SIGTERM if isinstance(unraisable.exc_value, _Terminated) else signal.SIGINT
+        later = threading.Timer(_SOON, os.kill, (os.getpid(), number))  # here it would be ignored once more
+        later.daemon = True
+        later.start()
+        again.append(later)
+
+    sys.unraisablehook = take
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+        for timer in again:
+            timer.cancel()
 
 
 @contextmanager

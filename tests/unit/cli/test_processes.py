@@ -7,7 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,6 +80,24 @@ def test_a_signal_that_python_wraps_into_another_error_is_one(
         return 0
 
     assert main([], run=load) == code
+    assert capsys.readouterr().err == ("ctadata: interrupted\n" if number == signal.SIGINT else "")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_comes_while_python_ignores_errors_is_not_lost(
+    number: int, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Lock:
+        """Something with a callback at its end, as the locks of the import system are."""
+
+    def wait(arguments: Sequence[str]) -> int:
+        lock = Lock()
+        finished = weakref.ref(lock, lambda _: signal.raise_signal(number))
+        del lock
+        threading.Event().wait(30)
+        return 0 if finished() is None else 1
+
+    assert main([], run=wait) == code
     assert capsys.readouterr().err == ("ctadata: interrupted\n" if number == signal.SIGINT else "")
 
 
