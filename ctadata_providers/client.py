@@ -400,9 +400,8 @@ class CtaClient(Mirroring, Copying, Looking, Checking, Beginning, Contents):
         if existing is not None:
             if exist_ok and existing.is_dir:
                 return None
-            raise AlreadyExistsError(
-                f"cannot make folder {checked}: it exists", path=checked, remedy="allow that (exist_ok)"
-            )
+            remedy = "allow that (mkdir -p, exist_ok)" if existing.is_dir else "it is a file: take another name"
+            raise AlreadyExistsError(f"cannot make folder {checked}: it exists", path=checked, remedy=remedy)
         transfer.require_folder(self._backend, uri.split(checked)[0], f"cannot make folder {checked}")
         return self._backend.make_dir(checked)
 

@@ -7,7 +7,7 @@ from ctadata_providers import uri
 from ctadata_providers.backends import Backend, open_backend
 from ctadata_providers.config import UNPICKLED, Config
 from ctadata_providers.errors import ConfigError
-from ctadata_providers.session.locks import ForkSafeLock
+from ctadata_providers.session.locks import fork_safe_lock
 from ctadata_providers.transfer import Context
 
 SHARED_SETTINGS = (
@@ -28,7 +28,7 @@ class Connection:
     def __init__(self, config: Config | None = None, **settings: Any) -> None:
         self._given = config
         self._settings = settings
-        self._lock = ForkSafeLock()
+        self._lock = fork_safe_lock()
         self._context: Context | None = None
         self._config: Config | None = None
         self._others: dict[str, Connection] = {}

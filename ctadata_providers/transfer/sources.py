@@ -1,5 +1,6 @@
 """The local end of an upload: an open file that is sent from its first byte to the size it had."""
 
+import errno
 import os
 import shutil
 import stat
@@ -8,9 +9,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ctadata_providers.checksum import Hasher, new_hasher
-from ctadata_providers.errors import IntegrityError, IsADirError
+from ctadata_providers.errors import IntegrityError, IsADirError, QuotaError
 from ctadata_providers.transfer.context import Progress
 from ctadata_providers.transfer.local import explained
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class OpenSource:
@@ -91,7 +94,7 @@ class LocalSource(OpenSource):
             file: BinaryIO = local.open("rb", buffering=0)
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):
-                file = _spooled(file)
+                file = _spooled(file, local)
                 found = os.fstat(file.fileno())
         except OSError as error:
             raise explained(error, local, "read") from error
@@ -113,9 +116,23 @@ class LocalSource(OpenSource):
         self._file.close()
 
 
-def _spooled(stream: BinaryIO) -> BinaryIO:
-    """Return a temporary file with all of a stream: its length must be known before the first byte is sent."""
+def _spooled(stream: BinaryIO, local: Path) -> BinaryIO:
+    """Return a temporary file with all of a stream: its length must be known before the first byte is sent.
+
+    Raises:
+        QuotaError: When there is no room for it.
+    """
     with stream:
         spool: BinaryIO = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (closed by the source that it becomes)
-        shutil.copyfileobj(stream, spool, 1024 * 1024)
+        try:
+            shutil.copyfileobj(stream, spool, 1024 * 1024)
+        except OSError as error:
+            spool.close()
+            if error.errno not in _FULL:
+                raise
+            raise QuotaError(
+                f"cannot keep all of {local} in {tempfile.gettempdir()}: {error.strerror}",
+                path=local,
+                remedy="free some space there, or set TMPDIR to another folder",
+            ) from error
     return spool

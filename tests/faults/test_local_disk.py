@@ -316,3 +316,21 @@ def test_a_file_system_without_hard_links_takes_new_files(
 
     assert target.read_bytes() == payload
     assert parts_in(target.parent) == []
+
+
+def test_no_room_for_what_comes_through_a_pipe_tells_the_folder(
+    open_door: Open, client_of: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = open_door()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = os.open(pipe, os.O_RDWR)
+    os.write(writer, b"12345")
+    full = Path("/dev/full").open("r+b", buffering=0)  # noqa: SIM115 (closed by who spools)
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: full)
+    with pytest.raises(QuotaError, match="TMPDIR") as raised:
+        client_of(door).upload(pipe, PATH)
+    os.close(writer)
+
+    assert "cannot read" not in str(raised.value)
+    assert door.requests("PUT") == []

@@ -126,14 +126,14 @@ def full_disk() -> Iterator[None]:
 def test_notes_of_many_other_processes_are_not_read_for_each_upload(monkeypatch: pytest.MonkeyPatch) -> None:
     read, clock = 0, 0.0
 
-    def glob(*_: object) -> Iterator[Path]:
+    def listdir(*_: object) -> list[str]:
         """Take half a second to list the folder, as where it is far away."""
         nonlocal read, clock
         read, clock = read + 1, clock + 0.5
-        return iter(())
+        return []
 
     monkeypatch.setattr("ctadata_providers.transfer.uploads.time", SimpleNamespace(monotonic=lambda: clock))
-    monkeypatch.setattr(Path, "glob", glob)
+    monkeypatch.setattr("ctadata_providers.transfer.uploads.os.listdir", listdir)
     state_folder().mkdir(parents=True)
     for number in range(100):
         (state_folder() / f"{number}.json").touch()  # another process begins an upload
