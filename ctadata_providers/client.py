@@ -15,6 +15,7 @@ from ctadata_providers.copies import Copying
 from ctadata_providers.errors import (
     AlreadyExistsError,
     ConfigError,
+    CtaError,
     IsADirError,
     NotADirError,
     NotFoundError,
@@ -197,11 +198,7 @@ class CtaClient(Mirroring, Copying, Looking, Checking, Beginning, Contents):
             IntegrityError: When what is stored is not what was sent.
             QuotaError: When the storage is full.
         """
-        path = self._path(remote)
-        if uri.parse(remote).is_folder:
-            raise IsADirError(
-                f"cannot upload to {remote}: it names a folder", path=path, remedy="give the name of a file in it"
-            )
+        path = self._file(remote, "upload to")
         return run(transfer.upload(self._transfers, local_path(local), path, overwrite=overwrite, progress=progress))
 
     @property
@@ -264,15 +261,16 @@ class CtaClient(Mirroring, Copying, Looking, Checking, Beginning, Contents):
             progress_of: Gives that of each file, when its turn comes, instead.
         """
         context = self._transfers
-        begin = partial(transfer.begin_upload, context, overwrite=overwrite)
-        begins = (
-            (
-                pair,
-                partial(begin, pair[0], self._path(pair[1]), progress=progress_of(*pair) if progress_of else progress),
-            )
-            for pair in files
-        )
-        return transfer.as_ended(begins, context.max_parallel)
+
+        def begin(local: Path, remote: str) -> transfer.Begin[TransferResult]:
+            try:
+                path = self._file(remote, "upload to")
+            except CtaError as error:
+                return transfer.failed(error)
+            told = progress_of(local, remote) if progress_of else progress
+            return partial(transfer.begin_upload, context, local, path, overwrite=overwrite, progress=told)
+
+        return transfer.as_ended(((pair, begin(*pair)) for pair in files), context.max_parallel)
 
     def download_tree(
         self,

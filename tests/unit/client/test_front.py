@@ -1,6 +1,7 @@
 """The front: settings, addresses, secrets, and what is asked of the server."""
 
 import pickle
+from collections.abc import Callable, Iterable
 from dataclasses import FrozenInstanceError, asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ctadata_providers import (
     ConfigError,
     CtaClient,
     FileInfo,
+    IsADirError,
     NotFoundError,
 )
 from ctadata_providers.testing import FakeCta
@@ -220,3 +222,26 @@ def test_a_file_info_tells_name_address_and_time() -> None:
 @example("9999-12-31T23:59:59-23:59")
 def test_a_time_that_cannot_be_understood_is_none(text: str) -> None:
     assert isinstance(FileInfo("/x", is_dir=False, modified=text).mtime, float | None)
+
+
+MANY: dict[str, Callable[[CtaClient, Path, list[str]], Iterable[tuple[Any, Any]]]] = {
+    "upload": lambda client, local, paths: client.upload_many([(local / "sent", path) for path in paths]),
+    "write": lambda client, local, paths: client.write_many([(path, b"12345") for path in paths]),
+    "copy": lambda client, local, paths: client.copy_many([(client.stat("lst/f"), path) for path in paths]),
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_of_many_targets_one_that_names_no_file_fails_alone(
+    name: str, client: CtaClient, fake_cta: FakeCta, local: Path
+) -> None:
+    fake_cta.put("/lst/f", b"12345")
+    paths = ["lst/a", "lst/folder/", "lst/../x", "lst/b"]
+    outcomes = dict(zip(paths, [None, IsADirError, ConfigError, None], strict=True))
+    ended = {
+        pair if isinstance(pair, str) else pair[1]: future.exception()
+        for pair, future in MANY[name](client, local, paths)
+    }
+
+    assert {path: type(error) if error else None for path, error in ended.items()} == outcomes
+    assert fake_cta.paths() == ["/lst/a", "/lst/b", "/lst/f"]
