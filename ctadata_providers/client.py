@@ -415,6 +415,7 @@ class CtaClient(Mirroring, Copying, Looking, Checking, Beginning, Contents):
         Raises:
             UnsupportedError: For another algorithm, or when the file would have to be read and may not.
             IsADirError: When it is a folder.
+            StorageError: When the file would have to be read, and is on tape or not available.
         """
         wanted = canonical_algorithm(algorithm)
         info = self.stat(path)
@@ -430,6 +431,7 @@ class CtaClient(Mirroring, Copying, Looking, Checking, Beginning, Contents):
                 return offered[wanted]
         if not compute:
             raise UnsupportedError(f"the server does not tell the {wanted} of {info.path}", path=info.path)
+        transfer.refuse_unreadable(info, "read")
         return transfer.compute_checksum(self._transfers, info.path, wanted)
 
     def home(self) -> str:

@@ -14,7 +14,7 @@ from ctadata_providers.transfer.context import (
 )
 from ctadata_providers.transfer.copy_trees import copy_tree
 from ctadata_providers.transfer.copying import Route, copy
-from ctadata_providers.transfer.download import download
+from ctadata_providers.transfer.download import download, refuse_unreadable
 from ctadata_providers.transfer.events import TransferEvent
 from ctadata_providers.transfer.failures import Failures, ends_all
 from ctadata_providers.transfer.folders import make_dirs, require_folder, stat_or_none
@@ -76,6 +76,7 @@ __all__ = [
     "nested",
     "read_part",
     "read_parts",
+    "refuse_unreadable",
     "remove_tree",
     "require_folder",
     "stat_or_none",
