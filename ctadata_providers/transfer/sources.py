@@ -32,6 +32,7 @@ class OpenSource:
     ) -> None:
         self.local = local
         self.size = size
+        self.rewinds = 0
         self._file = file
         self._algorithm = algorithm
         self._progress = progress
@@ -62,6 +63,7 @@ class OpenSource:
         """Go back to the first byte."""
         if self._progress is not None and self._sent:
             self._progress(-self._sent)
+        self.rewinds += 1
         self._file.seek(0)
         self._sent = 0
         self._hasher = new_hasher(self._algorithm) if self._algorithm else None

@@ -76,10 +76,12 @@ class Sending(Protocol):
     Attributes:
         local: The local file.
         size: Bytes.
+        rewinds: How often it was begun anew, also by the session, which sends again what was not answered, or redirected.
     """
 
     local: Path
     size: int
+    rewinds: int
 
     @property
     def checksums(self) -> Mapping[str, str]:
@@ -195,12 +197,16 @@ class _Upload:
         """Store under the final name; what a failure leaves there is removed, an untouched old file is not."""
         before = await wait(asked(self._target_before))
         self._stored = False
+        begun = None
         try:
             self._source.rewind()
+            begun = self._source.rewinds
             await self._store(self._path, overwrite=self._overwrite)
         except Exception as error:  # also what the caller's progress raises
             refused = isinstance(error, (PermissionDeniedError, CredentialError, AlreadyExistsError))
-            if refused and not self._stored:  # nothing was stored, at least by this attempt
+            # A token that may only create is forbidden to write over what an attempt before has left.
+            again = isinstance(error, PermissionDeniedError) and self._source.rewinds != begun
+            if refused and not (self._stored or again):  # nothing was stored, at least by this attempt
                 if isinstance(error, AlreadyExistsError) and before is None:
                     raise explanations.came_to_exist(self._path, error) from error
                 raise
