@@ -101,9 +101,10 @@ def test_a_disk_from_which_nothing_can_be_removed_either_is_told_by_its_first_er
     def refuse(path: object, **_: object) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
 
-    with monkeypatch.context() as patched, pytest.raises(StorageError) as caught:
+    with monkeypatch.context() as patched:
         patched.setattr(os, "unlink", refuse)
-        client.download(PATH, target)
+        with pytest.raises(StorageError) as caught:
+            client.download(PATH, target)
 
     assert caught.value.errno == errno.EIO
     assert str(target) in str(caught.value)

@@ -1,8 +1,10 @@
 """Transfers that are begun and awaited in asyncio."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +159,30 @@ def test_a_download_that_is_cancelled_elsewhere_cancels_the_task(
     in_time(main())
 
     assert [path.name for path in local.iterdir()] == ["sent"]
+
+
+def test_a_pipe_that_gives_nothing_yet_holds_up_no_other_transfer(
+    fake_cta: FakeCta, client: CtaClient, local: Path
+) -> None:
+    fake_cta.put("/lst/a", b"a")
+    pipes = [local / "pipe", local / "other"]
+    for pipe in pipes:
+        os.mkfifo(pipe)
+    up, given_up = (client.begin_upload(pipe, f"lst/{pipe.name}") for pipe in pipes)
+    down = client.begin_download("lst/a", local / "a")
+
+    assert down.result(10).size == 1
+    assert not up.done()
+
+    given_up.cancel()
+    pipes[0].write_bytes(b"from elsewhere")
+
+    assert up.result(10).size == 14
+    with pytest.raises(CancelledError):
+        given_up.result(10)
+    pipes[1].write_bytes(b"")  # lets its thread go
+    assert fake_cta.get("/lst/pipe") == b"from elsewhere"
+    assert fake_cta.paths() == ["/lst/a", "/lst/pipe"]
 
 
 def test_a_cancelled_upload_leaves_the_old_file(fake_cta: FakeCta, local: Path) -> None:
