@@ -82,7 +82,7 @@ class OpenSource:
 
 
 class LocalSource(OpenSource):
-    """A file to upload; what is no regular file is spooled first."""
+    """A file to upload; what is no regular file, or does not tell its size, is spooled first."""
 
     def __init__(self, local: Path, *, algorithm: str | None, progress: Progress | None) -> None:
         try:
@@ -92,7 +92,8 @@ class LocalSource(OpenSource):
                 )
             file: BinaryIO = local.open("rb", buffering=0)
             found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode):
+            # Linux says of what it makes up as it is read, such as /proc/cpuinfo, that it is empty.
+            if not stat.S_ISREG(found.st_mode) or (not found.st_size and os.pread(file.fileno(), 1, 0)):
                 file = _spooled(file)
                 found = os.fstat(file.fileno())
         except OSError as error:

@@ -224,6 +224,18 @@ def test_a_time_that_cannot_be_understood_is_none(text: str) -> None:
     assert isinstance(FileInfo("/x", is_dir=False, modified=text).mtime, float | None)
 
 
+@pytest.mark.parametrize("many", [False, True])
+def test_a_file_that_does_not_tell_its_size_is_uploaded_whole(many: bool, client: CtaClient, fake_cta: FakeCta) -> None:
+    made_up = Path("/proc/version")
+    if many:
+        list(client.upload_many([(made_up, "lst/version")]))
+    else:
+        client.upload(made_up, "lst/version")
+
+    assert made_up.stat().st_size == 0
+    assert fake_cta.get("/lst/version") == made_up.read_bytes()
+
+
 MANY: dict[str, Callable[[CtaClient, Path, list[str]], Iterable[tuple[Any, Any]]]] = {
     "upload": lambda client, local, paths: client.upload_many([(local / "sent", path) for path in paths]),
     "write": lambda client, local, paths: client.write_many([(path, b"12345") for path in paths]),
