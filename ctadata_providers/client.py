@@ -402,7 +402,12 @@ class CtaClient(Mirroring, Copying, Looking, Checking, Beginning, Contents):
                 f"cannot make folder {checked}: it exists", path=checked, remedy="allow that (exist_ok)"
             )
         transfer.require_folder(self._backend, uri.split(checked)[0], f"cannot make folder {checked}")
-        return self._backend.make_dir(checked)
+        try:
+            return self._backend.make_dir(checked)
+        except AlreadyExistsError:  # another process was faster
+            if exist_ok and self._backend.stat(checked).is_dir:
+                return None
+            raise
 
     def checksum(self, path: str, algorithm: str = "adler32", *, compute: bool = True) -> str:
         """Return a checksum, hexadecimal: from the listing, else from the server, else computed by reading the file.

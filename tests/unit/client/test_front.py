@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import FrozenInstanceError, asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ctadata_providers import (
+    AlreadyExistsError,
     Config,
     ConfigError,
     CtaClient,
@@ -222,6 +224,22 @@ def test_a_file_info_tells_name_address_and_time() -> None:
 @example("9999-12-31T23:59:59-23:59")
 def test_a_time_that_cannot_be_understood_is_none(text: str) -> None:
     assert isinstance(FileInfo("/x", is_dir=False, modified=text).mtime, float | None)
+
+
+@pytest.mark.parametrize("exist_ok", [False, True])
+def test_a_folder_that_another_makes_at_the_same_time_may_exist_if_it_may(
+    exist_ok: bool, client: CtaClient, fake_cta: FakeCta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_cta.make_dir("/lst")
+    make_dir = client._backend.make_dir
+
+    def late(path: str) -> None:
+        fake_cta.make_dir(path)
+        make_dir(path)
+
+    monkeypatch.setattr(client._backend, "make_dir", late)
+    with nullcontext() if exist_ok else pytest.raises(AlreadyExistsError):
+        client.make_dir("lst/out", exist_ok=exist_ok)
 
 
 @pytest.mark.parametrize("many", [False, True])
