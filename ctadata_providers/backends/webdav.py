@@ -128,10 +128,23 @@ class WebdavBackend(CopyingDoor):
 
     def make_dir(self, path: str) -> None:
         """Make one folder, by MKCOL (with a slash: nginx wants it)."""
+        request = self._request("MKCOL", path, "make folder", url=self._url(path) + "/", retried=False)
+        retried = False
+
+        def once() -> Response:
+            nonlocal retried
+            try:
+                return self._session.message(request)
+            except TransientError:
+                retried = True
+                raise
+
         try:
-            made = self._session.message(self._request("MKCOL", path, "make folder", url=self._url(path) + "/"))
+            made = self._session.policy.call(once)
         except UnsupportedError as error:
             if error.status == 405:  # RFC 4918: MKCOL on what exists
+                if retried and self._is_folder(path):
+                    return  # made by an attempt before, whose answer was lost
                 raise AlreadyExistsError(
                     f"cannot make folder {path}: it exists", path=path, status=405, remedy="use another name"
                 ) from error
