@@ -39,7 +39,11 @@ async def _send(
         content = BytesIO(memoryview(cast("bytes", content)))  # of a bytearray and the like, not of None or a text
     if content.seekable():
         return await _store(context, HeldSource(content, path, algorithm, progress), overwrite)
-    with tempfile.TemporaryFile() as spool:
+    try:
+        spool = tempfile.TemporaryFile()  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise explained(error, Path(path), "spool") from error
+    with spool:
         try:
             shutil.copyfileobj(content, spool, _BLOCK)
         except OSError as error:

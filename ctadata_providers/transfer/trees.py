@@ -1,5 +1,6 @@
 """Trees: listed and transferred at once; the first error stops all, or all errors are told at the end."""
 
+import stat
 import sys
 import time
 from collections.abc import Generator, Iterable, Iterator
@@ -19,6 +20,7 @@ from ctadata_providers.transfer.brief import begin_download, begin_upload
 from ctadata_providers.transfer.context import Context, CopyResult, OnError, Progress, TransferResult, TreeResult
 from ctadata_providers.transfer.failures import Failures
 from ctadata_providers.transfer.folders import make_dirs, stat_or_none
+from ctadata_providers.transfer.local import explained
 from ctadata_providers.transfer.parallel import Begin, Job, Pump
 from ctadata_providers.transfer.places import LocalRoot, made_folder
 from ctadata_providers.transfer.walking import local_entries, walk
@@ -144,9 +146,13 @@ def upload_tree(
         CtaError: With `stop` the first error, by the order of the tree among those that there were when it stopped;
             else only what no other file would survive. What is whole stays.
     """
-    if not local.exists():
-        raise NotFoundError(f"cannot upload {local}: it does not exist", path=local, remedy="check the path")
-    if not local.is_dir():
+    try:
+        is_dir = stat.S_ISDIR(local.stat().st_mode)
+    except FileNotFoundError as error:
+        raise NotFoundError(f"cannot upload {local}: it does not exist", path=local, remedy="check the path") from error
+    except OSError as error:
+        raise explained(error, local, "read") from error
+    if not is_dir:
         raise NotADirError(f"cannot upload {local} as a tree: it is a file", path=local, remedy="upload it as a file")
     failures = Failures(on_error)
     top = path.rstrip("/")

@@ -296,7 +296,11 @@ class _Note:
 
 
 def _notes() -> Iterator[_Note]:
-    for file in sorted(state_folder().glob("*.json")):
+    try:
+        files = sorted(state_folder().glob("*.json"))
+    except OSError:
+        return  # where nothing can be remembered nothing is
+    for file in files:
         try:
             fields = json.loads(file.read_text(encoding="utf-8"))
             ours, pid = fields["host"] == _host(), int(fields["pid"])

@@ -240,6 +240,20 @@ def test_every_way_to_differ_is_told_in_the_order_of_the_paths(
     assert {request.method for request in fake_cta.requests} == {"PROPFIND"}
 
 
+def test_what_cannot_be_looked_at_here_is_not_told_as_missing(
+    client: CtaClient, fake_cta: FakeCta, local: Path
+) -> None:
+    sow(fake_cta, {"a": b"1", "night/x": b"2", "z": b"3"})
+    for name in ("a", "night"):
+        (local / name).symlink_to("/does/not/exist")
+
+    assert shown(client.verify(local, TOP)) == [
+        ("a", "error", None, None),
+        ("night", "error", None, None),
+        ("z", "missing here", None, "file"),
+    ]
+
+
 def test_the_same_trees_have_no_difference(client: CtaClient, fake_cta: FakeCta, local: Path) -> None:
     files = {f"{number % 7}/{number}": os.urandom(number) for number in range(100)}
     plant(local, files)
