@@ -45,7 +45,9 @@ def command(argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: P
     launcher = _launcher()
     assert launcher.stdin is not None
     assert launcher.stdout is not None
-    request = {"argv": list(argv), "env": dict(os.environ if env is None else env), "cwd": str(cwd) if cwd else None}
+    environ = dict(os.environ if env is None else env)
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a program that is installed has its modules compiled
+    request = {"argv": list(argv), "env": environ, "cwd": str(cwd) if cwd else None}
     launcher.stdin.write(json.dumps(request) + "\n")
     launcher.stdin.flush()
     done = json.loads(launcher.stdout.readline())

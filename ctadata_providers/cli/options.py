@@ -4,6 +4,7 @@ import argparse
 import re
 import textwrap
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from ctadata_providers.errors import ConfigError
@@ -248,9 +249,18 @@ def command(
     listed: dict[str, Any] = {} if hidden else {"help": text}
     if own_h:
         listed["conflict_handler"] = "resolve"
-    parser = commands.add_parser(name, description=_sentence(text), epilog=f"examples:\n{examples}", **listed)
+    parser = commands.add_parser(
+        name, parents=[_shared(settings)], description=_sentence(text), epilog=f"examples:\n{examples}", **listed
+    )
     parser.usage = f"{parser.prog} [OPTION]... {takes}".rstrip()
     parser.set_defaults(command=parser.prog.removeprefix("ctadata "))
+    return parser
+
+
+@cache
+def _shared(settings: bool) -> "CommandParser":
+    """Return the parser of what all commands have: made once, for each option made anew would cost each command."""
+    parser = CommandParser(add_help=False)
     add_general(parser)
     if settings:
         add_settings(parser)

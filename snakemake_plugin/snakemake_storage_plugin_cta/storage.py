@@ -206,23 +206,26 @@ class Storage:
                 self._discard(part)
 
     def _fill(self, local: Path, path: str, progress: Progress | None) -> None:
-        """Send a folder under its own name.
+        """Send a folder under its own name, and remove what an older one has left there.
 
         Raises:
-            UnsupportedError: When files of an older one are there that are none of this one.
+            UnsupportedError: When that cannot be removed.
         """
         try:
             there = [info.path for info in self._client.walk(path) if not info.is_dir]
         except NotFoundError:
             there = []
         old = [name for name in there if not (local / name[len(path) + 1 :]).exists()]
-        if old:
-            raise UnsupportedError(
-                f"cannot replace the folder {path}: {old[0]} is in the old one only, and cannot be removed",
-                path=path,
-                remedy="remove it at the door (ctadata --backend webdav rm), or store into another folder",
-            )
+        if old and not self._removes:  # before anything is sent
+            raise _stays(path, old[0])
         self._client.upload_tree(local, path, progress=progress)
+        for name in old:
+            try:
+                self._client.remove(name)
+            except NotFoundError:
+                pass  # somebody else was faster
+            except (PermissionDeniedError, UnsupportedError) as error:
+                raise _stays(path, name) from error
         self._renew(path)
 
     def _discard(self, part: str) -> None:
@@ -361,3 +364,12 @@ def _part_name(name: str) -> str:
     """Return a hidden name for a folder that is being filled: half full, it would look complete after a kill."""
     start = name.encode()[:200].decode(errors="ignore")  # a name has 255 bytes at most
     return f".{start}.{uuid.uuid4().hex}.ctapart"
+
+
+def _stays(folder: str, name: str) -> UnsupportedError:
+    """Return the error for a folder that would hold a file of an older one."""
+    return UnsupportedError(
+        f"cannot replace the folder {folder}: {name} is in the old one only, and cannot be removed",
+        path=folder,
+        remedy="remove it at the door (ctadata --backend webdav rm), or store into another folder",
+    )

@@ -77,6 +77,26 @@ def cta_default(fake_cta: Any, store_connection: StoreConnection) -> Any:
     return fake_cta
 
 
+@pytest.fixture
+def shelf(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Return a storage of another provider, empty; files of some MB count as large."""
+    from airflow.sdk.io.store import _STORE_CACHE, attach
+    from airflow_provider_cta.transfers import places, streams
+
+    from tests.airflow.shelf import Shelf
+
+    monkeypatch.setattr(streams, "BLOCK", 1_000_000)
+    monkeypatch.setattr(places, "BLOCK", 1_000_000)
+    made = Shelf()
+    attach("memory", fs=made)
+    yield made
+    made.store.clear()
+    made.pseudo_dirs[:] = [""]
+    monkeypatch.setattr(Shelf, "room", None)
+    monkeypatch.setattr(Shelf, "on_write", None)
+    _STORE_CACHE.clear()
+
+
 @pytest.fixture(scope="session")
 def airflow_database() -> None:
     """Make an empty metadata database."""

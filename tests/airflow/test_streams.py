@@ -1,12 +1,6 @@
 """Streams between the data centre and other storages: whole, verified, bounded, and discarded when they fail."""
 
-import json
-import signal
-import threading
-import time
-import tracemalloc
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,11 +9,7 @@ import fsspec
 import pytest
 from airflow.sdk import Asset, ObjectStoragePath
 from airflow.sdk.exceptions import AirflowSkipException
-from airflow.sdk.io.store import _STORE_CACHE, attach
-from airflow_provider_cta.hooks.cta import CtaHook
-from airflow_provider_cta.transfers import places, streams
-from airflow_provider_cta.transfers.cta_to_object_storage import CtaToObjectStorageOperator
-from airflow_provider_cta.transfers.object_storage_to_cta import ObjectStorageToCtaOperator
+from airflow_provider_cta.transfers import streams
 from fsspec.implementations.memory import MemoryFileSystem
 
 from ctadata_providers import (
@@ -33,67 +23,12 @@ from ctadata_providers import (
     TransientError,
 )
 from ctadata_providers.testing import FakeCta
-from tests.airflow.forgetful import Forgetful
+from tests.airflow.shelf import LARGE, Shelf, give, run, take
 
 pytestmark = pytest.mark.filterwarnings("ignore:UPath 'forgetful' filesystem not explicitly implemented")
 
 SMALL = b"dark night"
-LARGE = bytes(range(256)) * 20_000
 ADLER32 = {data: f"{zlib.adler32(data):08x}" for data in (SMALL, LARGE)}
-
-
-class Shelf(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
-    """A storage in memory that can fail: the last bytes of a file do not fit, or get lost."""
-
-    store: dict[str, Any] = {}  # noqa: RUF012 (fsspec's way)
-    pseudo_dirs = [""]  # noqa: RUF012 (fsspec's way)
-    room: int | None = None
-    on_write: Any = None
-
-    def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
-        file = super()._open(path, mode, **kwargs)
-        if mode == "wb":
-            write = file.write
-
-            def limited(data: bytes) -> int:
-                if Shelf.on_write is not None:
-                    Shelf.on_write()
-                if Shelf.room is not None and file.tell() + len(data) > Shelf.room:
-                    raise OSError("the shelf is full")
-                return int(write(data))
-
-            file.write = limited
-        return file
-
-
-@pytest.fixture
-def shelf(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
-    """A storage of another provider, empty; files of some MB count as large."""
-    monkeypatch.setattr(streams, "BLOCK", 1_000_000)
-    monkeypatch.setattr(places, "BLOCK", 1_000_000)
-    made = Shelf()
-    attach("memory", fs=made)
-    yield made
-    made.store.clear()
-    made.pseudo_dirs[:] = [""]
-    monkeypatch.setattr(Shelf, "room", None)
-    monkeypatch.setattr(Shelf, "on_write", None)
-    _STORE_CACHE.clear()
-
-
-def run(operator: Any, context: Any = None) -> Any:
-    """Run an operator and return its result, which must be plain JSON."""
-    result = operator.execute(context or {})
-    assert json.loads(json.dumps(result)) == result
-    return result
-
-
-def give(remote_path: Any, storage_path: Any, **settings: Any) -> Any:
-    return CtaToObjectStorageOperator(task_id="give", remote_path=remote_path, storage_path=storage_path, **settings)
-
-
-def take(storage_path: Any, remote_path: Any, **settings: Any) -> Any:
-    return ObjectStorageToCtaOperator(task_id="take", remote_path=remote_path, storage_path=storage_path, **settings)
 
 
 sizes = pytest.mark.parametrize("data", [SMALL, LARGE, b""], ids=["small", "large", "empty"])
@@ -318,120 +253,7 @@ def test_the_first_error_of_several_ends_all(shelf: Shelf, cta_default: FakeCta)
     assert {shelf.cat(path) for path in shelf.find("/")} <= {SMALL}
 
 
-# Killed
-
-
-@pytest.fixture
-def kills(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Return a function that lets Airflow kill an operator from now on, at most once."""
-    before = signal.getsignal(signal.SIGUSR1)
-    main = threading.main_thread().ident
-    assert main is not None
-    killed = threading.Event()
-
-    def kill_with(operator: Any) -> Any:
-        signal.signal(signal.SIGUSR1, lambda number, frame: operator.on_kill())
-
-        def kill() -> None:
-            if not killed.is_set():
-                killed.set()
-                signal.pthread_kill(main, signal.SIGUSR1)
-                time.sleep(0.3)
-
-        return kill
-
-    yield kill_with
-    signal.signal(signal.SIGUSR1, before)
-
-
-def test_on_kill_discards_what_was_given_so_far(
-    shelf: Shelf, cta_default: FakeCta, kills: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cta_default.put("/lst/a", LARGE)
-    operator = give("lst/a", "memory://box/a")
-    monkeypatch.setattr(Shelf, "on_write", staticmethod(kills(operator)))
-    begun = time.monotonic()
-    with pytest.raises(KeyboardInterrupt, match="give was killed"):
-        run(operator)
-
-    assert time.monotonic() - begun < 10
-    assert shelf.find("/") == []
-
-
-def test_on_kill_leaves_nothing_partial_at_the_data_centre(
-    shelf: Shelf, cta_default: FakeCta, kills: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shelf.pipe({f"/box/{number}": LARGE for number in range(3)})
-    operator = take("memory://box/*", "lst/a/")
-    kill, reading = kills(operator), streams._Reading.read
-
-    def read(self: Any, size: int = -1) -> bytes:
-        if self._file.tell() > 1_000_000:
-            kill()
-        return reading(self, size)
-
-    monkeypatch.setattr(streams._Reading, "read", read)
-    with pytest.raises(KeyboardInterrupt, match="take was killed"):
-        run(operator)
-    deadline = time.monotonic() + 10
-    while cta_default.paths() and time.monotonic() < deadline:
-        time.sleep(0.05)
-
-    assert cta_default.paths() == []
-
-
-# What is told, and what it costs
-
-
-def test_a_storage_that_takes_bytes_slowly_holds_up_no_other_transfer(
-    shelf: Shelf, cta_default: FakeCta, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """The shelf takes its first bytes only when another download of this process has ended."""
-    cta_default.put("/lst/slow", LARGE)
-    cta_default.put("/lst/other", LARGE)
-    monkeypatch.setattr(streams, "_PIECES", 2)
-    begun, ended, waited = threading.Event(), threading.Event(), []
-
-    def wait() -> None:
-        begun.set()
-        waited.append(ended.wait(20))
-
-    monkeypatch.setattr(Shelf, "on_write", staticmethod(wait))
-
-    def download() -> None:
-        begun.wait(20)
-        with CtaHook().client() as client:
-            client.download("lst/other", tmp_path / "other")
-        ended.set()
-
-    other = threading.Thread(target=download)
-    other.start()
-    run(give("lst/slow", "memory://box/slow"))
-    other.join()
-
-    assert waited
-    assert all(waited)
-    assert shelf.cat_file("/box/slow") == LARGE
-    assert (tmp_path / "other").read_bytes() == LARGE
-
-
-def test_a_pipe_says_when_it_is_full_and_when_there_is_room_again() -> None:
-    pipe, piece = streams.Pipe(threading.Event()), bytes(streams._PIECE)
-
-    def fill() -> Any:
-        while (room := pipe.room()) is None:
-            pipe(piece)
-        return room
-
-    room, pieces, taken = fill(), iter(pipe), 0
-    while not room.done():
-        taken += len(next(pieces)) // len(piece)
-    full = fill()
-    pipe.close()
-
-    assert 0 < taken < streams._PIECES
-    assert full.done(), "nobody waits for a pipe that is closed"
-    assert pipe.room() is None
+# What is told
 
 
 def test_lineage_and_events_tell_of_both_sides(
@@ -485,17 +307,3 @@ def test_paths_and_connections_are_templates_also_those_that_are_objects() -> No
     task.render_template_fields({"n": "1"})
 
     assert (task.remote_path, str(task.storage_path), task.storage_conn_id) == ("lst/1", "file:///data/1", "s1")
-
-
-def test_memory_does_not_grow_with_the_file(cta_default: FakeCta, tmp_path: Path) -> None:
-    fsspec.register_implementation("forgetful", Forgetful, clobber=True)
-    attach("forgetful", fs=Forgetful(64_000_000))
-    cta_default.put("/lst/large", bytes(64_000_000))
-    for operator in (give("lst/large", "forgetful://box/new"), take("forgetful://box/file", "lst/new")):
-        tracemalloc.start()
-        run(operator)
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-
-        assert peak < 48_000_000
-    _STORE_CACHE.clear()

@@ -73,14 +73,17 @@ def test_it_can_end_the_task_itself_with_the_result_or_as_failed(cta_default: An
 def test_a_pause_comes_before_the_first_look(cta_default: Any) -> None:
     cta_default.put("/lst/a.fits", b"x")
 
-    async def scene() -> int:
-        waiting = asyncio.create_task(first(CtaPathTrigger("lst/a.fits", poke_interval=INTERVAL, pause=3 * INTERVAL)))
+    async def scene() -> tuple[int, Any]:
+        waiting = asyncio.create_task(first(CtaPathTrigger("lst/a.fits", poke_interval=INTERVAL, pause=60)))
         await asyncio.sleep(2 * INTERVAL)
+        waiting.cancel()
         early = listings(cta_default)
-        await waiting
-        return early
+        return early, await first(CtaPathTrigger("lst/a.fits", poke_interval=INTERVAL, pause=INTERVAL))
 
-    assert run(scene()) == 0
+    early, event = run(scene())
+
+    assert early == 0
+    assert event["status"] == "success"
 
 
 def test_it_waits_until_all_is_there(cta_default: Any) -> None:

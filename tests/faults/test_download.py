@@ -279,7 +279,7 @@ def test_a_machine_that_accepts_and_says_nothing_is_left_in_time(
     }
     assert_absent(acts_by_name[act], TransientError, PATH, target)
 
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 10
 
 
 def test_a_silent_tls_handshake_is_left_in_time(target: Path, ca: Path, payload: bytes) -> None:

@@ -150,7 +150,7 @@ def test_a_wait_for_a_retry_can_be_interrupted(
         stop.set()
         thread.join()
 
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 10
     assert target.read_bytes() == b"old"
     assert [place.name for place in target.parent.iterdir()] == [target.name]
 

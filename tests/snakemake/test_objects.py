@@ -336,6 +336,32 @@ class TestTransfers:
         assert len(fake_cta.paths()) == 3
         assert "ctadata clean" in caplog.text
 
+    def test_where_a_folder_cannot_be_renamed_it_holds_only_the_new_files(self, make: Make, fake_cta: FakeCta) -> None:
+        fake_cta.put("/lst/users/d/sub/old", b"1")
+        fake_cta.put("/lst/users/d/x", b"1")
+        made = make("cta://lst/users/d")
+        made.local_path().mkdir(parents=True)
+        (made.local_path() / "x").write_bytes(b"2")
+        with fake_cta.fault("forbidden", method="MOVE", path="/lst/users/.d.*"):
+            made.store_object()
+
+        assert fake_cta.paths() == ["/lst/users/d/x"]
+        assert fake_cta.get("/lst/users/d/x") == b"2"
+
+    def test_an_old_file_that_stays_in_a_folder_is_told(self, make: Make, fake_cta: FakeCta) -> None:
+        fake_cta.put("/lst/users/d/old", b"1")
+        made = make("cta://lst/users/d")
+        made.local_path().mkdir(parents=True)
+        (made.local_path() / "x").write_bytes(b"2")
+        with (
+            fake_cta.fault("forbidden", method="MOVE", path="/lst/users/.d.*"),
+            fake_cta.fault("forbidden", method="DELETE", path="/lst/users/d/old"),
+            pytest.raises(UnsupportedError, match="old is in the old one only, and cannot be removed"),
+        ):
+            made.store_object()
+
+        assert "/lst/users/d/old" in fake_cta.paths()
+
     def test_a_token_that_may_only_read_cannot_store(
         self, make: Make, fake_cta: FakeCta, monkeypatch: pytest.MonkeyPatch
     ) -> None:
