@@ -75,8 +75,9 @@ def test_so_many_run_at_once_as_the_settings_say(fake_cta: FakeCta, local: Path)
     async def main(client: CtaClient) -> None:
         futures = [client.begin_download(f"lst/{number}", local / str(number)) for number in range(6)]
         tasks = [asyncio.ensure_future(future) for future in futures]
-        while fault.hits < 2:
-            await asyncio.sleep(0.01)  # another thread comes to a point that only polling shows
+        while fault.hits < 2 or len(client._transfers.turns._waiting) < 4:
+            await asyncio.sleep(0.01)  # other threads come to a point that only polling shows
+        assert fault.hits == 2  # later one may have its turn between the end of another and its own
         for task in tasks:
             task.cancel()
         assert await asyncio.gather(*tasks, return_exceptions=True)
@@ -85,7 +86,6 @@ def test_so_many_run_at_once_as_the_settings_say(fake_cta: FakeCta, local: Path)
     with connect(fake_cta, max_parallel=2) as client:
         in_time(main(client))
 
-    assert fault.hits == 2
     assert [path.name for path in local.iterdir()] == ["sent"]
 
 
