@@ -192,6 +192,11 @@ def clean_local(root: Path, *, older_than: float, dry_run: bool = False) -> Clea
                 found = os.lstat(place)
             except FileNotFoundError:
                 continue
+            except OSError as error:  # a folder whose names may be read, and no more
+                parts.doubt(place)
+                if is_part(name):
+                    failures.append(Failure.of(place, explained(error, Path(place), "read")))
+                continue
             known = owners.parsed(name)
             if known is not None:
                 place = f"{folder.rstrip('/')}/{known.part}"

@@ -35,6 +35,7 @@ class OpenSource:
     ) -> None:
         self.local = local
         self.size = size
+        self.rewinds = 0
         self._file = file
         self._algorithm = algorithm
         self._progress = progress
@@ -65,6 +66,7 @@ class OpenSource:
         """Go back to the first byte."""
         if self._progress is not None and self._sent:
             self._progress(-self._sent)
+        self.rewinds += 1
         self._file.seek(0)
         self._sent = 0
         self._hasher = new_hasher(self._algorithm) if self._algorithm else None
@@ -83,7 +85,7 @@ class OpenSource:
 
 
 class LocalSource(OpenSource):
-    """A file to upload; what is no regular file is spooled first."""
+    """A file to upload; what is no regular file, or does not tell its size, is spooled first."""
 
     def __init__(self, local: Path, *, algorithm: str | None, progress: Progress | None) -> None:
         try:
@@ -93,7 +95,8 @@ class LocalSource(OpenSource):
                 )
             file: BinaryIO = local.open("rb", buffering=0)
             found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode):
+            # Linux says of what it makes up as it is read, such as /proc/cpuinfo, that it is empty.
+            if not stat.S_ISREG(found.st_mode) or (not found.st_size and os.pread(file.fileno(), 1, 0)):
                 file = _spooled(file, local)
                 found = os.fstat(file.fileno())
         except OSError as error:

@@ -86,6 +86,30 @@ def test_a_disk_error_is_no_fault_of_the_network(
     assert len(door.requests("GET")) == 1
 
 
+def test_a_disk_from_which_nothing_can_be_removed_either_is_told_by_its_first_error(
+    full_disk: Callable[..., None],
+    open_door: Open,
+    client_of: Client,
+    target: Path,
+    payload: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    door = open_door(files={PATH: payload})
+    client = client_of(door)
+    full_disk(10, errno.EIO)
+
+    def refuse(path: object, **_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", refuse)
+        with pytest.raises(StorageError) as caught:
+            client.download(PATH, target)
+
+    assert caught.value.errno == errno.EIO
+    assert str(target) in str(caught.value)
+
+
 def test_a_file_larger_than_the_free_space_is_refused_before_a_byte(
     open_door: Open, client_of: Client, target: Path, payload: bytes
 ) -> None:

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from ctadata_providers.transfer.names import part_name
-from ctadata_providers.transfer.uploads import abandoned, remember, state_folder
+from ctadata_providers.transfer.uploads import abandoned, remember, state_folder, under_way
 
 DOOR = "https://door.example/"
 
@@ -39,6 +39,15 @@ def test_a_note_serves_the_next_upload_while_another_is_under_way() -> None:
     assert second.note == first.note
     assert during == ["/.a.ctapart", "/.c.ctapart"]
     assert list(state_folder().iterdir()) == []
+
+
+def test_where_nothing_can_be_remembered_nothing_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ("x" * 300)))  # as a home that may not be entered
+    remembered = remember(DOOR, "/a", "/.a.ctapart")
+    remembered.forget()
+
+    assert remembered.note is None
+    assert (abandoned(DOOR, "/a"), under_way()) == ([], [])
 
 
 def test_who_ends_twice_takes_nothing_from_who_has_the_note_now() -> None:
