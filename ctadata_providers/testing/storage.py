@@ -147,6 +147,10 @@ class Storage:
             if folder:
                 folder.close()
 
+    def renew_lock(self) -> None:
+        """Forget who holds the lock: in a fork, it may be a thread that is not there."""
+        self._lock = threading.RLock()
+
     def clear(self) -> None:
         """Remove every file and folder."""
         for _ in range(_CLEARINGS):  # a request that nobody waits for any more may still make something
