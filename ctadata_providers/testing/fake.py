@@ -66,7 +66,7 @@ class FakeCta(ServicesFront):
     def __init__(
         self,
         *,
-        root: Path | None = None,
+        root: Path | str | None = None,
         tls: bool = True,
         pools: int = 2,
         pool_tls: bool | None = None,
@@ -94,7 +94,7 @@ class FakeCta(ServicesFront):
         self._log = RequestLog()
         self._faults = Faults(("door", "pool", *SERVICE_FRONTS), SERVICE_BACKS) if services else Faults()
         self._plan = Plan(
-            root=root,
+            root=None if root is None else Path(root),
             quota=quota,
             host=host,
             port=door_port,

@@ -220,6 +220,12 @@ def test_it_can_be_started_again() -> None:
             cta.put("/x", b"")
 
 
+def test_a_folder_can_be_given_as_text(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"1")
+    with FakeCta(root=str(tmp_path)) as cta:
+        assert cta.paths() == ["/x"]
+
+
 def test_a_given_folder_is_never_reset(tmp_path: Path) -> None:
     with FakeCta(root=tmp_path) as cta:
         cta.put("/x", b"1")
