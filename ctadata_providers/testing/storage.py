@@ -338,8 +338,9 @@ class Storage:
             # It comes into its place with all that is known of it: nobody may take it for an empty file.
             made = self._incoming_file()
             os.close(os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
-            stamp = self._stamp(made)
-            entry = Entry(path, is_dir=False, size=None, mtime_ns=stamp, inode=os.stat(made).st_ino)
+            self._stamp(made)
+            status = os.stat(made)  # some file systems keep whole seconds only
+            entry = Entry(path, is_dir=False, size=None, mtime_ns=status.st_mtime_ns, inode=status.st_ino)
             with contextlib.suppress(FileNotFoundError):
                 self.remove(path)
             self.notes_to_change(entry).deadline = self._clock() + patience
@@ -425,7 +426,7 @@ class Storage:
         notes = self._notes.get(key)
         return notes is not None and notes.deadline is not None and self._clock() < notes.deadline
 
-    def _stamp(self, local: str, mtime: int | None = None) -> int:
+    def _stamp(self, local: str, mtime: int | None = None) -> None:
         """Give a file a time of change that no other one has: file systems' own clocks tick too slowly for that.
 
         Args:
@@ -437,7 +438,6 @@ class Storage:
         if mtime is not None:
             stamp = mtime * _SECOND + stamp % _SECOND
         os.utime(local, ns=(stamp, stamp))
-        return stamp
 
     def _local(self, path: str) -> str:
         return self._base + path

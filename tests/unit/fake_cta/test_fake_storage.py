@@ -1,3 +1,4 @@
+import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -106,6 +107,24 @@ def test_an_upload_that_begins_is_never_taken_for_an_empty_file(storage: Storage
             upload.commit()
 
     assert seen_meanwhile(storage, "/x", store) <= {"nothing", None, 3}
+
+
+def test_uploads_work_on_a_file_system_that_keeps_whole_seconds(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_nanoseconds = os.utime
+
+    def in_seconds(path: str, *, ns: tuple[int, int]) -> None:
+        in_nanoseconds(path, (ns[0] // 1_000_000_000, ns[1] // 1_000_000_000))
+
+    monkeypatch.setattr(os, "utime", in_seconds)
+    entry = storage.create("/x", patience=10)
+    waiting = found(storage, "/x").size
+    with storage.upload(entry) as upload:
+        upload.write(b"hello")
+        upload.commit()
+
+    assert (waiting, found(storage, "/x").size) == (None, 5)
 
 
 def test_an_upload_that_never_comes_is_given_up_after_a_while(tmp_path: Path) -> None:
