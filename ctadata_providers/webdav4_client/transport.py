@@ -16,6 +16,8 @@ LONGEST_LISTING = 512 * 1024 * 1024
 """Bytes of an answer that webdav4 parses whole: some 500,000 entries."""
 MEANT = frozenset({403, 404, 405, 409, 412, 416, 423, 502, 507})
 """Statuses for which webdav4 has errors of its own; for all others ours are raised."""
+_MEANT_OF_BYTES = frozenset({416})
+"""The one of a GET: for all others webdav4 would let an error of httpx pass."""
 _REPEATED = frozenset({"PROPFIND", "OPTIONS", "GET", "HEAD", "MKCOL"})
 """Methods that do no harm when they are sent again after a fault."""
 _OURS = frozenset(
@@ -73,7 +75,7 @@ class SessionTransport(httpx.BaseTransport):
         try:
             return self._session.policy.call(once) if request.method in _REPEATED else once()
         except StorageError as error:
-            if error.status not in MEANT:
+            if error.status not in (_MEANT_OF_BYTES if request.method == "GET" else MEANT):
                 raise
             # webdav4 tells the reason phrase: so ours is told, and what can be done.
             reason = str(error).encode("ascii", "backslashreplace")

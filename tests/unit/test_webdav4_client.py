@@ -17,11 +17,12 @@ from ctadata_providers import (
     CredentialError,
     IntegrityError,
     IsADirError,
+    PermissionDeniedError,
     StorageError,
     TransientError,
     UnsupportedError,
 )
-from ctadata_providers.testing import FakeCta
+from ctadata_providers.testing import FakeCta, FaultName
 from ctadata_providers.webdav4_client import webdav4_client
 from ctadata_providers.webdav4_client.client import Webdav4Client
 from tests.servers.wsgidav import wsgidav
@@ -196,6 +197,20 @@ def test_a_forbidden_act_tells_what_the_door_said(fake_cta: FakeCta) -> None:
         pytest.raises(HTTPError, match=r"403.*/lst/a.*check its scopes"),
     ):
         client.remove("lst/a")
+
+
+@pytest.mark.parametrize(("fault", "error"), [("forbidden", PermissionDeniedError), ("not-found", ResourceNotFound)])
+def test_a_file_that_cannot_be_opened_is_an_error_of_ours_or_of_webdav4(
+    fault: FaultName, error: type[Exception], fake_cta: FakeCta
+) -> None:
+    fake_cta.put("/lst/a", b"1")
+    with (
+        webdav4_client(Config.from_mapping(fake_cta.settings())) as client,
+        fake_cta.fault(fault, method="GET"),
+        pytest.raises(error),
+        client.open("lst/a", "rb"),
+    ):
+        pass
 
 
 # Credentials
