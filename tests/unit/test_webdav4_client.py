@@ -299,6 +299,17 @@ def test_a_passing_fault_is_tried_again(fake_cta: FakeCta) -> None:
         assert client.ls("lst", detail=False) == ["lst/a"]
 
 
+def test_a_listing_that_breaks_off_is_tried_again_and_told(fake_cta: FakeCta) -> None:
+    fake_cta.put("/lst/a", b"1")
+    settings = {**fake_cta.settings(), "retries": 1}
+    with webdav4_client(Config.from_mapping(settings)) as client:
+        with fake_cta.fault("broken-listing", times=1):
+            assert client.ls("lst", detail=False) == ["lst/a"]
+        client.mkdir("lst/empty")
+        with fake_cta.fault("broken-listing"), pytest.raises(TransientError, match="broke off"):
+            client.ls("lst/empty")
+
+
 def test_a_fault_that_stays_is_an_error_of_ours(fake_cta: FakeCta) -> None:
     settings = {**fake_cta.settings(), "retries": 0}
     with (
