@@ -10,7 +10,8 @@ What goes wrong there is switched on by name: `cta.faults.add("reset", path="/ls
 
 Where is what, from the outside to the inside:
 
-* for users: `fake` (`FakeCta`), `pytest_plugin`, `sandbox` (the command) and `samples` (its data)
+* for users: `fake` (`FakeCta`), `pytest_plugin`, `sandbox` (the command) and `samples` (its data); `past_proxies` leads
+  their programs to it
 * one thread for all servers: `running`; certificates: `pki`
 * a request: `server` takes it, `exchange` is one with its answer, `requestlog` keeps what was asked, without secrets
 * the door: `door`, with `bans`, `logins` (by `tokens`), `reading` and `writing`; what it says: `propfind` (about

@@ -17,6 +17,7 @@ from ctadata_providers.testing.door import Manners
 from ctadata_providers.testing.fault_kinds import FaultName, FaultOptions
 from ctadata_providers.testing.faults import Fault, Faults
 from ctadata_providers.testing.logins import Anonymous, Logins
+from ctadata_providers.testing.past_proxies import past_proxies
 from ctadata_providers.testing.requestlog import LoggedRequest, RequestLog, ServerName
 from ctadata_providers.testing.running import Parts, Plan, Running, build
 from ctadata_providers.testing.services.front import SERVICE_BACKS, SERVICE_FRONTS, ServicesFront
@@ -65,7 +66,7 @@ class FakeCta(ServicesFront):
     def __init__(
         self,
         *,
-        root: Path | None = None,
+        root: Path | str | None = None,
         tls: bool = True,
         pools: int = 2,
         pool_tls: bool | None = None,
@@ -93,7 +94,7 @@ class FakeCta(ServicesFront):
         self._log = RequestLog()
         self._faults = Faults(("door", "pool", *SERVICE_FRONTS), SERVICE_BACKS) if services else Faults()
         self._plan = Plan(
-            root=root,
+            root=None if root is None else Path(root),
             quota=quota,
             host=host,
             port=door_port,
@@ -228,8 +229,8 @@ class FakeCta(ServicesFront):
         return settings if self._plan.pool_tls else settings | {"allow_http_pools": True}
 
     def environ(self) -> dict[str, str]:
-        """Return the same settings as environment variables."""
-        environ = {"CTA_DOOR_URL": self.door_url}
+        """Return the same settings as environment variables; where a proxy is set, also those that lead past it."""
+        environ = {"CTA_DOOR_URL": self.door_url, **past_proxies([self.door_url, *self.pool_urls])}
         if self._plan.tls:
             environ |= {"BEARER_TOKEN": self.token, "CTA_CA_PATH": str(self.ca_file)}
         return environ if self._plan.pool_tls else environ | {"CTA_ALLOW_HTTP_POOLS": "true"}

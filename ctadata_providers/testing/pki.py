@@ -79,10 +79,26 @@ class Pki:
 def make_pki(*names: str) -> Pki:
     """Return the PKI for some host names, made once in a process (EC keys: a few milliseconds).
 
+    All that a process makes have one authority: its data centres trust each other, whatever they are called.
+
     The certificates carry key identifiers and key usage, so they pass `ssl.VERIFY_X509_STRICT`,
     which Python 3.13 switches on by default.
     """
-    authority = trustme.CA(organization_name="CTA sandbox", organization_unit_name="not for production")
+    return new_pki(_authority(), *names)
+
+
+@functools.cache
+def _authority() -> trustme.CA:
+    return new_authority()
+
+
+def new_authority() -> trustme.CA:
+    """Return an authority that nobody trusts yet."""
+    return trustme.CA(organization_name="CTA sandbox", organization_unit_name="not for production")
+
+
+def new_pki(authority: trustme.CA, *names: str) -> Pki:
+    """Return the PKI of an authority for some host names."""
     certificate = authority.issue_cert(*dict.fromkeys((*LOOPBACK_NAMES, *names)))
     server, door = _server_context(certificate), _server_context(certificate)
     door.verify_mode = ssl.CERT_OPTIONAL

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,7 +25,7 @@ def cta_server() -> Iterator[FakeCta]:
     """A running data centre that all tests of the session share."""
     from ctadata_providers.testing.fake import FakeCta
 
-    with FakeCta(token_lifetime=_A_LONG_RUN) as cta:
+    with FakeCta(token_lifetime=_A_LONG_RUN) as cta, _past_proxies(cta):
         yield cta
 
 
@@ -57,7 +58,7 @@ def cta_services_server() -> Iterator[FakeCta]:
     """A running data centre with the CTA services, which all tests of the session share."""
     from ctadata_providers.testing.fake import FakeCta
 
-    with FakeCta(services=True, token_lifetime=_A_LONG_RUN) as cta:
+    with FakeCta(services=True, token_lifetime=_A_LONG_RUN) as cta, _past_proxies(cta):
         yield cta
 
 
@@ -74,6 +75,17 @@ def cta_services_environ(
 ) -> dict[str, str]:
     """An environment in which `Config.from_env()` and the commands `ctadata` reach the services, and nothing else."""
     return _only(fake_cta_services.service_environ(), monkeypatch, tmp_path_factory)
+
+
+@contextmanager
+def _past_proxies(cta: FakeCta) -> Iterator[None]:
+    """Lead this process and what it starts past the proxy that the developer's shell names, if any."""
+    from ctadata_providers.testing.past_proxies import past_proxies
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in past_proxies([cta.door_url, *cta.pool_urls]).items():
+            patch.setenv(name, value)
+        yield
 
 
 def _only(

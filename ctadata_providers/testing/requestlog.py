@@ -89,6 +89,10 @@ class RequestLog:
         with self._lock:
             self._records.clear()
 
+    def renew_lock(self) -> None:
+        """Forget who holds the lock: in a fork, it may be a thread that is not there."""
+        self._lock = threading.Lock()
+
     def requests(self) -> list[LoggedRequest]:
         """Return what was asked so far."""
         with self._lock:

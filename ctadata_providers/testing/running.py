@@ -1,9 +1,11 @@
 """The servers of a data centre: how they are made, and the thread in which they run."""
 
 import asyncio
+import os
 import ssl
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -190,6 +192,7 @@ class Running:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self._servers: list[Server] = [*parts.pools, parts.door, *filter(None, [parts.services])]
+        _all.add(self)
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="FakeCta", daemon=True)
         self._thread.start()
@@ -213,6 +216,11 @@ class Running:
             self._thread.join(_STOP_SECONDS)
         self.parts.stack.close()
 
+    def leave(self) -> None:
+        """Leave the servers, in a fork, to the process that has the thread."""
+        for server in self._servers:
+            server.leave()
+
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
@@ -227,3 +235,14 @@ class Running:
         self._ready.set()
         await self._stop.wait()
         await asyncio.gather(*(server.stop() for server in self._servers))
+
+
+_all: "weakref.WeakSet[Running]" = weakref.WeakSet()
+
+
+def _leave_all() -> None:
+    for running in list(_all):
+        running.leave()
+
+
+os.register_at_fork(after_in_child=_leave_all)

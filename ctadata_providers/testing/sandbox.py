@@ -25,7 +25,8 @@ OTHERS = "# or as "
 
 _LIFETIME = 12 * 3600.0
 _INTERVAL = 1.0
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# The last when its terminal is closed.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 _OF_OTHERS = ("CTA_PROFILE", "CTA_BACKEND", "CTA_BASE_PATH", "CTA_HUB_URL")
@@ -57,7 +58,7 @@ def serve(
     stream: TextIO | None = None,
     stop: threading.Event | None = None,
 ) -> None:
-    """Serve a folder as a data centre until Ctrl-C or SIGTERM.
+    """Serve a folder as a data centre until Ctrl-C, SIGTERM, or the end of its terminal.
 
     The settings that lead to it are written as `export NAME=value` lines, quoted for a shell, then a comment.
     They lead to the door. The token stands in a file that only its owner can read; it is valid for 12 hours. Comments
@@ -139,11 +140,12 @@ def _private(path: Path, secret: str) -> Path:
 
 @contextmanager
 def _signals(stop: threading.Event) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM set an event instead of ending the process."""
+    """Let Ctrl-C, SIGTERM and SIGHUP set an event instead of ending the process; nohup stays what it is."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in _SIGNALS}
+    kept = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else set()
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in _SIGNALS if number not in kept}
     try:
         yield
     finally:

@@ -135,6 +135,22 @@ class Server(ABC):
         for listener in self._sockets:
             listener.close()
 
+    def leave(self) -> None:
+        """Give up, in a fork, what belongs to the thread of the servers, which is not there.
+
+        A connection ends for its client when nobody holds it any more: with the fork's copy it would live on.
+        """
+        self._storage.renew_lock()
+        self._log.renew_lock()
+        transports = [connection.transport for connection in (self._http.connections if self._http else ())]
+        held = [transport.get_extra_info("socket") for transport in transports if transport is not None]
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for one in filter(None, [*self._sockets, *held]):
+            # Not closed: whoever does that later must not close a number that means something else by then.
+            with contextlib.suppress(OSError):
+                os.dup2(nothing, one.fileno(), inheritable=False)
+        os.close(nothing)
+
     def _watch(self, listener: socket.socket) -> None:
         """Accept connections by hand: asyncio's server could not close those in the middle of a handshake."""
         if listener.fileno() >= 0:

@@ -17,7 +17,14 @@ from typing import Literal
 
 from ctadata_providers import uri
 from ctadata_providers.checksum import new_hasher
-from ctadata_providers.errors import AlreadyExistsError, IsADirError, NotADirError, NotFoundError, StorageError
+from ctadata_providers.errors import (
+    AlreadyExistsError,
+    IsADirError,
+    NotADirError,
+    NotFoundError,
+    QuotaError,
+    StorageError,
+)
 from ctadata_providers.testing.scratch import ScratchFolder
 from ctadata_providers.testing.upload import NO_WISHES, Upload, Wishes
 
@@ -140,6 +147,10 @@ class Storage:
             if folder:
                 folder.close()
 
+    def renew_lock(self) -> None:
+        """Forget who holds the lock: in a fork, it may be a thread that is not there."""
+        self._lock = threading.RLock()
+
     def clear(self) -> None:
         """Remove every file and folder."""
         for _ in range(_CLEARINGS):  # a request that nobody waits for any more may still make something
@@ -174,10 +185,10 @@ class Storage:
         if path.startswith("/" + _INCOMING_PREFIX):
             return None
         try:
-            status = os.stat(self._local(path))
+            with self._lock:  # an upload that ends between two looks would seem to be an empty file
+                return self._entry(path, os.stat(self._local(path)))
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return self._entry(path, status)
 
     def children(self, path: str) -> Iterator[Entry]:
         """Yield the entries of a folder in an order that is fixed but means nothing; none of one closed or gone."""
@@ -191,7 +202,9 @@ class Storage:
             # A file that went away meanwhile and a dangling link are not there.
             if not (path == "/" and item.name.startswith(_INCOMING_PREFIX)):
                 with contextlib.suppress(OSError):
-                    yield self._entry(prefix + item.name, item.stat())
+                    with self._lock:
+                        entry = self._entry(prefix + item.name, item.stat())
+                    yield entry
 
     def walk(self, path: str = "/") -> Iterator[Entry]:
         """Yield everything below a folder."""
@@ -322,35 +335,49 @@ class Storage:
         """
         with self._lock:
             self.make_dirs(uri.split(path)[0])
+            # It comes into its place with all that is known of it: nobody may take it for an empty file.
+            made = self._incoming_file()
+            os.close(os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+            self._stamp(made)
+            status = os.stat(made)  # some file systems keep whole seconds only
+            entry = Entry(path, is_dir=False, size=None, mtime_ns=status.st_mtime_ns, inode=status.st_ino)
             with contextlib.suppress(FileNotFoundError):
                 self.remove(path)
-            local = self._local(path)
-            os.close(os.open(local, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
-            stamp = self._stamp(local)
-            entry = Entry(path, is_dir=False, size=None, mtime_ns=stamp, inode=os.stat(local).st_ino)
             self.notes_to_change(entry).deadline = self._clock() + patience
+            os.rename(made, self._local(path))
             return entry
 
     def upload(self, entry: Entry, wishes: Wishes = NO_WISHES) -> Upload:
         """Begin to receive the bytes of an entry; adler32 and the checksums that are wished for will be stored."""
-        with self._lock:
-            self._incoming = self._incoming or ScratchFolder(_INCOMING_PREFIX, self.root)
+        received = self._incoming_file()
         self.notes_to_change(entry).deadline = float("inf")
-        return Upload(self, entry, f"{self._incoming.path}/{next(self._serial)}", wishes)
+        return Upload(self, entry, received, wishes)
 
     def put(self, path: str, data: bytes) -> None:
-        """Store a whole file at once, with missing parents.
+        """Store a whole file at once, with missing parents: whoever looks sees it, or what was there before.
 
         Raises:
             IsADirError: When the path is a folder.
+            QuotaError: When it does not fit.
         """
-        with self._lock:
-            found = self.stat(path)
-            if found and found.is_dir:
-                raise IsADirError("a folder stands where the file is meant", path=path)
-            with self.upload(self.create(path, patience=0.0)) as upload:
-                upload.write(data)
-                upload.commit()
+        received = self._incoming_file()
+        hasher = new_hasher("adler32")
+        hasher.update(data)
+        try:
+            Path(received).write_bytes(data)
+            with self._lock:
+                old = self.stat(path)
+                if old and old.is_dir:
+                    raise IsADirError("a folder stands where the file is meant", path=path)
+                free = self.free()
+                if free is not None and len(data) > free + ((old and old.size) or 0):
+                    raise QuotaError("no space left", path=path)
+                self.make_dirs(uri.split(path)[0])
+                self._place(received, path, {"adler32": hasher.hexdigest()}, NO_WISHES)
+                if old:
+                    self.forget(old)
+        finally:
+            Path(received).unlink(missing_ok=True)
 
     def commit(self, entry: Entry, received: str, checksums: dict[str, str], wishes: Wishes) -> Entry:
         """Move received bytes to the place of their entry and return the file.
@@ -358,16 +385,26 @@ class Storage:
         Raises:
             NotFoundError: When the entry was removed or replaced during the upload.
         """
-        local = self._local(entry.path)
         with self._lock:
-            self._stamp(received, wishes.mtime)
             placeholder = self.stat(entry.path)
-            if placeholder is None or placeholder.inode != entry.inode:
+            # Not the inode alone: that of an entry that went is given to the next one.
+            if placeholder is None or placeholder.key != entry.key:
                 raise NotFoundError("the file was removed during the upload", path=entry.path)
-            os.replace(received, local)
-            stored = self._entry(entry.path, os.stat(local))
-            self._notes[stored.key] = Notes(checksums=checksums, xattrs=dict(wishes.xattrs), uploaded=time.monotonic())
-            return stored
+            return self._place(received, entry.path, checksums, wishes)
+
+    def _place(self, received: str, path: str, checksums: dict[str, str], wishes: Wishes) -> Entry:
+        """Let received bytes appear at a path, with all that is known of them."""
+        self._stamp(received, wishes.mtime)
+        stored = self._entry(path, os.stat(received))
+        self._notes[stored.key] = Notes(checksums=checksums, xattrs=dict(wishes.xattrs), uploaded=time.monotonic())
+        os.replace(received, self._local(path))
+        return stored
+
+    def _incoming_file(self) -> str:
+        """Return the path of a new file in which something is made before it is seen."""
+        with self._lock:
+            self._incoming = self._incoming or ScratchFolder(_INCOMING_PREFIX, self.root)
+        return f"{self._incoming.path}/{next(self._serial)}"
 
     def discard(self, entry: Entry) -> None:
         """Remove the empty entry of an upload that failed, unless something else stands there now."""
@@ -389,7 +426,7 @@ class Storage:
         notes = self._notes.get(key)
         return notes is not None and notes.deadline is not None and self._clock() < notes.deadline
 
-    def _stamp(self, local: str, mtime: int | None = None) -> int:
+    def _stamp(self, local: str, mtime: int | None = None) -> None:
         """Give a file a time of change that no other one has: file systems' own clocks tick too slowly for that.
 
         Args:
@@ -401,7 +438,6 @@ class Storage:
         if mtime is not None:
             stamp = mtime * _SECOND + stamp % _SECOND
         os.utime(local, ns=(stamp, stamp))
-        return stamp
 
     def _local(self, path: str) -> str:
         return self._base + path

@@ -4,7 +4,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from os import PathLike
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Self
@@ -189,7 +189,11 @@ class Webdav4Client(Client):  # type: ignore[misc]  # webdav4 ships no types
             CtaError: For all else.
         """
         if not self._transport.is_service:
-            with super().open(path, mode, encoding, chunk_size) as file:
+            with ExitStack() as stack:
+                try:
+                    file = stack.enter_context(super().open(path, mode, encoding, chunk_size))
+                except NotFoundError as error:
+                    raise ResourceNotFound(path) from error
                 yield file
             return
         if mode not in ("r", "rt", "rb"):

@@ -1,5 +1,6 @@
 """Requests of httpx, sent by our session: it decides redirects, credentials, trust, proxies, time-outs and errors."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from urllib.parse import unquote, urlsplit
@@ -8,7 +9,7 @@ import httpx
 
 from ctadata_providers.backends.servers import Server, identify, is_plain
 from ctadata_providers.backends.services.urls import twice_quoted
-from ctadata_providers.errors import CredentialError, StorageError, UnsupportedError
+from ctadata_providers.errors import CredentialError, StorageError, TransientError, UnsupportedError
 from ctadata_providers.session import Request, Response, Session
 from ctadata_providers.session.services import JSON
 
@@ -16,6 +17,8 @@ LONGEST_LISTING = 512 * 1024 * 1024
 """Bytes of an answer that webdav4 parses whole: some 500,000 entries."""
 MEANT = frozenset({403, 404, 405, 409, 412, 416, 423, 502, 507})
 """Statuses for which webdav4 has errors of its own; for all others ours are raised."""
+_MEANT_OF_BYTES = frozenset({416})
+"""The one of a GET: for all others webdav4 would let an error of httpx pass."""
 _REPEATED = frozenset({"PROPFIND", "OPTIONS", "GET", "HEAD", "MKCOL"})
 """Methods that do no harm when they are sent again after a fault."""
 _OURS = frozenset(
@@ -26,6 +29,9 @@ _OURS = frozenset(
 )
 """Headers that httpx adds, and those that are the session's affair."""
 _DOCTYPE = b"<!DOCTYPE"
+_BEGIN = re.compile(rb"<(?:[\w.-]+:)?multistatus[\s>]")
+_END = re.compile(rb"</(?:[\w.-]+:)?multistatus\s*>")
+_AT_THE_END = 4096
 _NOT_AT_SERVICE = frozenset({"DELETE", "MOVE", "COPY", "LOCK", "UNLOCK", "POST"})
 _ACTS = {"PROPFIND": "look up", "GET": "download", "MKCOL": "make folder", "DELETE": "remove", "MOVE": "rename"}
 
@@ -67,13 +73,15 @@ class SessionTransport(httpx.BaseTransport):
             with ExitStack() as stack:
                 head, chunks = stack.enter_context(self._session.stream(asked))
                 if request.method == "PROPFIND":
-                    return _answer(head, httpx.ByteStream(_whole(chunks, asked.path)))
+                    body = _whole(chunks, asked.path)
+                    _require_end(body, asked.path)
+                    return _answer(head, httpx.ByteStream(body))
                 return _answer(head, _Body(chunks, stack.pop_all()))
 
         try:
             return self._session.policy.call(once) if request.method in _REPEATED else once()
         except StorageError as error:
-            if error.status not in MEANT:
+            if error.status not in (_MEANT_OF_BYTES if request.method == "GET" else MEANT):
                 raise
             # webdav4 tells the reason phrase: so ours is told, and what can be done.
             reason = str(error).encode("ascii", "backslashreplace")
@@ -196,3 +204,16 @@ def _whole(chunks: Iterator[bytes], path: str) -> bytes:
                 remedy="list a smaller folder, or use CtaClient.list_dir, which takes any",
             )
     return bytes(body)
+
+
+def _require_end(body: bytes, path: str) -> None:
+    """See that a listing that begins also ends: its sender may have broken off in good order.
+
+    Raises:
+        TransientError: When it does not.
+    """
+    if (begin := _BEGIN.search(body[:_AT_THE_END])) is None or _END.search(body[-_AT_THE_END:]):
+        return
+    if body[: body.find(b">", begin.start()) + 1].endswith(b"/>"):
+        return  # one of nothing
+    raise TransientError(f"the listing of {path} broke off", path=path, remedy="try again later")

@@ -17,11 +17,12 @@ from ctadata_providers import (
     CredentialError,
     IntegrityError,
     IsADirError,
+    PermissionDeniedError,
     StorageError,
     TransientError,
     UnsupportedError,
 )
-from ctadata_providers.testing import FakeCta
+from ctadata_providers.testing import FakeCta, FaultName
 from ctadata_providers.webdav4_client import webdav4_client
 from ctadata_providers.webdav4_client.client import Webdav4Client
 from tests.servers.wsgidav import wsgidav
@@ -198,6 +199,20 @@ def test_a_forbidden_act_tells_what_the_door_said(fake_cta: FakeCta) -> None:
         client.remove("lst/a")
 
 
+@pytest.mark.parametrize(("fault", "error"), [("forbidden", PermissionDeniedError), ("not-found", ResourceNotFound)])
+def test_a_file_that_cannot_be_opened_is_an_error_of_ours_or_of_webdav4(
+    fault: FaultName, error: type[Exception], fake_cta: FakeCta
+) -> None:
+    fake_cta.put("/lst/a", b"1")
+    with (
+        webdav4_client(Config.from_mapping(fake_cta.settings())) as client,
+        fake_cta.fault(fault, method="GET"),
+        pytest.raises(error),
+        client.open("lst/a", "rb"),
+    ):
+        pass
+
+
 # Credentials
 
 
@@ -282,6 +297,17 @@ def test_a_passing_fault_is_tried_again(fake_cta: FakeCta) -> None:
         fake_cta.fault("unavailable", retry_after=0, times=1),
     ):
         assert client.ls("lst", detail=False) == ["lst/a"]
+
+
+def test_a_listing_that_breaks_off_is_tried_again_and_told(fake_cta: FakeCta) -> None:
+    fake_cta.put("/lst/a", b"1")
+    settings = {**fake_cta.settings(), "retries": 1}
+    with webdav4_client(Config.from_mapping(settings)) as client:
+        with fake_cta.fault("broken-listing", times=1):
+            assert client.ls("lst", detail=False) == ["lst/a"]
+        client.mkdir("lst/empty")
+        with fake_cta.fault("broken-listing"), pytest.raises(TransientError, match="broke off"):
+            client.ls("lst/empty")
 
 
 def test_a_fault_that_stays_is_an_error_of_ours(fake_cta: FakeCta) -> None:

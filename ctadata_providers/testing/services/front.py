@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from ctadata_providers.errors import ConfigError
+from ctadata_providers.testing.past_proxies import past_proxies
 from ctadata_providers.testing.requestlog import ServerName
 
 if TYPE_CHECKING:
@@ -112,8 +113,8 @@ class ServicesFront(ABC):
         return settings | ({"ca_path": str(self.ca_file)} if self.ca_file else {})
 
     def service_environ(self) -> dict[str, str]:
-        """Return the same settings as environment variables."""
-        environ = {
+        """Return the same settings as environment variables; where a proxy is set, also those that lead past it."""
+        environ = past_proxies([self.service_url]) | {
             "CTADS_URL": self.service_url,
             "CTACS_URL": self.certificate_service_url,
             "JUPYTERHUB_API_TOKEN": self.hub_token,

@@ -51,6 +51,15 @@ def test_a_push_sends_and_ends_with_success(fake_cta: FakeCta, other: FakeCta, a
     assert other.xattrs("/b") == {}
 
 
+def test_a_data_centre_at_another_host_is_trusted_too(fake_cta: FakeCta, ask: Asker) -> None:
+    with FakeCta(host="127.0.0.1") as other:
+        other.put("/a", b"events")
+        answer = ask("COPY", "/copy", headers(other, Source=f"{other.door_url}/a"))
+
+    assert answer.text == "success: Created\n"
+    assert fake_cta.get("/copy") == b"events"
+
+
 def test_a_door_copies_from_itself(fake_cta: FakeCta, ask: Asker) -> None:
     fake_cta.put("/a", b"events")
     answer = ask("COPY", "/b", headers(fake_cta, Source=f"{fake_cta.door_url}/a"))

@@ -220,6 +220,12 @@ def test_it_can_be_started_again() -> None:
             cta.put("/x", b"")
 
 
+def test_a_folder_can_be_given_as_text(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"1")
+    with FakeCta(root=str(tmp_path)) as cta:
+        assert cta.paths() == ["/x"]
+
+
 def test_a_given_folder_is_never_reset(tmp_path: Path) -> None:
     with FakeCta(root=tmp_path) as cta:
         cta.put("/x", b"1")
@@ -296,6 +302,56 @@ print([folder.exists() for folder in folders])
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines() == ["True True", "[False, False]"]
+
+
+def test_connections_and_ports_end_although_a_fork_lives_on() -> None:
+    program = """
+import os, socket
+from urllib.parse import urlsplit
+from ctadata_providers.testing import FakeCta
+
+def connect():
+    return socket.create_connection(("localhost", urlsplit(url).port), timeout=5)
+
+def ask(connection):
+    connection.sendall(b"OPTIONS / HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n")
+    return connection.recv(1000).partition(b"\\r")[0].decode()
+
+def error(what):
+    try:
+        return what()
+    except OSError as error:
+        return type(error).__name__
+
+cta = FakeCta(tls=False, anonymous=True)
+cta.start()
+url = cta.door_url
+first, second = connect(), connect()
+print(ask(first), ask(second), flush=True)
+end, hold = os.pipe()
+asked, done = os.pipe()
+if not os.fork():
+    os.close(hold)
+    print(cta.requests[0].status, cta.exists("/x"), ask(connect()), flush=True)
+    os.write(done, b"1")
+    os.read(end, 1)
+    os._exit(0)
+os.read(asked, 1)
+with cta.fault("reset"):
+    print(error(lambda: ask(first)))
+cta.close()
+print(second.recv(1))
+print(error(connect))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines() == [
+        "HTTP/1.1 200 OK HTTP/1.1 200 OK",
+        "200 False HTTP/1.1 200 OK",
+        "ConnectionResetError",
+        "b''",
+        "ConnectionRefusedError",
+    ]
 
 
 def test_what_is_not_closed_is_removed_at_the_end_of_the_process(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import requests
 
 from ctadata_providers.errors import ConfigError
 from ctadata_providers.testing import FakeCta
+from ctadata_providers.testing.pki import new_authority, new_pki
 from tests.unit.fake_cta.conftest import Asker, asking
 
 
@@ -46,9 +47,11 @@ def test_an_expired_proxy_fails_in_the_handshake(fake_cta: FakeCta) -> None:
     assert fake_cta.requests == []
 
 
-def test_a_certificate_of_another_authority_fails_in_the_handshake(fake_cta: FakeCta) -> None:
-    with FakeCta(host="127.0.0.1") as other, pytest.raises((requests.ConnectionError, ssl.SSLError)):
-        with_certificate(fake_cta, "/", other.make_certificate())
+def test_a_certificate_of_another_authority_fails_in_the_handshake(fake_cta: FakeCta, tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.pem"
+    foreign.write_bytes(new_pki(new_authority()).issue_certificate("alice", 3600))
+    with pytest.raises((requests.ConnectionError, ssl.SSLError)):
+        with_certificate(fake_cta, "/", foreign)
 
 
 def test_a_refused_token_is_401_in_spite_of_a_good_certificate(fake_cta: FakeCta) -> None:

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -56,6 +57,45 @@ def test_the_environment_leads_to_the_data_centre_and_nowhere_else(
         """
     )
     pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=3)
+
+
+def test_a_proxy_of_the_shell_is_not_asked_for_the_data_centre(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "mine.invalid")
+    monkeypatch.delenv("no_proxy", raising=False)
+    pytester.makepyfile(
+        """
+        import os
+        import subprocess
+        import sys
+        from ctadata_providers import CtaClient
+        from ctadata_providers.testing import FakeCta
+
+        def stat_in_a_process(environ):
+            command = [sys.executable, "-m", "ctadata_providers.cli", "stat", "/x", "--retries", "0"]
+            return subprocess.run(command, env=environ).returncode
+
+        def test_in_a_process_with_an_environment_of_its_own():
+            with FakeCta() as cta:
+                cta.put("/x", b"1")
+                assert stat_in_a_process(os.environ | cta.environ()) == 0
+
+        def test_in_this_process(fake_cta):
+            fake_cta.put("/x", b"1")
+            with CtaClient(**fake_cta.settings(), retries=0) as client:
+                assert client.stat("/x").size == 1
+            assert os.environ["NO_PROXY"] == os.environ["no_proxy"] == "mine.invalid,localhost"
+
+        def test_in_the_environment_of_services(cta_services_environ, fake_cta_services):
+            fake_cta_services.put("/lst/x", b"1")
+            with CtaClient(retries=0) as client:
+                assert client.stat("/lst/x").size == 1
+        """
+    )
+    pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=3)
+    assert os.environ["NO_PROXY"] == "mine.invalid"
 
 
 def test_the_fixtures_with_services_lead_to_these_and_nowhere_else(

@@ -270,6 +270,14 @@ def test_an_entry_removed_during_its_upload_fails_it(fake_cta: FakeCta, ask: Ask
     assert not fake_cta.exists("/x")
 
 
+def test_of_two_uploads_to_one_name_the_one_that_began_first_fails(fake_cta: FakeCta, ask: Asker) -> None:
+    older, younger = ask.redirected("PUT", "/x"), ask.redirected("PUT", "/x")
+    statuses = [ask.at("PUT", older, data=b"older").status_code, ask.at("PUT", younger, data=b"younger").status_code]
+
+    assert statuses == [500, 201]
+    assert fake_cta.get("/x") == b"younger"
+
+
 def test_a_full_data_centre_answers_507_and_the_old_file_is_lost() -> None:
     with FakeCta(quota=1000) as cta, asking(cta) as ask:
         fits = ask("PUT", "/x", data=b"x" * 600)

@@ -170,7 +170,7 @@ def test_sample_data_can_be_a_folder_or_what_writes_one(tmp_path: Path, as_folde
     assert "/lst/DL3/20241114/mine.fits" in announced.listing
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_in_order(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "x").write_bytes(b"1")
     program = (

@@ -1,4 +1,6 @@
-from collections.abc import Iterator
+import os
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -91,6 +93,40 @@ def test_bytes_are_visible_only_when_all_are_there(storage: Storage) -> None:
     assert (stored.size, (storage.root / "x").read_bytes()) == (5, b"hello")
 
 
+def test_a_file_that_is_put_replaces_an_older_one_at_once(storage: Storage) -> None:
+    storage.put("/x", b"1")
+    seen = seen_meanwhile(storage, "/x", lambda: storage.put("/x", b"two"))
+
+    assert seen <= {1, 3}
+
+
+def test_an_upload_that_begins_is_never_taken_for_an_empty_file(storage: Storage) -> None:
+    def store() -> None:
+        with storage.upload(storage.create("/x", patience=600)) as upload:
+            upload.write(b"two")
+            upload.commit()
+
+    assert seen_meanwhile(storage, "/x", store) <= {"nothing", None, 3}
+
+
+def test_uploads_work_on_a_file_system_that_keeps_whole_seconds(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_nanoseconds = os.utime
+
+    def in_seconds(path: str, *, ns: tuple[int, int]) -> None:
+        in_nanoseconds(path, (ns[0] // 1_000_000_000, ns[1] // 1_000_000_000))
+
+    monkeypatch.setattr(os, "utime", in_seconds)
+    entry = storage.create("/x", patience=10)
+    waiting = found(storage, "/x").size
+    with storage.upload(entry) as upload:
+        upload.write(b"hello")
+        upload.commit()
+
+    assert (waiting, found(storage, "/x").size) == (None, 5)
+
+
 def test_an_upload_that_never_comes_is_given_up_after_a_while(tmp_path: Path) -> None:
     now = [0.0]
     storage = Storage(tmp_path, clock=lambda: now[0])
@@ -152,3 +188,26 @@ def test_a_folder_that_goes_while_it_is_listed_ends_the_listing_of_it(storage: S
     storage.remove(first.path)
 
     assert [entry.path for entry in listing] == (["/d", "/d/x"] if first.path == "/e" else ["/e", "/e/x"])
+
+
+def seen_meanwhile(storage: Storage, path: str, store: Callable[[], object]) -> set[object]:
+    """Return the sizes that a file had for somebody who looked again and again while it was stored many times."""
+    seen: set[object] = set()
+    looked, done = threading.Event(), threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            entry = storage.stat(path)
+            seen.add(entry.size if entry else "nothing")
+            looked.set()
+
+    with ThreadPoolExecutor(1) as threads:
+        looking = threads.submit(look)
+        looked.wait(10)
+        try:
+            for _ in range(60):
+                store()
+        finally:
+            done.set()
+        looking.result()
+    return seen

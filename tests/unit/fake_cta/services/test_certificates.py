@@ -205,8 +205,8 @@ def test_users_see_what_they_have(service: Service, cta: FakeCta) -> None:
 
 
 def test_the_ca_of_another_data_centre_is_no_good(service: Service, tmp_path: Path) -> None:
-    from ctadata_providers.testing.pki import make_pki
+    from ctadata_providers.testing.pki import new_authority, new_pki
 
-    foreign = make_pki("other.invalid").issue_proxy("alice", 3600).decode()
+    foreign = new_pki(new_authority()).issue_proxy("alice", 3600).decode()
 
     assert upload(service, foreign).status_code == 400
