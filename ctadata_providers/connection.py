@@ -1,6 +1,5 @@
 """What a client stands on: settings that are resolved at the first use, and a backend opened for them."""
 
-import threading
 from types import TracebackType
 from typing import Any, Self
 
@@ -8,6 +7,7 @@ from ctadata_providers import uri
 from ctadata_providers.backends import Backend, open_backend
 from ctadata_providers.config import UNPICKLED, Config
 from ctadata_providers.errors import ConfigError
+from ctadata_providers.session.locks import ForkSafeLock
 from ctadata_providers.transfer import Context
 
 SHARED_SETTINGS = (
@@ -28,7 +28,7 @@ class Connection:
     def __init__(self, config: Config | None = None, **settings: Any) -> None:
         self._given = config
         self._settings = settings
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._context: Context | None = None
         self._config: Config | None = None
         self._others: dict[str, Connection] = {}

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 
 from ctadata_providers.backends.reading import digests
-from ctadata_providers.errors import TransientError
+from ctadata_providers.errors import NotFoundError, StorageError, TransientError
 from ctadata_providers.session import Request, Session
 
 PATIENCE = 2.0
@@ -33,7 +33,12 @@ class AskedChecksums:
         return self._places
 
     def ask(self, url: str, path: str, algorithm: str) -> Mapping[str, str]:
-        """Return what the server tells of a file, nothing when it does not."""
+        """Return what the server tells of a file, nothing when it does not: XRootD without checksums says 405.
+
+        Raises:
+            NotFoundError: When there is no such file.
+            CredentialError: When the credential is refused.
+        """
         if self._time_out:
             return {}
         request = Request(
@@ -52,4 +57,8 @@ class AskedChecksums:
             except TransientError:
                 # Not for an answer 503, or a connection that broke: the next question may have its answer.
                 self._time_out = time.monotonic() - begun >= PATIENCE
+                return {}
+            except NotFoundError:
+                raise
+            except StorageError:
                 return {}

@@ -68,7 +68,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 def _epoch_seconds(text: str | None) -> float | None:
-    """Return a time as servers write it (RFC 1123 or ISO 8601)."""
+    """Return a time as servers write it (RFC 1123 or ISO 8601), in UTC where they tell no zone."""
     if text is None:
         return None
     usual = _USUAL_TIME.fullmatch(text)
@@ -77,13 +77,17 @@ def _epoch_seconds(text: str | None) -> float | None:
             day, month, year, hour, minute, second = usual.groups()
             number = _MONTHS.index(month) + 1
             return datetime(int(year), number, int(day), int(hour), int(minute), int(second), tzinfo=UTC).timestamp()
-        return parsedate_to_datetime(text).timestamp()
+        return _utc(parsedate_to_datetime(text)).timestamp()
     except (ValueError, OverflowError):
         pass
     try:
-        return datetime.fromisoformat(text).timestamp()
+        return _utc(datetime.fromisoformat(text)).timestamp()
     except (ValueError, OverflowError):
         return None
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 class Backend(Protocol):

@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
+from functools import partial
 from itertools import islice
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -43,12 +44,16 @@ from ctadata_providers.errors import (
 from ctadata_providers.retry import log_retry
 from ctadata_providers.session import Request, Response, Session, Sink, Source
 from ctadata_providers.session.futures import Future
-from ctadata_providers.session.tasks import spawn
+from ctadata_providers.session.tasks import in_thread, spawn, wait
 from ctadata_providers.uri import split
 
 HEARD_AFTER = (0.02, 0.05, 0.1, 0.2, 0.3, 0.3)
 _PLAIN = re.compile(r"[A-Za-z0-9_.~/-]*").fullmatch
 """Tells what quoting leaves as it is, at a third of its cost: each of many small files is asked for by its URL."""
+LONGEST_NAME = 255
+"""Bytes of a name beyond which no file system has any."""
+_REFUSES_LENGTH = frozenset({400, 403, 414, 500})
+"""What servers say to a longer one: Apache 403, XRootD 500."""
 DRAINED = 16
 """Pieces of an answer that are read behind the entry that was wanted; there is nothing from an honest server."""
 
@@ -118,8 +123,6 @@ class WebdavBackend(CopyingDoor):
         self, path: str, sink: Sink, *, start: int = 0, end: int | None = None, if_match: str | None = None
     ) -> Future[ReadResult]:
         """Push a file's bytes into a sink, by GET."""
-        if start > 0 and end is None:
-            end = self.stat(path).size  # XRootD 5.5 answers an open range with no bytes
         return spawn(self._read(path, sink, start, end, if_match))
 
     def write(self, path: str, source: Source, *, size: int, overwrite: bool) -> Future[WriteResult]:
@@ -128,9 +131,24 @@ class WebdavBackend(CopyingDoor):
 
     def make_dir(self, path: str) -> None:
         """Make one folder, by MKCOL (with a slash: nginx wants it)."""
+        request = self._request("MKCOL", path, "make folder", url=self._url(path) + "/", retried=False)
+        retried = False
+
+        def once() -> Response:
+            nonlocal retried
+            try:
+                return self._session.message(request)
+            except StorageError as error:
+                if _has_long_name(path) and error.status in _REFUSES_LENGTH | {409}:
+                    raise _too_long(path, error) from error
+                retried = retried or isinstance(error, TransientError)
+                raise
+
         try:
-            made = self._session.message(self._request("MKCOL", path, "make folder", url=self._url(path) + "/"))
+            made = self._session.policy.call(once)
         except UnsupportedError as error:
+            if error.status == 405 and retried and self._is_folder(path):
+                return  # it was made, and the answer got lost
             if error.status == 405:  # RFC 4918: MKCOL on what exists
                 raise AlreadyExistsError(
                     f"cannot make folder {path}: it exists", path=path, status=405, remedy="use another name"
@@ -229,6 +247,8 @@ class WebdavBackend(CopyingDoor):
         self._session.close()
 
     async def _read(self, path: str, sink: Sink, start: int, end: int | None, if_match: str | None) -> ReadResult:
+        if start > 0 and end is None:  # XRootD 5.5 answers an open range with no bytes
+            end = (await wait(in_thread(partial(self.stat, path), asks=True))).size
         ranged = start > 0 or end is not None
         headers = asked_digest(self.server)
         if ranged:
@@ -337,6 +357,12 @@ class WebdavBackend(CopyingDoor):
 
     def _below_a_file(self, path: str, error: StorageError) -> StorageError:
         """Return a better error for a path below a file: XRootD answers 500 then, and Apache 400."""
+        if _has_long_name(path) and error.status in _REFUSES_LENGTH:
+            return NotFoundError(
+                f"there is no {path}: a name in it is longer than {LONGEST_NAME} bytes",
+                path=path,
+                remedy="check the path",
+            )
         folder = path
         while folder != "/" and (error.status == 400 or (error.status == 500 and self.server.literal_hrefs)):
             folder = split(folder)[0]
@@ -422,6 +448,19 @@ class WebdavBackend(CopyingDoor):
 
 def _not_there(path: str) -> NotFoundError:
     return NotFoundError(f"there is no {path}", path=path, remedy="check the path")
+
+
+def _has_long_name(path: str) -> bool:
+    return any(len(name.encode(errors="surrogateescape")) > LONGEST_NAME for name in path.split("/"))
+
+
+def _too_long(path: str, error: StorageError) -> StorageError:
+    return StorageError(
+        f"{error.message}: a name in it is too long",
+        path=path,
+        status=error.status,
+        remedy=f"use names of at most {LONGEST_NAME} bytes",
+    )
 
 
 def _no_folder(path: str) -> NotADirError:

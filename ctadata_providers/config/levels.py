@@ -171,11 +171,15 @@ def own_profile(name: str, environ: Mapping[str, str], names: Iterable[str]) -> 
     """
     path = config_file(environ)
     try:
-        profiles = tomllib.loads(path.read_text(encoding="utf-8")).get("profiles", {})
+        told = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        profiles = {}
+        told = {}
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot read the profiles in {path}: {error}", path=path, remedy="mend the file") from error
+    profiles = told.pop("profiles", {})
+    if told:
+        remedy = "settings stand below [profiles.NAME], those of the usual profile below [profiles.prod]"
+        raise ConfigError(f"{next(iter(told))!r} in {path} means nothing", path=path, remedy=remedy)
     own = profiles.get(name, {}) if isinstance(profiles, dict) else None
     if not isinstance(own, dict):
         raise ConfigError(f"[profiles.{name}] in {path} is not a table", path=path, remedy="mend the file")

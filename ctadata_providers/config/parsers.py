@@ -38,6 +38,8 @@ def door_url(url: str) -> str:
         raise unusable("door_url", url if "@" not in url else "that URL", "https://host:port")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise unusable("door_url", "a URL with user, password, query or fragment", "https://host:port")
+    if not parts.hostname.isascii():
+        raise unusable("door_url", url, "the name of the host as DNS has it (xn--...)")
     if parts.path.strip("/"):
         raise unusable("door_url", url, "https://host:port, and the path as base_path")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
@@ -90,6 +92,8 @@ def _command(name: str, value: object) -> tuple[str, ...]:
         words = []
     if not words or not words[0]:
         raise unusable(name, hidden, "a program with its arguments")
+    if re.match(r"\w+=", words[0]):
+        raise unusable(name, hidden, "a program with its arguments; variables are set elsewhere, for no shell reads it")
     return tuple(words)
 
 
@@ -120,6 +124,8 @@ def _service(name: str, value: object) -> str:
         raise unusable(name, "a URL that cannot be parsed", wanted) from error
     if not usable or parts.scheme not in ("https", "http"):
         raise unusable(name, "that URL" if "@" in text or "?" in text else text, wanted)
+    if not parts.netloc.isascii():
+        raise unusable(name, text, "the name of the host as DNS has it (xn--...)")
     return f"{parts.scheme}://{parts.netloc.lower()}/{parts.path.strip('/')}".rstrip("/") + "/"
 
 
@@ -162,7 +168,7 @@ def count(name: str, value: object) -> int:
 
 
 def positive(name: str, value: object) -> float:
-    """Return a finite number above 0, as a text too.
+    """Return a number above 0, as a text too, of which the clocks of the machine can wait so many seconds.
 
     Raises:
         ConfigError: When it is none.
@@ -171,9 +177,12 @@ def positive(name: str, value: object) -> float:
         number = float(str(value))
     except ValueError as error:
         raise unusable(name, value, "a number above 0") from error
-    if not 0 < number < float("inf"):
-        raise unusable(name, value, "a number above 0")
+    if not 1 / _LARGEST <= number <= _LARGEST:
+        raise unusable(name, value, "a number above 0, such as 60")
     return number
+
+
+_LARGEST = 1e8
 
 
 def _rate(name: str, value: object) -> float:

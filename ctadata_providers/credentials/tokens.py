@@ -149,6 +149,9 @@ def read_file(path: Path) -> bytes:
 class FileToken:
     """Provides the token of a file, read at the first call and again when the file has changed.
 
+    While the file is empty the last token goes on, as long as it lives: `program > file` empties it first, and writes
+    when the program has got the next one.
+
     Args:
         path: The file.
         read: Returns its first bytes; raises OSError or CredentialError.
@@ -186,6 +189,8 @@ class FileToken:
             raise CredentialError(
                 f"cannot read {source}: {error.strerror}", path=self.path, remedy=self._remedy
             ) from error
+        if self._seen and not text.strip(WHITESPACE) and not self._seen[1].expired(time.time()):
+            return self._seen[1]
         token = Token.parse(text, source=source, path=self.path)
         self._seen = (signature, token)
         return token

@@ -4,13 +4,11 @@ libcurl carries bytes (`exchange`), requests carries messages (`message`, `strea
 """
 
 import os
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from ctadata_providers.config import Config
@@ -22,10 +20,11 @@ from ctadata_providers.session.admission import Admission, Pass
 from ctadata_providers.session.brief import Ask, Brief, Detour, Outcome, Step, Way
 from ctadata_providers.session.exchange import Exchange, Wire
 from ctadata_providers.session.limits import RateLimiter, limiter, throttle
+from ctadata_providers.session.locks import ForkSafeLock
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.redirects import MAX_REDIRECTS, REDIRECTS, Hop, follow
 from ctadata_providers.session.request import Proxy, Request, Sink, Source, guest_secrets
-from ctadata_providers.session.status import Response, error_for, http_time, meant
+from ctadata_providers.session.status import PHRASES, Response, error_for, http_time, meant, succeeded
 from ctadata_providers.session.tasks import run, wait
 from ctadata_providers.transport.proxies import proxy_for
 from ctadata_providers.transport.trust import check_ca_path, trust
@@ -38,7 +37,6 @@ __all__ = ["Request", "Response", "Session", "Sink", "Source"]
 DCACHE_REQUESTS_PER_SECOND = 200.0
 """dCache answers 429 above 250 requests a second from one address (dCache PR 8131)."""
 MANY = 64
-PHRASES = {status.value: status.phrase for status in HTTPStatus}
 WAY_SECONDS = 0.05
 """For so long the short way is taken to be open as it was: less than between two looks at a file with a token."""
 FEW_DETOURS = 4
@@ -66,7 +64,7 @@ class Session:
         self.config = config
         self._find = find or partial(resolve, config)
         self.policy = RetryPolicy(retries=config.retries)
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._credential: Credential | None = None
         self._messengers: dict[Hashable, Messenger] = {}
         self._pid = os.getpid()
@@ -143,7 +141,7 @@ class Session:
                         request.source.rewind()
                     continue
                 self._heard(response, hop, admitted)
-                if response.ok:
+                if succeeded(response, request.method):
                     return response
                 if response.status not in REDIRECTS:
                     refused = admission.refuses(response, admitted)
@@ -268,7 +266,7 @@ class Session:
                 with sending as (head, chunks):
                     head = self._meant(head, request.method)
                     self._heard(head, hop, admitted)
-                    if head.ok:
+                    if succeeded(head, request.method):
                         yield head, chunks
                         return
                     if head.status not in REDIRECTS:

@@ -1,6 +1,7 @@
 """One hop of a transfer on a libcurl handle."""
 
 import math
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
@@ -76,12 +77,12 @@ class Wire:
         set_option(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         set_option(pycurl.CONNECTTIMEOUT_MS, int(self.connect_timeout * 1000))
         set_option(pycurl.TCP_KEEPALIVE, 1)
-        set_option(pycurl.PROXY, self.proxy)
+        set_option(pycurl.PROXY, os.fsencode(self.proxy))
         set_option(pycurl.NOPROXY, "")
         _set_trust(handle, self.trust)
         if self.cert_file is not None:
-            set_option(pycurl.SSLCERT, str(self.cert_file))
-            set_option(pycurl.SSLKEY, str(self.key_file or self.cert_file))
+            set_option(pycurl.SSLCERT, os.fsencode(self.cert_file))  # as a text pycurl takes ASCII alone
+            set_option(pycurl.SSLKEY, os.fsencode(self.key_file or self.cert_file))
         return handle
 
 
@@ -145,16 +146,18 @@ class Exchange:
 
     def finished(self, code: int, text: str) -> None:
         """Deliver the outcome."""
+        answered = True
         if code:
             text = text or self.handle.errstr()
             self.died_unused = code in _DEAD and self._is_unused()
+            answered = self._is_answered()
         self._release(reusable=not code)
         try:
             if self._error is not None:
                 raise self._error
-            if code and self._lines[-1:] == [b"\r\n"]:
-                self._accept()  # the head may tell why nothing came
-            if code and self._ignored < MAX_IGNORED_BYTES:
+            # The head may tell why nothing came, and says all that there is to say of what is no success.
+            told = self._accept() if code and answered and self._lines[-1:] == [b"\r\n"] else None
+            if code and self._ignored < MAX_IGNORED_BYTES and (told is None or told.status < 300):
                 raise error_for_curl(
                     code,
                     text or f"libcurl error {code}",
@@ -198,6 +201,12 @@ class Exchange:
         import pycurl
 
         return not self._lines and not self.handle.getinfo(pycurl.NUM_CONNECTS)
+
+    def _is_answered(self) -> bool:
+        """Tell whether a head is the server's: a proxy's answer to CONNECT passes for one, and libcurl knows better."""
+        import pycurl
+
+        return bool(self.handle.getinfo(pycurl.RESPONSE_CODE))
 
     def stopped(self) -> None:
         """Deliver the cancellation."""
@@ -361,12 +370,12 @@ def _set_trust(handle: Any, trust: Trust) -> None:
     if trust.pem is not None:
         handle.setopt(pycurl.CAINFO_BLOB, trust.pem)
     elif trust.file is not None:
-        handle.setopt(pycurl.CAINFO, str(trust.file))
+        handle.setopt(pycurl.CAINFO, os.fsencode(trust.file))
     else:
         handle.unsetopt(pycurl.CAINFO)
     if trust.folders:
         # A list separated by colons is OpenSSL's own form (X509_LOOKUP_add_dir).
-        handle.setopt(pycurl.CAPATH, ":".join(map(str, trust.folders)))
+        handle.setopt(pycurl.CAPATH, b":".join(map(os.fsencode, trust.folders)))
     else:
         handle.unsetopt(pycurl.CAPATH)
 

@@ -4,7 +4,9 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from urllib.parse import unquote
 
 from ctadata_providers.errors import (
@@ -30,6 +32,11 @@ ADDRESS = "the address (door_url, service_url)"
 _NO_CREDENTIAL = "say 'ctadata login', or give token_file (BEARER_TOKEN_FILE) or proxy_file (X509_USER_PROXY)"
 _TRANSIENT = frozenset({408, 423, 425, 429})
 _NOT_TRANSIENT = frozenset({501, 507})
+_MULTI_STATUS = 207
+PHRASES = {status.value: status.phrase for status in HTTPStatus}
+_READ_ONLY = re.compile("(?i)marked read/only|read-only file system")
+"""What XRootD says of what cannot be written, with status 500."""
+_CHANGING = frozenset({"COPY", "DELETE", "MKCOL", "MOVE", "PUT"})
 _PATIENCE = "try again later; if it stays, tell the server's operators"
 _SECRET = re.compile(r"(?i)(bearer(?:[ +]|%20)|authz=|access_token=|token=|uuid=)[\w.~+/%=-]{8,}|eyJ[\w.-]{20,}")
 
@@ -75,6 +82,11 @@ def meant(response: Response, method: str) -> Response:
     return replace(response, status=403 if of_right and response.status == 401 else response.status, reason=said)
 
 
+def succeeded(response: Response, method: str) -> bool:
+    """Tell whether an answer says that all was done: 207 to a change tells what of it was not (RFC 4918, section 9)."""
+    return response.ok and (response.status != _MULTI_STATUS or method not in _CHANGING)
+
+
 def error_for(
     response: Response,
     *,
@@ -86,7 +98,7 @@ def error_for(
     instead: str | None = None,
     now: float | None = None,
 ) -> CtaError:
-    """Return the error that a status other than success means.
+    """Return the error that an answer other than success means.
 
     Args:
         response: What came back.
@@ -100,7 +112,7 @@ def error_for(
     """
     status = response.status
     secrets = (*filter(None, (secret,)), *hidden)
-    said = f"{status} {scrubbed(response.reason, secrets) or _excerpt(response, secrets)}".strip()
+    said = f"{status} {_words(response, secrets)}".strip()
     message = f"cannot {act} {path}: {response.url.partition('?')[0]} answered {said}"
     lacking = f"{_NO_CREDENTIAL}; or, {instead}" if instead else _NO_CREDENTIAL
     if ended:
@@ -116,6 +128,13 @@ def error_for(
         return CredentialError(message, path=path, remedy=hint)
     if status == 400 and "checksum mismatch" in (response.reason + _excerpt(response)).lower():
         return IntegrityError(message, path=path, status=status, remedy="the bytes changed on the way: try again")
+    if status == 500 and _READ_ONLY.search(_excerpt(response)):
+        return PermissionDeniedError(
+            message,
+            path=path,
+            status=status,
+            remedy="nothing can be written there: choose another path, or another door",
+        )
     if status in _TRANSIENT or (status >= 500 and status not in _NOT_TRANSIENT):
         wait = _retry_after(response.headers.get("retry-after"), time.time() if now is None else now)
         return TransientError(message, path=path, status=status, retry_after=wait, remedy=_PATIENCE)
@@ -126,6 +145,7 @@ def error_for(
 
 
 _KINDS: Mapping[int, tuple[type[StorageError], str | None]] = {
+    _MULTI_STATUS: (StorageError, "it may be done in part: look at what is there before you try again"),
     403: (PermissionDeniedError, "the credential does not allow this there: check its scopes, its life, and the path"),
     404: (NotFoundError, "check the path (ctadata list shows what is there)"),
     410: (NotFoundError, "check the path (ctadata list shows what is there)"),
@@ -181,9 +201,10 @@ def error_for_header(*, act: str, path: str, url: str) -> StorageError:
 
 
 def http_time(text: str) -> float | None:
-    """Return a time as HTTP writes it (RFC 9110) in epoch seconds, None for what is none."""
+    """Return a time as HTTP writes it (RFC 9110) in epoch seconds, None for what is none; without a zone it is UTC."""
     try:
-        return parsedate_to_datetime(text).timestamp()
+        moment = parsedate_to_datetime(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
 
@@ -197,6 +218,15 @@ def _retry_after(value: str | None, now: float) -> float | None:
         return float(seconds[:9])
     then = http_time(value)
     return None if then is None else max(0.0, then - now)
+
+
+def _words(response: Response, secrets: Sequence[str]) -> str:
+    """Return what a server says: XRootD has the usual phrase of a status, and what is wrong in a line of its own."""
+    reason, text = scrubbed(response.reason, secrets), _excerpt(response, secrets)
+    if not reason or response.status == _MULTI_STATUS:
+        return text
+    is_usual = reason == PHRASES.get(response.status) and response.status != 404
+    return f"{reason}: {text}" if is_usual and text and text != reason and b"<" not in response.body else reason
 
 
 def _excerpt(response: Response, secrets: Sequence[str] = ()) -> str:

@@ -1,12 +1,42 @@
 """The proxy between us and a server."""
 
+import re
+from urllib.parse import urlsplit
+
+from ctadata_providers.errors import ConfigError
+
+_ACCOUNT_AND_PLACE = re.compile(r"(?:[^@]*@)?(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
+
 
 def proxy_for(url: str) -> str:
     """Return the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY give for a URL, empty for none.
 
     It may hold a user's password.
+
+    Raises:
+        ConfigError: When it is none that both stacks can use alike; its password is not shown, as libcurl would.
     """
     from requests.utils import get_environ_proxies
 
     found = get_environ_proxies(url)
-    return found.get(url.partition(":")[0].lower()) or found.get("all") or ""
+    proxy = (found.get(url.partition(":")[0].lower()) or found.get("all") or "").strip()
+    if not proxy:
+        return ""
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    if not _is_usable(proxy):
+        raise ConfigError(
+            "the proxy that the environment names (HTTPS_PROXY, HTTP_PROXY or ALL_PROXY) cannot be used",
+            remedy="give http://host:port or https://host:port; what is odd in a user's name or password as %40 for @, "
+            "%2F for /, %23 for #",
+        )
+    return proxy
+
+
+def _is_usable(proxy: str) -> bool:
+    try:
+        parts = urlsplit(proxy)
+        port = parts.port
+    except ValueError:
+        return False
+    known = parts.scheme in ("http", "https") and port != 0 and parts.path in ("", "/")
+    return known and not (parts.query or parts.fragment) and bool(_ACCOUNT_AND_PLACE.fullmatch(parts.netloc))

@@ -1,5 +1,6 @@
 """What the environment may and may not change, memory, and processes that fork."""
 
+import random
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -11,10 +12,13 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
-from ctadata_providers import Config, CtaClient, CtaError, TransientError
+from ctadata_providers import Config, ConfigError, CtaClient, CtaError, TransientError
 from ctadata_providers.credentials.oidc import sessions
 from ctadata_providers.testing import FakeCta
 from tests.faults import acts, children
+from tests.faults.cells import Told
+from tests.faults.pki import make_pki
+from tests.faults.ranged import asked_bytes, ranged
 from tests.faults.scripted import Door, swallow
 
 PATH = "/night/events.fits"
@@ -97,6 +101,31 @@ def test_other_programs_settings_of_curl_and_openssl_change_nothing(
     assert {asked.headers.get("authorization") for asked in door.asked} == {f"Bearer {TOKEN}"}
 
 
+@pytest.mark.parametrize("system", ["hashed", "a file"])
+def test_a_home_with_any_letters_can_hold_certificates(
+    system: str,
+    open_door: Open,
+    client_of: Client,
+    target: Path,
+    payload: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ca: Path,
+) -> None:
+    home = tmp_path / "Jürgen Müller"
+    home.mkdir()
+    (home / "ca.pem").write_bytes(ca.read_bytes())
+    (home / "user.pem").write_bytes(make_pki().user_pem)
+    (home / "user.pem").chmod(0o600)
+    folder = home if system == "hashed" else None
+    monkeypatch.setattr("ctadata_providers.transport.trust.system_folder", lambda: folder)
+    door = open_door(files={PATH: payload})
+
+    use(client_of(door, ca_path=home / "ca.pem", cert_file=home / "user.pem"), target)
+
+    assert {asked.certificate for asked in door.asked} == {True}
+
+
 def test_cookies_are_not_kept(open_door: Open, client_of: Client, target: Path, payload: bytes) -> None:
     door = open_door(files={PATH: payload})
     door.fault("PROPFIND", acts.status(503, "Set-Cookie: session=abc; Path=/", "Retry-After: 0"), times=1)
@@ -113,6 +142,8 @@ class Proxy:
 
     asked: list[str] = field(default_factory=list)
     refuse: bool = False
+    broken: int = 0
+    """So many tunnels end as soon as they are open: the server behind them is away."""
 
     def __enter__(self) -> "Proxy":
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -141,6 +172,11 @@ class Proxy:
             self.asked.append(f"{method} {target} {b'Proxy-Authorization' in head}")
             if self.refuse or method != "CONNECT":
                 client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+                return
+            if self.broken:
+                self.broken -= 1
+                client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                client.recv(4096)  # the greeting of TLS
                 return
             with socket.create_connection(("127.0.0.1", urlsplit(f"//{target}").port or 443)) as server:
                 client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
@@ -181,6 +217,60 @@ def test_a_proxy_is_used_by_both_stacks(
     assert target.read_bytes() == payload
     assert set(proxy.asked) == {f"CONNECT localhost:{door.port} True"}
     assert len(proxy.asked) >= 2
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_proxy_without_a_scheme_is_a_proxy_for_both_stacks(
+    slash: str,
+    proxy: Proxy,
+    open_door: Open,
+    client_of: Client,
+    target: Path,
+    payload: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url.removeprefix("http://") + slash)
+    door = open_door(files={PATH: payload})
+
+    use(client_of(door), target)
+
+    assert set(proxy.asked) == {f"CONNECT localhost:{door.port} True"}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://alice:wonder@land@localhost:1",
+        "http://alice:wonder/land@localhost:1",
+        "http://alice:wonder#land@localhost:1",
+        "http://alice:wonderland@local host:1",
+        "http://alice:wonderland@localhost:99999",
+        "http://alice:wonderland@[::zz]:1",
+        "socks5h://alice:wonderland@localhost:1",
+        "ftp://alice:wonderland@localhost:1",
+        "http://",
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_told_by_both_stacks_without_its_password(
+    url: str,
+    open_door: Open,
+    client_of: Client,
+    target: Path,
+    payload: bytes,
+    told: Told,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    door = open_door(files={PATH: payload})
+    client = client_of(door)
+    info = client.stat(PATH)
+    monkeypatch.setenv("HTTPS_PROXY", url)
+    proxied = client_of(door)
+
+    for act in (lambda: proxied.stat(PATH), lambda: proxied.download(PATH, target, info=info)):
+        with pytest.raises(ConfigError, match="HTTPS_PROXY") as caught:
+            act()
+
+        assert "wonder" not in told.text(caught.value)
 
 
 @pytest.mark.parametrize("pattern", ["localhost", "*", ".localhost,localhost", "127.0.0.1,localhost:{port}"])
@@ -245,6 +335,33 @@ def test_a_proxy_for_another_host_than_the_redirects_is_not_used_there(
 
     assert target.read_bytes() == payload
     assert {asked.split()[1] for asked in proxy.asked} == {f"localhost:{door.port}"}
+
+
+def test_a_door_that_is_away_behind_a_proxy_is_waited_for_and_the_download_goes_on(
+    proxy: Proxy, open_door: Open, client_of: Client, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payload = random.Random(3).randbytes(4_000_000)
+    door = open_door(files={PATH: payload})
+
+    def stop(sent: int) -> bool:
+        proxy.broken = int(sent >= 2_000_000)
+        return bool(proxy.broken)
+
+    door.fault("GET", ranged(etag='"one"', stop=stop), times=1)
+    door.fault("GET", ranged(etag='"one"'))
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    client = client_of(door, streams=1)
+
+    client.download(PATH, target)
+    proxy.broken = 1
+    piece = client.read(PATH, start=5, end=10)
+
+    first, second, third = asked_bytes(door, PATH)
+    assert target.read_bytes() == payload
+    assert piece == payload[5:10]
+    assert (first, third) == (None, (5, 10))
+    assert second is not None
+    assert second[0] > 0
 
 
 def test_a_proxy_that_refuses_is_an_error_without_its_password(
@@ -329,6 +446,39 @@ def test_a_fork_may_transfer_beside_its_parent(tls: bool, open_door: Open, tmp_p
 
     assert written.strip() == "[0, 0, 0]", said
     assert len([path for path in door.files if path.startswith("/out/")]) == 6
+
+
+FORK_WHILE_A_THREAD_BEGINS = """
+import ctadata_providers.session
+begun, go_on = threading.Event(), threading.Event()
+find = ctadata_providers.session.resolve
+
+def slow(config):
+    begun.set()
+    go_on.wait(60)
+    return find(config)
+
+ctadata_providers.session.resolve = slow
+thread = threading.Thread(target=client.stat, args=("/small",), daemon=True)
+thread.start()
+begun.wait(60)
+pid = os.fork()
+go_on.set()
+if pid == 0:
+    signal.alarm(10)
+    os._exit(client.stat("/small").size)
+thread.join(60)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+def test_a_fork_does_not_wait_for_a_thread_that_it_does_not_have(open_door: Open, tmp_path: Path, ca: Path) -> None:
+    door = open_door(files={"/small": b"small"})
+
+    child = children.start(FORK_WHILE_A_THREAD_BEGINS, {"door_url": door.url, "ca_path": ca, "timeout": 5})
+    written, said = children.finish(child)
+
+    assert written.strip() == "5", said
 
 
 def test_threads_share_a_client(open_door: Open, client_of: Client, tmp_path: Path, payload: bytes) -> None:

@@ -13,6 +13,7 @@ from ctadata_providers import (
     CredentialError,
     CtaClient,
     CtaError,
+    IntegrityError,
     NotFoundError,
     PermissionDeniedError,
     QuotaError,
@@ -24,6 +25,7 @@ from ctadata_providers.retry import RetryPolicy
 from ctadata_providers.testing import FakeCta
 from tests.faults import acts
 from tests.faults.cells import assert_absent, assert_whole, parts_at
+from tests.faults.multistatus import listing
 from tests.faults.scripted import Door, Exchange
 
 PATH = "/night/events.fits"
@@ -289,3 +291,85 @@ def test_quota_at_a_dcache_is_a_quota_error_and_leaves_nothing(target: Path) -> 
 
         assert caught.value.remedy
         assert cta.paths() == []
+
+
+LOCKED = "<D:response><D:href>/night/old/b.fits</D:href><D:status>HTTP/1.1 423 Locked</D:status></D:response>"
+
+
+@pytest.mark.parametrize(
+    ("method", "act"),
+    [
+        ("MOVE", lambda client: client.move("/night/old", "/night/new")),
+        ("DELETE", lambda client: client.remove("/night/empty")),
+        ("COPY", lambda client: client.copy("/night/a", "/night/b")),
+    ],
+)
+def test_a_change_that_was_made_in_part_is_none(
+    method: str, act: Callable[[CtaClient], object], open_door: Open, client_of: Client
+) -> None:
+    door = open_door(files={"/night/old/b.fits": b"x", "/night/a": b"x"}, folders={"/night/empty"})
+    door.fault(method, acts.status(207, body=listing(LOCKED), reason="Multi-Status"))
+
+    with pytest.raises(StorageError, match=r"207 /night/old/b\.fits HTTP/1\.1 423 Locked"):
+        act(client_of(door))
+
+    assert len(door.requests(method)) == 1
+
+
+def test_a_folder_that_was_made_although_the_answer_got_lost_is_made(open_door: Open, client_of: Client) -> None:
+    door = open_door(folders={"/night"})
+
+    def lose_the_answer(exchange: Exchange) -> None:
+        exchange.door.folders.add("/night/new")
+        exchange.reset()
+
+    door.fault("MKCOL", lose_the_answer, times=1)
+
+    client_of(door).make_dir("/night/new")
+
+    assert len(door.requests("MKCOL")) == 2
+
+
+@pytest.mark.parametrize(("code", "kind"), [(403, PermissionDeniedError), (404, NotFoundError), (507, QuotaError)])
+def test_a_refusal_whose_page_breaks_off_is_a_refusal(
+    code: int,
+    kind: type[CtaError],
+    open_door: Open,
+    client_of: Client,
+    target: Path,
+    payload: bytes,
+) -> None:
+    door = open_door(files={PATH: payload})
+
+    def break_off(exchange: Exchange) -> None:
+        exchange.head(code, "Content-Length: 3000")
+        exchange.send(b"some words")
+        exchange.end()
+
+    door.fault("GET", break_off)
+    client = client_of(door)
+
+    error = assert_absent(lambda: client.download(PATH, target), kind, PATH, target)
+
+    assert str(code) in str(error)
+    assert len(door.requests("GET")) == 1
+
+
+@pytest.mark.parametrize("code", [400, 403, 405, 501])
+def test_a_server_that_refuses_to_tell_a_checksum_has_none(
+    code: int, open_door: Open, client_of: Client, target: Path, tmp_path: Path
+) -> None:
+    large = bytes(1 << 20)
+    door = open_door(files={PATH: large}, folders={"/night"})
+    door.fault("HEAD", acts.status(code))
+    client = client_of(door)
+
+    client.download(PATH, target)
+    client.upload(target, "/night/new")
+    strict = client_of(door, checksum="require")
+
+    with pytest.raises(IntegrityError, match="offers none"):
+        strict.download(PATH, tmp_path / "other")
+    assert_whole(target, large)
+    assert door.files["/night/new"] == large
+    assert not (tmp_path / "other").exists()

@@ -30,6 +30,7 @@ def xrootd(
     issuer: TokenIssuer | None = None,
     extra: str = "",
     copies: bool = True,
+    checksums: bool = True,
     installation: Installation = OWN,
     parent: Path | None = None,
 ) -> Iterator[Server]:
@@ -42,6 +43,7 @@ def xrootd(
         issuer: Whose tokens are accepted.
         extra: More configuration lines.
         copies: Whether it makes third-party copies.
+        checksums: Whether it tells checksums.
         installation: Whose programs are run.
         parent: Where its work folder is made, e.g. `/dev/shm`.
 
@@ -54,6 +56,8 @@ def xrootd(
         lines = [*common_lines(folder, pki if mode != "http" else None), *data_lines(folder, port, installation)]
         if not copies:
             lines = [line for line in lines if "xrdtpc" not in line and not line.startswith("tpc.")]
+        if not checksums:
+            lines = [line for line in lines if not line.startswith("xrootd.chksum")]
         if mode == "token":
             assert issuer is not None
             lines += token_lines(folder, issuer, ports=(port,), installation=installation)

@@ -139,6 +139,8 @@ def test_a_value_is_parsed(name: str, text: object, value: object) -> None:
         ("door_url", "https://door.example#x"),
         ("door_url", "https://[::1"),
         ("door_url", "https://a b.example"),
+        ("door_url", "https://dörr.example"),
+        ("service_url", "https://dörr.example/services/downloadservice/"),
         ("door_url", "https://a\nb.example"),
         ("base_path", "/data/../x"),
         ("base_path", "/a\nb"),
@@ -179,8 +181,10 @@ def test_a_value_is_parsed(name: str, text: object, value: object) -> None:
         ("timeout", "nan"),
         ("timeout", "inf"),
         ("timeout", "soon"),
+        ("timeout", "1e10"),
         ("connect_timeout", -1),
         ("max_requests_per_second", 0),
+        ("max_requests_per_second", 1e-300),
         ("checksum", "AUTO"),
         ("backend", "ftp"),
         ("profile", ""),
@@ -204,6 +208,13 @@ def test_none_is_no_value_of_a_setting_that_has_a_default(name: str) -> None:
 def test_a_command_that_cannot_be_split_is_not_shown() -> None:
     with pytest.raises(ConfigError, match="quotes") as caught:
         config_of(token_command="print-token --password geheim '")
+
+    assert "geheim" not in str(caught.value)
+
+
+def test_a_variable_before_a_command_is_refused_and_not_shown() -> None:
+    with pytest.raises(ConfigError, match="no shell") as caught:
+        config_of(token_command="PASSWORD=geheim print-token")
 
     assert "geheim" not in str(caught.value)
 

@@ -1,7 +1,10 @@
 """What HTTP and libcurl say, in our words."""
 
+import time
+
 import pytest
 
+from ctadata_providers.backends import FileInfo
 from ctadata_providers.errors import (
     AlreadyExistsError,
     CredentialError,
@@ -14,7 +17,7 @@ from ctadata_providers.errors import (
     TransientError,
     UnsupportedError,
 )
-from ctadata_providers.session.status import Response, error_for, error_for_curl
+from ctadata_providers.session.status import Response, error_for, error_for_curl, http_time
 
 SECRET = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"
 
@@ -130,3 +133,42 @@ def test_a_proxy_that_is_in_between_is_named_without_its_password(monkeypatch: p
     assert "(proxy.example:3128)" in str(error)
     assert SECRET not in str(error)
     assert "alice" not in str(error)
+
+
+def test_what_xrootd_says_behind_the_usual_phrase_is_told() -> None:
+    body = b"Unable to write /lst/a; input/output error"
+
+    plain = error_of(500, reason="Internal Server Error", body=body)
+    page = error_of(500, reason="Internal Server Error", body=b"<html><h1>500 Internal Server Error</h1>nginx</html>")
+
+    assert "500 Internal Server Error: Unable to write /lst/a; input/output error" in str(plain)
+    assert str(page).count("500 Internal Server Error") == 1
+    assert "nginx" not in str(page)
+
+
+@pytest.mark.parametrize("words", [b"Unable to create /a; file path marked read/only", b"x; Read-only file system"])
+def test_what_is_read_only_is_no_fault_that_passes(words: bytes) -> None:
+    error = error_of(500, reason="Internal Server Error", body=words)
+
+    assert type(error) is PermissionDeniedError
+    assert "another path" in str(error)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sun, 22 Nov 2026 08:02:06 GMT",
+        "Sunday, 22-Nov-26 08:02:06 GMT",
+        "Sun Nov 22 08:02:06 2026",
+        "Sun, 22 Nov 2026 08:02:06",
+        "Sun, 22 Nov 2026 08:02:06 -0000",
+    ],
+)
+def test_a_time_without_a_zone_is_not_that_of_this_machine(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as there:
+        there.setenv("TZ", "EST5")
+        time.tzset()
+        told = http_time(text), FileInfo("/a", is_dir=False, modified=text).mtime
+    time.tzset()
+
+    assert told == (1_795_334_526.0, 1_795_334_526.0)

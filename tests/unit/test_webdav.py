@@ -1,5 +1,6 @@
 """What the WebDAV backend makes of servers, each in its own way."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,10 @@ from ctadata_providers import (
     TransientError,
 )
 from ctadata_providers.backends import Backend, ClockBackend
+from ctadata_providers.backends.base import ReadResult
 from ctadata_providers.backends.webdav import WebdavBackend
+from ctadata_providers.session.futures import Future
+from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.testing import FakeCta
 from tests.faults import acts
 from tests.faults.scripted import Door, Exchange, entry, listing, response
@@ -164,3 +168,43 @@ def test_a_pool_does_not_tell_the_doors_clock(door: Door, tmp_path: Path) -> Non
         backend.read("/x", lambda data: None).result(5)
 
     assert backend.clock_ahead() is None
+
+
+def test_an_open_range_does_not_hold_up_the_thread_of_all_transfers() -> None:
+    answers = threading.Event()
+    readings: list[Future[ReadResult]] = []
+    found: list[bytes] = []
+
+    def slowly(exchange: Exchange) -> None:
+        answers.wait(30)
+        exchange.answer(207, body=listing(entry(exchange.door, exchange.asked.path)))
+
+    with Door(tls=False, ranges=True, files={"/f": b"0123456789"}) as door:
+        door.fault("PROPFIND", slowly)
+        backend = backend_of(door)
+        curl_loop().call(lambda: readings.append(backend.read("/f", found.append, start=5)))
+        try:
+            curl_loop().sleep(0).result(10)
+        finally:
+            answers.set()
+        readings[0].result(10)
+
+    assert b"".join(found) == b"56789"
+
+
+@pytest.mark.parametrize("code", [400, 403, 414, 500])
+def test_a_name_that_no_server_takes_is_not_there_and_cannot_be_made(code: int) -> None:
+    path = f"/tree/{'n' * 256}"
+    with Door(tls=False) as door:
+        for method in ("PROPFIND", "MKCOL"):
+            door.fault(method, acts.status(code))
+        backend = backend_of(door, retries=2)
+        with pytest.raises(NotFoundError, match="longer than 255 bytes"):
+            backend.stat(path)
+        with pytest.raises(NotFoundError, match="longer than 255 bytes"):
+            list(backend.list_dir(path))
+        with pytest.raises(StorageError, match="a name in it is too long") as caught:
+            backend.make_dir(path)
+
+    assert not isinstance(caught.value, TransientError)
+    assert [asked.method for asked in door.asked] == ["PROPFIND", "PROPFIND", "MKCOL"]

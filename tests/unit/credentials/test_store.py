@@ -275,7 +275,7 @@ def test_an_account_tells_its_door_and_what_it_is_for_but_no_profile() -> None:
     assert account_of(same) == account_of(config)
 
 
-@pytest.mark.parametrize("host", ["[::1]", "x" * 500, "né.example", "..", "a..b", "%2e%2e"])
+@pytest.mark.parametrize("host", ["[::1]", "x" * 500, "..", "a..b", "%2e%2e"])
 def test_an_account_is_a_file_name_whatever_the_door_is_called(host: str) -> None:
     name = account_of(Config(door_url=f"https://{host}:1", issuer="https://id.example/a", client_id="me"))
 

@@ -193,6 +193,20 @@ def test_a_token_file_that_goes_bad_is_an_error_and_then_good_again(token_file: 
     assert provider().value == "again"
 
 
+def test_a_token_file_that_is_being_written_leaves_the_last_token_in_use_while_it_lives(token_file: Path) -> None:
+    provider = FileToken(token_file)
+    first = provider()
+    token_file.write_text("")
+    meanwhile = provider()
+    token_file.write_text(jwt_of({"exp": NOW - 1e6}))
+    provider()
+    token_file.write_text("")
+
+    assert meanwhile is first
+    with pytest.raises(CredentialError, match="empty"):
+        provider()
+
+
 @pytest.mark.parametrize("content", [b"", b"\n", b"a b", b"\xff\xfe", b"x" * 100_000])
 def test_a_file_without_a_token_is_told_with_its_name(content: bytes, token_file: Path) -> None:
     token_file.write_bytes(content)
