@@ -15,6 +15,7 @@ from ctadata_providers.copies import Copying
 from ctadata_providers.errors import (
     AlreadyExistsError,
     ConfigError,
+    CtaError,
     IsADirError,
     NotADirError,
     NotFoundError,
@@ -197,11 +198,7 @@ class CtaClient(Mirroring, Copying, Looking, Checking, Beginning, Contents):
             IntegrityError: When what is stored is not what was sent.
             QuotaError: When the storage is full.
         """
-        path = self._path(remote)
-        if uri.parse(remote).is_folder:
-            raise IsADirError(
-                f"cannot upload to {remote}: it names a folder", path=path, remedy="give the name of a file in it"
-            )
+        path = self._file(remote, "upload to")
         return run(transfer.upload(self._transfers, local_path(local), path, overwrite=overwrite, progress=progress))
 
     @property
@@ -264,15 +261,16 @@ class CtaClient(Mirroring, Copying, Looking, Checking, Beginning, Contents):
             progress_of: Gives that of each file, when its turn comes, instead.
         """
         context = self._transfers
-        begin = partial(transfer.begin_upload, context, overwrite=overwrite)
-        begins = (
-            (
-                pair,
-                partial(begin, pair[0], self._path(pair[1]), progress=progress_of(*pair) if progress_of else progress),
-            )
-            for pair in files
-        )
-        return transfer.as_ended(begins, context.max_parallel)
+
+        def begin(local: Path, remote: str) -> transfer.Begin[TransferResult]:
+            try:
+                path = self._file(remote, "upload to")
+            except CtaError as error:
+                return transfer.failed(error)
+            told = progress_of(local, remote) if progress_of else progress
+            return partial(transfer.begin_upload, context, local, path, overwrite=overwrite, progress=told)
+
+        return transfer.as_ended(((pair, begin(*pair)) for pair in files), context.max_parallel)
 
     def download_tree(
         self,
@@ -400,11 +398,15 @@ class CtaClient(Mirroring, Copying, Looking, Checking, Beginning, Contents):
         if existing is not None:
             if exist_ok and existing.is_dir:
                 return None
-            raise AlreadyExistsError(
-                f"cannot make folder {checked}: it exists", path=checked, remedy="allow that (exist_ok)"
-            )
+            remedy = "allow that (mkdir -p, exist_ok)" if existing.is_dir else "it is a file: take another name"
+            raise AlreadyExistsError(f"cannot make folder {checked}: it exists", path=checked, remedy=remedy)
         transfer.require_folder(self._backend, uri.split(checked)[0], f"cannot make folder {checked}")
-        return self._backend.make_dir(checked)
+        try:
+            return self._backend.make_dir(checked)
+        except AlreadyExistsError:  # another process was faster
+            if exist_ok and self._backend.stat(checked).is_dir:
+                return None
+            raise
 
     def checksum(self, path: str, algorithm: str = "adler32", *, compute: bool = True) -> str:
         """Return a checksum, hexadecimal: from the listing, else from the server, else computed by reading the file.
@@ -417,6 +419,7 @@ class CtaClient(Mirroring, Copying, Looking, Checking, Beginning, Contents):
         Raises:
             UnsupportedError: For another algorithm, or when the file would have to be read and may not.
             IsADirError: When it is a folder.
+            StorageError: When the file would have to be read, and is on tape or not available.
         """
         wanted = canonical_algorithm(algorithm)
         info = self.stat(path)
@@ -432,6 +435,7 @@ class CtaClient(Mirroring, Copying, Looking, Checking, Beginning, Contents):
                 return offered[wanted]
         if not compute:
             raise UnsupportedError(f"the server does not tell the {wanted} of {info.path}", path=info.path)
+        transfer.refuse_unreadable(info, "read")
         return transfer.compute_checksum(self._transfers, info.path, wanted)
 
     def home(self) -> str:

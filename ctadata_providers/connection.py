@@ -6,8 +6,8 @@ from typing import Any, Self
 from ctadata_providers import uri
 from ctadata_providers.backends import Backend, open_backend
 from ctadata_providers.config import UNPICKLED, Config
-from ctadata_providers.errors import ConfigError
-from ctadata_providers.session.locks import ForkSafeLock
+from ctadata_providers.errors import ConfigError, IsADirError
+from ctadata_providers.session.locks import fork_safe_lock
 from ctadata_providers.transfer import Context
 
 SHARED_SETTINGS = (
@@ -28,7 +28,7 @@ class Connection:
     def __init__(self, config: Config | None = None, **settings: Any) -> None:
         self._given = config
         self._settings = settings
-        self._lock = ForkSafeLock()
+        self._lock = fork_safe_lock()
         self._context: Context | None = None
         self._config: Config | None = None
         self._others: dict[str, Connection] = {}
@@ -89,6 +89,20 @@ class Connection:
         if address.name is not None and address.name != self.config.profile:
             raise self._names_another(text, address.name)
         return address.path
+
+    def _file(self, text: str, act: str) -> str:
+        """Return the path of an address that belongs to this client, and names a file.
+
+        Raises:
+            ConfigError: As `_path`.
+            IsADirError: When it names a folder; the message tells of the act.
+        """
+        path = self._path(text)
+        if uri.parse(text).is_folder:
+            raise IsADirError(
+                f"cannot {act} {text}: it names a folder", path=path, remedy="give the name of a file in it"
+            )
+        return path
 
     def _side(self, text: str) -> "tuple[Connection, str]":
         """Return the storage of an address, which may be the one of another profile, and its path there.

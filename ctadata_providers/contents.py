@@ -3,11 +3,11 @@
 from collections.abc import Generator, Iterable
 from typing import BinaryIO
 
-from ctadata_providers import transfer, uri
+from ctadata_providers import transfer
 from ctadata_providers.connection import Connection
-from ctadata_providers.errors import ConfigError, IsADirError
+from ctadata_providers.errors import ConfigError
 from ctadata_providers.session.futures import Future
-from ctadata_providers.session.tasks import Task, run, spawn
+from ctadata_providers.session.tasks import run, spawn
 from ctadata_providers.transfer import Part, Progress, TransferResult, Version
 
 
@@ -108,15 +108,11 @@ class Contents(Connection):
         """
         return spawn(self._written(path, content, overwrite, progress))
 
-    def _written(
+    async def _written(
         self, path: str, content: bytes | BinaryIO, overwrite: bool, progress: Progress | None
-    ) -> Task[TransferResult]:
-        checked = self._path(path)
-        if uri.parse(path).is_folder:
-            raise IsADirError(
-                f"cannot write to {path}: it names a folder", path=checked, remedy="give the name of a file in it"
-            )
-        return transfer.upload_held(self._transfers, content, checked, overwrite=overwrite, progress=progress)
+    ) -> TransferResult:
+        checked = self._file(path, "write to")
+        return await transfer.upload_held(self._transfers, content, checked, overwrite=overwrite, progress=progress)
 
 
 def _part(path: str, start: int, end: int | None, if_match: str | None, version: Version | None) -> Part:

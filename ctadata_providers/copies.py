@@ -83,11 +83,12 @@ class Copying(Connection):
         """
         other = self if to is None else to
         route = Route(self._transfers, other._transfers)
-        tasks = (
-            (pair, transfer.copy(route, pair[0], other._path(pair[1]), overwrite=overwrite, progress=progress))
-            for pair in files
-        )
-        return transfer.as_ended(tasks, route.target.max_parallel)
+
+        async def copied(info: FileInfo, target: str) -> CopyResult:
+            path = other._file(target, "copy to")
+            return await transfer.copy(route, info, path, overwrite=overwrite, progress=progress)
+
+        return transfer.as_ended(((pair, copied(*pair)) for pair in files), route.target.max_parallel)
 
     def copy_tree(
         self,

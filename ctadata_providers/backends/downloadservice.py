@@ -28,7 +28,7 @@ from ctadata_providers.errors import (
 )
 from ctadata_providers.session import Sink, Source
 from ctadata_providers.session.futures import Future
-from ctadata_providers.session.locks import ForkSafeLock
+from ctadata_providers.session.locks import fork_safe_lock
 from ctadata_providers.session.services import ServiceSession
 from ctadata_providers.session.tasks import Task, in_thread, spawn, wait
 
@@ -57,7 +57,7 @@ class DownloadServiceBackend:
         self._reading = Reading(self._session, urls, self._look)
         self._writing = Writing(self._session, urls, self.home, self._looks.stat)
         self._remembered = _Remembered()
-        self._lock = ForkSafeLock()
+        self._lock = fork_safe_lock()
         self._user: HubUser | None = None
         self._home: str | None = None
 
@@ -204,7 +204,7 @@ class _Remembered:
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, tuple[float, FileInfo]] = OrderedDict()
-        self._lock = ForkSafeLock()
+        self._lock = fork_safe_lock()
 
     def put(self, info: FileInfo) -> None:
         if info.is_dir or info.size is None:

@@ -8,7 +8,8 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from types import FrameType
 from typing import TextIO
 
@@ -25,6 +26,7 @@ _DONE, _FAILED, _USAGE = 0, 1, 2
 _INTERRUPTED = 128 + signal.SIGINT
 _NO_READER = 128 + signal.SIGPIPE
 _TERMINATED = 128 + signal.SIGTERM
+_SOON = 0.01
 
 
 class _Terminated(KeyboardInterrupt):
@@ -55,30 +57,68 @@ def main(argv: Sequence[str] | None = None, *, run: Callable[[Sequence[str]], in
     # Errors of the usage itself are printed as it asks for.
     output = Output(as_json="--json" in arguments, debug="--debug" in arguments)
     try:
+        return _ended(partial(run or _run, arguments), output)
+    finally:
+        _let_go(sys.stdout)
+        _let_go(sys.stderr)
+
+
+def _ended(act: Callable[[], int], output: Output) -> int:
+    """Do what was asked for, tell what went wrong, and return the exit code."""
+    try:
         with _end_cleanly_on_signals():
-            code = (run or _run)(arguments)
+            code = _exit_code_of(act)
             sys.stdout.flush()
             return code
-    except SystemExit as end:  # --help, --version
-        return end.code if isinstance(end.code, int) else _DONE
     except _Terminated:
         return _TERMINATED
     except BrokenPipeError:
-        # What is still buffered would raise once more when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _NO_READER
     except KeyboardInterrupt as error:
-        output.error(error)
-        return _INTERRUPTED
+        return _told(error, output, _INTERRUPTED)
     except ConfigError as error:
-        output.error(error)
-        return _USAGE
+        return _told(error, output, _USAGE)
     except (CtaError, OSError) as error:
-        output.error(error)
-        return _FAILED
+        return _told(error, output, _FAILED)
     except Exception as error:  # noqa: BLE001  # the last resort: one line for the user, the trace with --debug
+        stop = _signal_behind(error)
+        if isinstance(stop, _Terminated):
+            return _TERMINATED
+        return _told(error, output, _FAILED) if stop is None else _told(stop, output, _INTERRUPTED)
+
+
+def _exit_code_of(act: Callable[[], int]) -> int:
+    try:
+        return act()
+    except SystemExit as end:  # --help, --version
+        return end.code if isinstance(end.code, int) else _DONE
+
+
+def _signal_behind(error: BaseException | None) -> KeyboardInterrupt | None:
+    """Return the signal that an error comes of, if any.
+
+    Up to Python 3.11 whatever ends a `__set_name__` becomes a RuntimeError, and lazy imports call those of dataclasses.
+    """
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__
+    return error
+
+
+def _told(error: BaseException, output: Output, code: int) -> int:
+    """Return an exit code, which is the same where nobody can be told why."""
+    with suppress(OSError):
         output.error(error)
-        return _FAILED
+    return code
+
+
+def _let_go(stream: TextIO) -> None:
+    """Drop what cannot be written: it would be tried once more when the interpreter ends, with a code of its own."""
+    try:
+        stream.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def _nowhere() -> TextIO:
@@ -171,10 +211,36 @@ def _end_cleanly_on_signals() -> Iterator[None]:
         numbers.append(signal.SIGINT)
     before = {number: signal.signal(number, end) for number in numbers}
     try:
-        yield
+        with _never_ignored():
+            yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _never_ignored() -> Iterator[None]:
+    """Raise a signal anew that came while Python ignores what is raised, as in a callback of its import system."""
+    before = sys.unraisablehook
+    again: list[threading.Timer] = []
+
+    def take(unraisable: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(unraisable.exc_value, _Interrupted | _Terminated):
+            before(unraisable)
+            return
+        number = signal.SIGTERM if isinstance(unraisable.exc_value, _Terminated) else signal.SIGINT
+        later = threading.Timer(_SOON, os.kill, (os.getpid(), number))  # here it would be ignored once more
+        later.daemon = True
+        later.start()
+        again.append(later)
+
+    sys.unraisablehook = take
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+        for timer in again:
+            timer.cancel()
 
 
 @contextmanager

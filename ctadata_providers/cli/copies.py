@@ -119,11 +119,18 @@ def put(args: argparse.Namespace, output: Output) -> int:
 
 
 def _split_paths(given: Sequence[str]) -> tuple[Sequence[str], str]:
-    """Tell remote paths from the local one: the last of several, unless it is a `cta://` address."""
+    """Tell remote paths from the local one: the last of several, unless it is a `cta://` address.
+
+    Raises:
+        ConfigError: When the local one cannot be one.
+    """
     if given[-1] == "-":
         raise ConfigError("'-' for standard output is not supported", remedy="use 'ctadata cat'")
     if len(given) == 1 or uri.is_uri(given[-1]):
         return given, "."
+    from ctadata_providers.mirroring import local_path  # what others need not wait for
+
+    local_path(given[-1])
     return given[:-1], given[-1]
 
 

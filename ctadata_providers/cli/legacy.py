@@ -15,6 +15,7 @@ from ctadata_providers.cli.commands import open_client
 from ctadata_providers.cli.legacy_arguments import parse
 from ctadata_providers.cli.output import Output
 from ctadata_providers.errors import IsADirError, NotFoundError
+from ctadata_providers.patterns import has_magic
 
 if TYPE_CHECKING:
     from ctadata_providers import CtaClient
@@ -69,7 +70,9 @@ def get(args: argparse.Namespace, output: Output) -> int:
 
     source = _plain(args.path)
     with _open(args, source) as client:
-        folder = tree_target(client, source).parent if args.recursive and client.stat(source).is_dir else Path()
+        # A name is never a pattern: one that is not there would else bring others.
+        is_dir = (args.recursive or has_magic(source)) and client.stat(source).is_dir
+        folder = tree_target(client, source).parent if args.recursive and is_dir else Path()
     args.paths = [source, f"{folder}/"]
     return copies.get(args, output)
 

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import sys
 import textwrap
 from collections.abc import Sequence
 from functools import cache
@@ -11,6 +12,8 @@ from ctadata_providers.errors import ConfigError
 from ctadata_providers.patterns import Selection
 
 if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
     from ctadata_providers import Config
 
 _WIDTH = 100
@@ -69,6 +72,11 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise a usage error, which repeats no value of an option that there is not: it may be a secret."""
         raise ConfigError(f"usage: {_without_values(message)}", remedy=f"see '{self.prog} --help'")
+
+    def _print_message(self, message: str, file: "SupportsWrite[str] | None" = None) -> None:
+        """Print help or version; argparse says nothing where they cannot be written."""
+        if message:
+            (file or sys.stderr).write(message)
 
 
 _STRANGE = re.compile(r"unrecognized arguments: (?P<words>.*)", re.DOTALL)

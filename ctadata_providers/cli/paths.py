@@ -29,7 +29,7 @@ def profile_of(addresses: Iterable[uri.Address], chosen: str | None) -> str | No
     Raises:
         ConfigError: When they do not agree.
     """
-    names = {address.name for address in addresses if address.name} | ({chosen} if chosen else set())
+    names = {address.name for address in addresses if address.name} | (set() if chosen is None else {chosen})
     if len(names) > 1:
         raise ConfigError(
             f"one command speaks to one profile, not to {' and '.join(sorted(names))}",

@@ -23,11 +23,17 @@ def demo(args: argparse.Namespace, output: Output) -> int:
     with _extra("demo"):
         from ctadata_providers.cli.demo import run_demo
 
-        return run_demo(data=_folder(args.data), output=Path(args.output), services=args.services)
+        return run_demo(data=_folder(args.data), output=_local(args.output), services=args.services)
 
 
 def _folder(text: str | None) -> Path | None:
-    return None if text is None else Path(text).expanduser()
+    return None if text is None else _local(text).expanduser()
+
+
+def _local(text: str) -> Path:
+    from ctadata_providers.mirroring import local_path  # what others need not wait for
+
+    return local_path(text)
 
 
 @contextmanager

@@ -172,9 +172,12 @@ def own_profile(name: str, environ: Mapping[str, str], names: Iterable[str]) -> 
     path = config_file(environ)
     try:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # a home such as /dev/null holds nothing
         told = {}
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        remedy = "make it readable, or set XDG_CONFIG_HOME to a folder that is"
+        raise ConfigError(f"cannot read {path}: {error.strerror}", path=path, remedy=remedy) from error
+    except ValueError as error:
         raise ConfigError(f"cannot read the profiles in {path}: {error}", path=path, remedy="mend the file") from error
     profiles = told.pop("profiles", {})
     if told:

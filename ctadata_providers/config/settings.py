@@ -200,7 +200,8 @@ class Config:
         """
         environ = os.environ if environ is None else environ
         given = _given(explicit)
-        named = given.get("profile")
+        # An empty name, a variable without a value in a script, is not taken for the default.
+        named = PARSERS["profile"]("profile", given["profile"]) if "profile" in given else None
         profile = str(named or environ.get("CTA_PROFILE") or DEFAULT_PROFILE)
         own = own_profile(profile, environ, _names())
         profiles: list[tuple[Level, Mapping[str, Any]]] = [

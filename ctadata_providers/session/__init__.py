@@ -20,7 +20,7 @@ from ctadata_providers.session.admission import Admission, Pass
 from ctadata_providers.session.brief import Ask, Brief, Detour, Outcome, Step, Way
 from ctadata_providers.session.exchange import Exchange, Wire
 from ctadata_providers.session.limits import RateLimiter, limiter, throttle
-from ctadata_providers.session.locks import ForkSafeLock
+from ctadata_providers.session.locks import fork_safe_lock
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.redirects import MAX_REDIRECTS, REDIRECTS, Hop, follow
 from ctadata_providers.session.request import Proxy, Request, Sink, Source, guest_secrets
@@ -64,7 +64,7 @@ class Session:
         self.config = config
         self._find = find or partial(resolve, config)
         self.policy = RetryPolicy(retries=config.retries)
-        self._lock = ForkSafeLock()
+        self._lock = fork_safe_lock()
         self._credential: Credential | None = None
         self._messengers: dict[Hashable, Messenger] = {}
         self._pid = os.getpid()

@@ -12,7 +12,7 @@ from ctadata_providers.credentials import Credential, Token
 from ctadata_providers.errors import CredentialError, TransientError
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.gates import REFUSED_PAUSE, Gate, Probe, gate_of, known_gate
-from ctadata_providers.session.locks import ForkSafeLock
+from ctadata_providers.session.locks import fork_safe_lock
 from ctadata_providers.session.redirects import Hop
 from ctadata_providers.session.status import Response
 from ctadata_providers.session.tasks import following, in_thread, wait
@@ -110,7 +110,7 @@ class Admission:
         self._announce = announce
         self._advice = advice
         self._announced = ""
-        self._lock = ForkSafeLock()
+        self._lock = fork_safe_lock()
         self._renewal: _Renewal | None = None
         self._renews_early = True
 

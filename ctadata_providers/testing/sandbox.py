@@ -28,6 +28,10 @@ _INTERVAL = 1.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+_OF_OTHERS = ("CTA_PROFILE", "CTA_BACKEND", "CTA_BASE_PATH", "CTA_HUB_URL")
+"""What a shell may have set to reach another data centre, and which would lead past this one."""
+
+
 class HubTokenOptions(TypedDict, total=False):
     """What a hub token is good for."""
 
@@ -112,6 +116,7 @@ def _announce(cta: FakeCta, scratch: Path, stream: TextIO) -> None:
     # Those of the shell would win, or be sent here.
     environ |= {"BEARER_TOKEN_FILE": str(token_file), "BEARER_TOKEN": "", "JUPYTERHUB_API_TOKEN": ""}
     environ |= {"CTADS_URL": cta.service_url, "CTACS_URL": cta.certificate_service_url}
+    environ |= dict.fromkeys(_OF_OTHERS, "")
     for name, value in environ.items():
         stream.write(f"export {name}={shlex.quote(value)}\n")
     login = {name: value for name, value in cta.oidc_environ().items() if name not in environ}

@@ -14,7 +14,7 @@ from ctadata_providers.transfer.context import (
 )
 from ctadata_providers.transfer.copy_trees import copy_tree
 from ctadata_providers.transfer.copying import Route, copy
-from ctadata_providers.transfer.download import download
+from ctadata_providers.transfer.download import download, refuse_unreadable
 from ctadata_providers.transfer.events import TransferEvent
 from ctadata_providers.transfer.failures import Failures, ends_all
 from ctadata_providers.transfer.folders import make_dirs, require_folder, stat_or_none
@@ -24,7 +24,7 @@ from ctadata_providers.transfer.moving import move
 from ctadata_providers.transfer.names import is_part
 from ctadata_providers.transfer.nested import Nested, Usage, nested, usage
 from ctadata_providers.transfer.owners import declare_ended, this_owner
-from ctadata_providers.transfer.parallel import as_ended
+from ctadata_providers.transfer.parallel import Begin, as_ended, failed
 from ctadata_providers.transfer.places import LocalRoot, made_folder
 from ctadata_providers.transfer.ranges import MAX_GAP, Part, read_part, read_parts
 from ctadata_providers.transfer.streaming import Streamed, stream
@@ -35,6 +35,7 @@ from ctadata_providers.transfer.walking import LocalEntry, LocalFolder, OnUnlist
 
 __all__ = [
     "MAX_GAP",
+    "Begin",
     "Context",
     "CopyResult",
     "Failure",
@@ -66,6 +67,7 @@ __all__ = [
     "download",
     "download_tree",
     "ends_all",
+    "failed",
     "is_part",
     "local_entries",
     "made_folder",
@@ -74,6 +76,7 @@ __all__ = [
     "nested",
     "read_part",
     "read_parts",
+    "refuse_unreadable",
     "remove_tree",
     "require_folder",
     "stat_or_none",

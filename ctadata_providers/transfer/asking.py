@@ -1,5 +1,6 @@
 """What blocks, where nobody needs to wait for its end once the transfer is stopped."""
 
+import threading
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -15,3 +16,19 @@ def asked(function: Callable[[], T]) -> Future[T]:
     For questions, and for acts that may still happen after all has been given up, such as making a folder.
     """
     return following(in_thread(function, asks=True))
+
+
+def in_own_thread(function: Callable[[], T]) -> Future[T]:
+    """Run what may wait for somebody else for as long as it likes, such as who writes into a pipe."""
+    future: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            result = function()
+        except BaseException as error:  # noqa: BLE001 (it belongs to who waits for it)
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    threading.Thread(target=work, name="ctadata-waiting", daemon=True).start()
+    return future

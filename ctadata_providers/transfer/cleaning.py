@@ -17,7 +17,7 @@ from ctadata_providers.transfer.failures import ends_all
 from ctadata_providers.transfer.local import explained
 from ctadata_providers.transfer.names import is_part
 from ctadata_providers.transfer.trees import remove_tree
-from ctadata_providers.transfer.uploads import noted, under_way
+from ctadata_providers.transfer.uploads import noted, state_folder, under_way
 from ctadata_providers.transfer.walking import walk
 
 Fate = Literal["removed", "young", "under way", "undated"]
@@ -123,6 +123,7 @@ def clean(context: Context, path: str, *, older_than: float, dry_run: bool = Fal
         ConfigError: When `older_than` is no time.
         NotFoundError: When there is no such folder.
         NotADirError: When it is a file.
+        StorageError: When it cannot be found out what this host is uploading.
     """
     _check_age(older_than)
     backend = context.backend
@@ -140,8 +141,11 @@ def clean(context: Context, path: str, *, older_than: float, dry_run: bool = Fal
             parts.take(info.path, is_dir=info.is_dir, size=info.size, mtime=info.mtime)
     # Read after the listings: an upload is noted before its name can be listed. One server has many addresses, and the
     # names are random: the name alone tells.
-    living = {name for path in under_way() for name in path.split("/") if is_part(name)}
-    notes = noted(context.door)
+    try:
+        living = {name for path in under_way() for name in path.split("/") if is_part(name)}
+        notes = noted(context.door)
+    except OSError as error:  # nothing is removed that may be under way
+        raise explained(error, state_folder(), "look for running uploads in") from error
     now = time.time() + context.clock_ahead
 
     def fate(part: _Part) -> Fate:
@@ -187,6 +191,11 @@ def clean_local(root: Path, *, older_than: float, dry_run: bool = False) -> Clea
             try:
                 found = os.lstat(place)
             except FileNotFoundError:
+                continue
+            except OSError as error:  # a folder whose names may be read, and no more
+                parts.doubt(place)
+                if is_part(name):
+                    failures.append(Failure.of(place, explained(error, Path(place), "read")))
                 continue
             known = owners.parsed(name)
             if known is not None:

@@ -13,6 +13,7 @@ from ctadata_providers.errors import CtaError, TransientError
 from ctadata_providers.retry import RetryPolicy, log_retry
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.tasks import wait
+from ctadata_providers.transfer.forks import NewAfterFork
 from ctadata_providers.transfer.leftovers import Leftovers
 from ctadata_providers.transfer.turns import Turns
 
@@ -30,10 +31,10 @@ VERIFY_FROM = 1024 * 1024
 """Bytes from which `auto` spends a request of its own on a checksum."""
 
 
-class Places:
+class Places(NewAfterFork):
     """Counts connections, so that one file takes several only while others leave them free."""
 
-    def __init__(self) -> None:
+    def _begin_anew(self) -> None:
         self.used = 0
         self._lock = threading.Lock()
 

@@ -248,6 +248,7 @@ class _Remote:
         size: Bytes.
         checksums: What its server tells, looked up when it has been copied.
         attempts: How often it was tried.
+        rewinds: As those of `upload.Sending`.
     """
 
     def __init__(self, route: Route, info: FileInfo, way: Way, progress: Progress | None) -> None:
@@ -256,6 +257,7 @@ class _Remote:
         self.size = info.size
         self.checksums: Mapping[str, str] = {}
         self.attempts = 0
+        self.rewinds = 0
         self._route = route
         self._info = info
         self._way = way
@@ -269,6 +271,7 @@ class _Remote:
 
     def rewind(self) -> None:
         """Begin again."""
+        self.rewinds += 1
         self.forget()
 
     def forget(self) -> None:

@@ -67,7 +67,7 @@ class Direction(ABC):
 
     @abstractmethod
     def copy(self, pair: Pair, *, unless_same: bool) -> Task[TransferResult | bool]:
-        """Return what copies a file, and gives False when it need not: to be called by one thread."""
+        """Return what copies a file, and gives False when it need not."""
 
     @abstractmethod
     def remove(self, relative: str, *, is_dir: bool) -> None:
@@ -143,7 +143,7 @@ class Down(Direction):
     _places: LocalRoot = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_places", LocalRoot(self.root, self.path))
+        object.__setattr__(self, "_places", LocalRoot(self.root, self.path, holds=lambda _: True))
 
     @property
     def source(self) -> Side:
@@ -160,7 +160,7 @@ class Down(Direction):
         return str(self.root / relative)
 
     def check_name(self, relative: str) -> None:
-        """Make sure that nothing is written outside the target."""
+        """Make sure that nothing is written outside the target, or through a link to another place in it."""
         if relative:
             self._places.place_of(self.remote_path(relative))
 
@@ -169,14 +169,15 @@ class Down(Direction):
         made_folder(self.root / relative)
 
     def copy(self, pair: Pair, *, unless_same: bool) -> Task[TransferResult | bool]:
-        """Return the download of a file; nothing is written outside the target."""
+        """Return the download of a file."""
         info = pair.remote
         assert info is not None  # noqa: S101 (it is the source)
-        return self._download(pair, info, self._places.place_of(info.path), unless_same)
+        return self._download(pair, info, unless_same)
 
-    async def _download(self, pair: Pair, info: FileInfo, place: Path, unless_same: bool) -> TransferResult | bool:
+    async def _download(self, pair: Pair, info: FileInfo, unless_same: bool) -> TransferResult | bool:
         if unless_same and not await self.differs(pair):
             return False
+        place = self._places.place_of(info.path)
         result = await download(self.context, info, place, progress=self.progress)
         if info.mtime is not None:
             _set_time(place, info.mtime)

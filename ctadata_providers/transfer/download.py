@@ -114,7 +114,6 @@ async def _large(
     """Fetch a file that goes on where it stopped, in this process and in the next."""
     attempts = Attempts(context)
     part = await _opened(context, info, target, progress)
-    resumed = part.received
     streams = Streams(context, info, part, attempts)
     try:
         await streams.run()
@@ -137,7 +136,7 @@ async def _large(
         seconds=attempts.seconds,
         retries=attempts.retries,
         streams=streams.most,
-        resumed=resumed,
+        resumed=part.resumed,
     )
 
 

@@ -27,7 +27,7 @@ class TransferEvent:
         kind: `start`, then any number of `progress` and `retry`, then `done`, `failed` or `cancelled`.
         act: `download`, `upload` or `copy`.
         path: Remote path; of a copy the target's.
-        local: Local file, None for a copy.
+        local: Local file, None for a copy, and for bytes that were held in memory.
         size: Bytes of the file, None when unknown.
         moved: Bytes that have passed; fewer than before when it had to begin again.
         error: Why it is tried again, or has failed; None for an error that is not ours, as one that `progress` raised.

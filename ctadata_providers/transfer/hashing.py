@@ -87,11 +87,12 @@ class Follower:
             self._close(CancelledError() if self._stopped else None)
 
     def _close(self, error: BaseException | None) -> None:
-        descriptor, self._fd = self._fd, -1
-        if descriptor >= 0:
-            os.close(descriptor)
-        if self._end.done():
+        """End, once: a descriptor that is closed twice may be another file's by then."""
+        with self._lock:
+            descriptor, self._fd = self._fd, -1
+        if descriptor < 0:
             return
+        os.close(descriptor)
         if error is None:
             self._end.set_result(self._hasher.hexdigest())
         else:

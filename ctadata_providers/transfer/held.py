@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -9,6 +10,7 @@ from typing import BinaryIO, cast
 from ctadata_providers.session.tasks import Task
 from ctadata_providers.transfer import verify
 from ctadata_providers.transfer.context import Context, Progress, TransferResult
+from ctadata_providers.transfer.events import TransferEvent, watched
 from ctadata_providers.transfer.local import explained
 from ctadata_providers.transfer.sources import OpenSource
 from ctadata_providers.transfer.upload import store
@@ -23,6 +25,13 @@ async def upload_held(
 
     A stream that cannot be sought in is spooled to disk first: its length must be known before the first byte is sent.
     """
+    first = TransferEvent("start", "upload", path)
+    return await watched(context, first, progress, partial(_send, content=content, path=path, overwrite=overwrite))
+
+
+async def _send(
+    context: Context, progress: Progress | None, *, content: bytes | BinaryIO, path: str, overwrite: bool
+) -> TransferResult:
     algorithm = verify.algorithm_for(context, {})
     if isinstance(content, bytes):
         content = BytesIO(content)
@@ -30,7 +39,11 @@ async def upload_held(
         content = BytesIO(memoryview(cast("bytes", content)))  # of a bytearray and the like, not of None or a text
     if content.seekable():
         return await _store(context, HeldSource(content, path, algorithm, progress), overwrite)
-    with tempfile.TemporaryFile() as spool:
+    try:
+        spool = tempfile.TemporaryFile()  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise explained(error, Path(path), "spool") from error
+    with spool:
         try:
             shutil.copyfileobj(content, spool, _BLOCK)
         except OSError as error:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ctadata_providers.transfer import owners, sidecar
+from ctadata_providers.transfer.forks import NewAfterFork
 from ctadata_providers.transfer.owners import PartName
 from ctadata_providers.transfer.sidecar import Origin, Told
 
@@ -20,11 +21,14 @@ QUIET_SECONDS = 600.0
 """A part of another machine that has not changed for so long is nobody's."""
 
 
-class Leftovers:
+class Leftovers(NewAfterFork):
     """Remembers for a short time which parts lie in a folder, so that one listing serves all files of a tree."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        super().__init__()
+
+    def _begin_anew(self) -> None:
         self._lock = threading.Lock()
         self._folders: OrderedDict[str, tuple[float, dict[str, set[str]]]] = OrderedDict()
 

@@ -186,12 +186,15 @@ class _Walk:
     ) -> _Folder:
         """Put the two sides of a folder together, and have its remote sub-folders listed before they are wanted."""
         prefix = f"{pair.relative}/" if pair.relative else ""
-        here = self._local_entries(local) if local else {}
+        here, told_of = self._local_entries(local) if local else ({}, set())
         for name in there.keys() - here.keys() if local else ():
             entry = self._passed_over(prefix + name, there[name])
             if entry:
                 here[name] = entry
-        inside = [Pair(prefix + name, here.get(name), there.get(name)) for name in sorted(here.keys() | there.keys())]
+        inside = [
+            Pair(prefix + name, here.get(name), there.get(name))
+            for name in sorted((here.keys() | there.keys()) - told_of)
+        ]
         folders = [inner for inner in inside if inner.remote is not None and self._enters(inner)]
         asks = (partial(self._backend.list_dir, inner.remote.path) for inner in folders if inner.remote is not None)
         announced = self._listings.announce(asks)
@@ -211,17 +214,25 @@ class _Walk:
         size = found.st_size if stat.S_ISREG(found.st_mode) else None
         return LocalEntry(relative, is_dir=False, size=size, mtime=found.st_mtime)
 
-    def _local_entries(self, folder: LocalFolder) -> dict[str, LocalEntry]:
+    def _local_entries(self, folder: LocalFolder) -> tuple[dict[str, LocalEntry], set[str]]:
+        """Return the entries by name, and the names of those that cannot be used, of which has been told."""
         unusable: list[LocalEntry] = []
+        told_of: set[str] = set()
 
         def keep(relative: str, error: CtaError) -> None:
             # In the target it only matters when something is to be written there.
             unusable.append(LocalEntry(relative, is_dir=False, size=None, mtime=None))
 
-        on_error = keep if self._source == "remote" else self._on_error
+        def tell(relative: str, error: CtaError) -> None:
+            if self._on_error is None:
+                raise error
+            self._on_error(relative, error)
+            told_of.add(relative.rpartition("/")[2])
+
+        on_error = keep if self._source == "remote" else tell
         found = [*folder.entries(self._selection, on_error), *unusable]
         named = ((entry.relative.rpartition("/")[2], entry) for entry in found)
-        return {name: entry for name, entry in named if not is_part(name)}
+        return {name: entry for name, entry in named if not is_part(name)}, told_of
 
 
 def _untold(stack: list[_Folder]) -> Iterator[Pair]:

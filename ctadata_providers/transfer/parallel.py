@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NoReturn, TypeVar
 
+from ctadata_providers.errors import CtaError
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.tasks import SIGNAL_PATIENCE, Task, spawn
@@ -249,6 +250,11 @@ class Pump(Generic[K, T]):
             future.cancel()
         if not idle:
             self._idle.wait(STOP_PATIENCE)
+
+
+async def failed(error: CtaError) -> NoReturn:
+    """Be a task that has failed before it could be begun: its error is told like that of any other."""
+    raise error
 
 
 def as_ended(tasks: Iterable[tuple[K, Begin[T]]], limit: int) -> Generator[tuple[K, Future[T]], None, None]:

@@ -217,7 +217,7 @@ class SmallPart:
                 os.close(descriptor)
         if self._published:
             return
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # what has failed is told, not that nothing can be removed either
             os.unlink(self._path)  # noqa: PTH108 (per file, in the loop's thread)
         self._name.give_up()
 

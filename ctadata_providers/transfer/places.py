@@ -1,6 +1,7 @@
 """Where the files of a remote tree go: nothing is written outside the local folder that takes it."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from ctadata_providers.errors import NotADirError, StorageError
@@ -9,10 +10,18 @@ from ctadata_providers.uri import segment_fault, split
 
 
 class LocalRoot:
-    """The local folder that takes a remote one; nothing is written outside it."""
+    """The local folder that takes a remote one; nothing is written outside it. Thread-safe.
 
-    def __init__(self, local: Path, top: str) -> None:
+    Args:
+        local: The local folder.
+        top: The remote one.
+        holds: Tells whether there is, or may be, something at a remote path. A symbolic link is not followed to the
+            place of that: what is written through the link would change it.
+    """
+
+    def __init__(self, local: Path, top: str, *, holds: Callable[[str], bool]) -> None:
         self._local = local
+        self._holds = holds
         self._real = os.path.realpath(local)
         self._top = top.rstrip("/") + "/"
         self._checked: tuple[str, Path] | None = None
@@ -21,18 +30,20 @@ class LocalRoot:
         """Return the local place of a remote path.
 
         Raises:
-            StorageError: When it would lie outside, by its name or through a symbolic link.
+            StorageError: When it would lie outside, by its name or through a symbolic link, or such a link leads to the
+                place of something else.
         """
         folder, name = split(path)
-        if self._checked is None or self._checked[0] != folder:
-            self._checked = folder, self._inside(folder)
+        checked = self._checked  # another thread may replace it
+        if checked is None or checked[0] != folder:
+            checked = self._checked = folder, self._inside(folder)
         fault = segment_fault(name)
         if fault:
             raise StorageError(f"{path!r} is not written: {fault}", path=path)
-        target = self._checked[1] / name
+        target = checked[1] / name
         try:
             if target.is_symlink():
-                self._refuse_outside(path, target)
+                self._refuse_link(path, target)
         except OSError as error:
             raise explained(error, target, "write") from error
         return target
@@ -40,15 +51,23 @@ class LocalRoot:
     def _inside(self, folder: str) -> Path:
         segments = (folder.rstrip("/") + "/").removeprefix(self._top).split("/")
         local = self._local.joinpath(*segments)
-        self._refuse_outside(folder, local)
+        self._refuse_link(folder, local)
         return local
 
-    def _refuse_outside(self, path: str, local: Path) -> None:
-        if os.path.commonpath([self._real, os.path.realpath(local)]) != self._real:
+    def _refuse_link(self, path: str, local: Path) -> None:
+        real = os.path.realpath(local)
+        if os.path.commonpath([self._real, real]) != self._real:
             raise StorageError(
                 f"{path} would be written outside {self._local}",
                 path=path,
                 remedy=f"remove the symbolic link at {local} that leads there",
+            )
+        place = (self._top + real.removeprefix(self._real).lstrip("/")).rstrip("/")
+        if place != path.rstrip("/") and self._holds(place or "/"):
+            raise StorageError(
+                f"{path} is not written: a symbolic link leads to {real}, which would be changed",
+                path=path,
+                remedy=f"remove the symbolic link at {local}",
             )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import closing
+from contextlib import closing, suppress
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,6 +21,7 @@ from ctadata_providers.errors import (
     CtaError,
     IsADirError,
     NotFoundError,
+    PermissionDeniedError,
     StorageError,
     TransientError,
     UnsupportedError,
@@ -30,6 +31,7 @@ from ctadata_providers.session.tasks import Task, wait
 from ctadata_providers.transfer import verify
 from ctadata_providers.transfer.asking import asked
 from ctadata_providers.transfer.context import Attempts, Context
+from ctadata_providers.transfer.download import refuse_unreadable
 from ctadata_providers.transfer.parallel import as_ended
 from ctadata_providers.transfer.resumable import Enough
 
@@ -40,6 +42,8 @@ MAX_PIECE = 8 * 1024 * 1024
 MAX_SPANS = 64
 """Ranges of one request: Apache takes 200, and dCache a header of 8 KiB."""
 NOT_SATISFIABLE = 416
+IN_VAIN = 500
+"""What dCache answers, among others, when it has waited for minutes for a file to come from tape."""
 _PAGE = b"<!doctype html"
 
 
@@ -133,6 +137,7 @@ async def read_part(context: Context, part: Part) -> bytes:
         IntegrityError: When a whole file is not what its checksum says.
         NotFoundError: When there is no such file, also for no bytes of it.
         IsADirError: When it is a folder.
+        StorageError: When it is on tape; what has cost the server's patience is not tried again.
         TransientError: When the retries are used up.
     """
     if part.end is not None and part.end <= part.start:
@@ -141,7 +146,7 @@ async def read_part(context: Context, part: Part) -> bytes:
     backend = context.backend
     while True:
         if part.start and part.end is None:
-            part = part.until(await _look(context, part.path))
+            part = part.until(await _look(context, part.path, to_read=True))
         if part.end is not None and part.end <= part.start:
             return b""
         version = part.version or Version(part.path, part.if_match)
@@ -154,6 +159,9 @@ async def read_part(context: Context, part: Part) -> bytes:
             version.check(ReadResult(error.size))
             part = part.until(error.size)
         except TransientError as error:
+            if error.status == IN_VAIN and not attempts.retries:
+                with suppress(TransientError, PermissionDeniedError):  # then nothing is known
+                    await _look(context, part.path, to_read=True)
             await attempts.again(error)
         except StorageError as error:
             if error.status != NOT_SATISFIABLE:
@@ -177,11 +185,13 @@ async def _checked(context: Context, sink: _Collected) -> bytes:
     return sink.content
 
 
-async def _look(context: Context, path: str) -> int | None:
-    """Return the size of a file, None when the server does not tell it."""
+async def _look(context: Context, path: str, *, to_read: bool = False) -> int | None:
+    """Return the size of a file, None when the server does not tell it; one that is to be read must be on disk."""
     info = await wait(asked(partial(context.backend.stat, path)))
     if info.is_dir:
         raise IsADirError(f"cannot read {path}: it is a folder", path=path, remedy="read the files in it")
+    if to_read:
+        refuse_unreadable(info, "read")
     return info.size
 
 

@@ -71,7 +71,8 @@ class ResumablePart:
         self._tells_rows = False
         self._followed = 0
         self.segments = Segments.of(self.size, there or ())
-        self.received = self.segments.received
+        self.received = self.resumed = self.segments.received
+        """Bytes that are there, and those of them that were there from a run before."""
         self._fd = -1
         self._name = owners.new_name(stem) if adopted is None else adopted.name
         try:
@@ -166,7 +167,7 @@ class ResumablePart:
     def restart(self) -> None:
         """Forget what has arrived."""
         with self.lock:
-            received, self.received = self.received, 0
+            received, self.received, self.resumed = self.received, 0, 0
             os.ftruncate(self._fd, 0)
             self.segments = Segments.of(self.size)
             self._tells_rows = False

@@ -1,5 +1,6 @@
 """The local end of an upload: an open file that is sent from its first byte to the size it had."""
 
+import errno
 import os
 import shutil
 import stat
@@ -8,9 +9,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ctadata_providers.checksum import Hasher, new_hasher
-from ctadata_providers.errors import IntegrityError, IsADirError
+from ctadata_providers.errors import IntegrityError, IsADirError, QuotaError
 from ctadata_providers.transfer.context import Progress
 from ctadata_providers.transfer.local import explained
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class OpenSource:
@@ -32,6 +35,7 @@ class OpenSource:
     ) -> None:
         self.local = local
         self.size = size
+        self.rewinds = 0
         self._file = file
         self._algorithm = algorithm
         self._progress = progress
@@ -62,6 +66,7 @@ class OpenSource:
         """Go back to the first byte."""
         if self._progress is not None and self._sent:
             self._progress(-self._sent)
+        self.rewinds += 1
         self._file.seek(0)
         self._sent = 0
         self._hasher = new_hasher(self._algorithm) if self._algorithm else None
@@ -80,7 +85,7 @@ class OpenSource:
 
 
 class LocalSource(OpenSource):
-    """A file to upload; what is no regular file is spooled first."""
+    """A file to upload; what is no regular file, or does not tell its size, is spooled first."""
 
     def __init__(self, local: Path, *, algorithm: str | None, progress: Progress | None) -> None:
         try:
@@ -90,8 +95,9 @@ class LocalSource(OpenSource):
                 )
             file: BinaryIO = local.open("rb", buffering=0)
             found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode):
-                file = _spooled(file)
+            # Linux says of what it makes up as it is read, such as /proc/cpuinfo, that it is empty.
+            if not stat.S_ISREG(found.st_mode) or (not found.st_size and os.pread(file.fileno(), 1, 0)):
+                file = _spooled(file, local)
                 found = os.fstat(file.fileno())
         except OSError as error:
             raise explained(error, local, "read") from error
@@ -113,9 +119,23 @@ class LocalSource(OpenSource):
         self._file.close()
 
 
-def _spooled(stream: BinaryIO) -> BinaryIO:
-    """Return a temporary file with all of a stream: its length must be known before the first byte is sent."""
+def _spooled(stream: BinaryIO, local: Path) -> BinaryIO:
+    """Return a temporary file with all of a stream: its length must be known before the first byte is sent.
+
+    Raises:
+        QuotaError: When there is no room for it.
+    """
     with stream:
         spool: BinaryIO = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (closed by the source that it becomes)
-        shutil.copyfileobj(stream, spool, 1024 * 1024)
+        try:
+            shutil.copyfileobj(stream, spool, 1024 * 1024)
+        except OSError as error:
+            spool.close()
+            if error.errno not in _FULL:
+                raise
+            raise QuotaError(
+                f"cannot keep all of {local} in {tempfile.gettempdir()}: {error.strerror}",
+                path=local,
+                remedy="free some space there, or set TMPDIR to another folder",
+            ) from error
     return spool

@@ -201,11 +201,18 @@ class _Sync:
         if same:
             self._done.unchanged += 1
             return None
-        direction.check_name(pair.relative)
+        if same is False:  # else it is not known yet whether anything is to be written
+            direction.check_name(pair.relative)
         change = Change("replace" if exists else "copy", pair.relative, size=source.size)
         if options.dry_run:
-            return change, direction.differs(pair) if same is None else _settled(True)
+            return change, self._would_be_copied(pair) if same is None else _settled(True)
         return change, direction.copy(pair, unless_same=same is None)
+
+    async def _would_be_copied(self, pair: Pair) -> bool:
+        differs = await self._direction.differs(pair)
+        if differs:
+            self._direction.check_name(pair.relative)
+        return differs
 
     def _made(self, relative: str) -> Change:
         try:

@@ -1,5 +1,6 @@
 """Trees: listed and transferred at once; the first error stops all, or all errors are told at the end."""
 
+import stat
 import sys
 import time
 from collections.abc import Generator, Iterable, Iterator
@@ -18,7 +19,8 @@ from ctadata_providers.transfer.asking import asked
 from ctadata_providers.transfer.brief import begin_download, begin_upload
 from ctadata_providers.transfer.context import Context, CopyResult, OnError, Progress, TransferResult, TreeResult
 from ctadata_providers.transfer.failures import Failures
-from ctadata_providers.transfer.folders import make_dirs
+from ctadata_providers.transfer.folders import make_dirs, stat_or_none
+from ctadata_providers.transfer.local import explained
 from ctadata_providers.transfer.parallel import Begin, Job, Pump
 from ctadata_providers.transfer.places import LocalRoot, made_folder
 from ctadata_providers.transfer.walking import local_entries, walk
@@ -68,7 +70,7 @@ def download_tree(
 
     Raises:
         NotADirError: When the remote path is a file, or the local one.
-        StorageError: When a name would leave the local folder.
+        StorageError: When a name would leave the local folder, or a symbolic link there leads to another file's place.
         CtaError: With `stop` the first error, by the order of the tree among those that there were when it stopped;
             else only what no other file would survive. What is whole stays.
     """
@@ -82,13 +84,18 @@ def download_tree(
     def jobs() -> Jobs:
         with closing(walk(context.backend, path, selection=selection, on_error=unlisted)) as entries:
             first = next(entries, None)  # a missing folder must not leave an empty one here
-            root = LocalRoot(made_folder(local), path)
+            root = LocalRoot(made_folder(local), path, holds=partial(_is_there, context.backend))
             found = chain([first] if first else [], entries)
             for number, (info, target) in enumerate(_placed(found, root, failures), start=1):
                 begin = partial(begin_download, context, info, target, overwrite=overwrite, progress=progress)
                 yield Job(Step(info.path, number), begin)
 
     return run_jobs(jobs(), context.max_parallel, failures)
+
+
+def _is_there(backend: Backend, path: str) -> bool:
+    can_be = not any(map(segment_fault, filter(None, path.split("/"))))
+    return can_be and stat_or_none(backend, path) is not None
 
 
 def _placed(entries: Iterable[FileInfo], root: LocalRoot, failures: Failures) -> Iterator[tuple[FileInfo, Path]]:
@@ -139,9 +146,13 @@ def upload_tree(
         CtaError: With `stop` the first error, by the order of the tree among those that there were when it stopped;
             else only what no other file would survive. What is whole stays.
     """
-    if not local.exists():
-        raise NotFoundError(f"cannot upload {local}: it does not exist", path=local, remedy="check the path")
-    if not local.is_dir():
+    try:
+        is_dir = stat.S_ISDIR(local.stat().st_mode)
+    except FileNotFoundError as error:
+        raise NotFoundError(f"cannot upload {local}: it does not exist", path=local, remedy="check the path") from error
+    except OSError as error:
+        raise explained(error, local, "read") from error
+    if not is_dir:
         raise NotADirError(f"cannot upload {local} as a tree: it is a file", path=local, remedy="upload it as a file")
     failures = Failures(on_error)
     top = path.rstrip("/")

@@ -9,14 +9,15 @@ from typing import Any, TypeVar
 
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.loop import curl_loop
+from ctadata_providers.transfer.forks import NewAfterFork
 
 T = TypeVar("T")
 
 
-class Turns:
+class Turns(NewAfterFork):
     """Lets a number of transfers run at once; the others wait for their turn, first come first served. Thread-safe."""
 
-    def __init__(self) -> None:
+    def _begin_anew(self) -> None:
         self._waiting: deque[_Turn[Any]] = deque()
         self._running = 0
         self._lock = threading.Lock()

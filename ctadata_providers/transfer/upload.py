@@ -1,6 +1,7 @@
 """The life of an upload: temporary name, bytes, verification, rename."""
 
 import logging
+import os
 from collections.abc import Mapping
 from concurrent.futures import CancelledError
 from dataclasses import replace
@@ -23,9 +24,9 @@ from ctadata_providers.errors import (
     UnsupportedError,
 )
 from ctadata_providers.session.futures import Future
-from ctadata_providers.session.tasks import in_thread, wait
+from ctadata_providers.session.tasks import following, in_thread, wait
 from ctadata_providers.transfer import explanations, verify
-from ctadata_providers.transfer.asking import asked
+from ctadata_providers.transfer.asking import asked, in_own_thread
 from ctadata_providers.transfer.context import Attempts, Context, Progress, TransferResult
 from ctadata_providers.transfer.events import TransferEvent, watched
 from ctadata_providers.transfer.folders import make_dirs
@@ -63,11 +64,29 @@ async def send(
     context: Context, progress: Progress | None, *, local: Path, path: str, overwrite: bool
 ) -> TransferResult:
     """Upload one file, as `upload`, but tell nobody of it."""
-    source = LocalSource(local, algorithm=verify.algorithm_for(context, {}), progress=progress)
+    source = await _opened(context, local, progress)
     try:
         return await store(context, source, path, overwrite=overwrite, write=context.backend.write)
     finally:
         source.close()
+
+
+async def _opened(context: Context, local: Path, progress: Progress | None) -> LocalSource:
+    """Open a file; what is none may let us wait for its bytes, which here would hold up all transfers."""
+    opening = partial(LocalSource, local, algorithm=verify.algorithm_for(context, {}), progress=progress)
+    if os.path.isfile(local):  # noqa: PTH113 (it never raises)
+        return opening()
+    opened = in_own_thread(opening)
+    try:
+        return await wait(following(opened))
+    except CancelledError:
+        opened.add_done_callback(_close)
+        raise
+
+
+def _close(opened: Future[LocalSource]) -> None:
+    if opened.value is not None:
+        opened.value.close()
 
 
 class Sending(Protocol):
@@ -76,10 +95,12 @@ class Sending(Protocol):
     Attributes:
         local: The local file.
         size: Bytes.
+        rewinds: How often it was begun anew, also by the session: it sends again what was redirected or not answered.
     """
 
     local: Path
     size: int
+    rewinds: int
 
     @property
     def checksums(self) -> Mapping[str, str]:
@@ -195,12 +216,16 @@ class _Upload:
         """Store under the final name; what a failure leaves there is removed, an untouched old file is not."""
         before = await wait(asked(self._target_before))
         self._stored = False
+        begun = None
         try:
             self._source.rewind()
+            begun = self._source.rewinds
             await self._store(self._path, overwrite=self._overwrite)
         except Exception as error:  # also what the caller's progress raises
             refused = isinstance(error, (PermissionDeniedError, CredentialError, AlreadyExistsError))
-            if refused and not self._stored:  # nothing was stored, at least by this attempt
+            # A token that may only create is forbidden to write over what an attempt before has left.
+            again = isinstance(error, PermissionDeniedError) and self._source.rewinds != begun
+            if refused and not (self._stored or again):  # nothing was stored, at least by this attempt
                 if isinstance(error, AlreadyExistsError) and before is None:
                     raise explanations.came_to_exist(self._path, error) from error
                 raise

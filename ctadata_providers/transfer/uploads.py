@@ -225,8 +225,11 @@ def _read_all() -> _Read:
     home, folder, begun = _home(), state_folder(), time.monotonic()
     changed = _changed(folder)
     found: dict[tuple[str, str], list[_Note]] = {}
-    for note in _notes():
-        found.setdefault((note.door, note.target), []).append(note)
+    try:
+        for note in _notes():
+            found.setdefault((note.door, note.target), []).append(note)
+    except OSError as error:  # a home that cannot be read only costs what it would tell
+        logger.debug("cannot look for temporary names in %s: %s", folder, error)
     return _Read(home, folder, changed, begun, time.monotonic(), found)
 
 
@@ -269,12 +272,20 @@ _index = _Index()
 
 
 def noted(door: str) -> list[Remembered]:
-    """Return all temporary names at a door."""
+    """Return all temporary names at a door.
+
+    Raises:
+        OSError: When the notes cannot be looked for.
+    """
     return [Remembered(note.path, note.file) for note in _notes() if note.door == door]
 
 
 def under_way() -> list[str]:
-    """Return the temporary names, at whatever door, that a process of this host may still be uploading."""
+    """Return the temporary names, at whatever door, that a process of this host may still be uploading.
+
+    Raises:
+        OSError: When the notes cannot be looked for.
+    """
     return [note.path for note in _notes() if note.is_ours and not note.has_ended]
 
 
@@ -296,7 +307,7 @@ class _Note:
 
 
 def _notes() -> Iterator[_Note]:
-    for file in sorted(state_folder().glob("*.json")):
+    for file in _files():
         try:
             fields = json.loads(file.read_text(encoding="utf-8"))
             ours, pid = fields["host"] == _host(), int(fields["pid"])
@@ -308,6 +319,15 @@ def _notes() -> Iterator[_Note]:
                 yield _Note(file, str(fields["door"]), str(fields["target"]), str(fields["path"]), ours, pid)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
             _remove_torn(file)
+
+
+def _files() -> list[Path]:
+    folder = state_folder()
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 (pathlib passes over errors, or not, by its version)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [folder / name for name in sorted(names) if name.endswith(".json")]
 
 
 def _remove_torn(file: Path) -> None:

@@ -216,7 +216,9 @@ def _local_entry(root: Path, relative: str, selection: Selection) -> LocalEntry 
         # What cannot be looked at may be a folder that holds what is wanted; a link that leads nowhere is none.
         if not wanted and (not selection.enters(relative) or _leads_nowhere(place, error)):
             return None
-        raise _unusable(place) if place.is_symlink() else explained(error, place, "read") from error
+        # `Path.is_symlink` raises in a folder that may be listed and no more.
+        is_link = os.path.islink(place)  # noqa: PTH114 (as above)
+        raise _unusable(place) if is_link else explained(error, place, "read") from error
     if stat.S_ISDIR(found.st_mode):
         return LocalEntry(relative, is_dir=True, size=None, mtime=found.st_mtime)
     if not wanted:
@@ -227,7 +229,7 @@ def _local_entry(root: Path, relative: str, selection: Selection) -> LocalEntry 
 
 
 def _leads_nowhere(place: Path, error: OSError) -> bool:
-    return isinstance(error, FileNotFoundError) or (place.is_symlink() and error.errno == errno.ELOOP)
+    return isinstance(error, FileNotFoundError) or (error.errno == errno.ELOOP and place.is_symlink())
 
 
 def _unusable(place: Path) -> StorageError:

@@ -122,6 +122,11 @@ IN_PLACE = Reason(
     "Without a rename an upload goes directly to its name, and what an interruption leaves stays there: it is an"
     " `IntegrityError` that says so, and the next upload replaces it. Upload to a new name where the old file matters.",
 )
+PASSED_ON = Reason(
+    "passed-on",
+    "Where dCache is behind it, the downloadservice passes on its redirects of reads, which lead where the hub token"
+    " may not go. Files then come by a route that knows no ranges: a cut download begins again.",
+)
 LISTED_ONLY = Reason(
     "listed-only",
     "The downloadservice tells the checksums of a listing, if its storage does, and is not asked for others: for those"
@@ -202,6 +207,12 @@ SERVICES: tuple[Limit, ...] = (
     ),
     Limit(storage="services", test="test_the_server_copies_by_itself", says="no", reason=NEVER),
     Limit(storage="services", test=_TELLS, says="in listings", reason=LISTED_ONLY),
+    Limit(
+        storage="services-dcache",
+        test="test_the_next_run_goes_on_where_the_last_one_was_cut",
+        says="not behind dCache",
+        reason=PASSED_ON,
+    ),
 )
 
 LIMITS: tuple[Limit, ...] = (

@@ -182,6 +182,21 @@ def test_a_link_to_a_file_outside_is_not_followed(
     assert outside.read_bytes() == b"precious"
 
 
+@pytest.mark.parametrize("link", ["latest", "days"])
+def test_a_link_to_another_file_of_the_tree_is_not_followed(
+    link: str, open_door: Open, client_of: Client, local: Path
+) -> None:
+    name = f"/tree/{link}/x" if link == "days" else f"/tree/{link}"
+    door = open_door(files={"/tree/night/x": b"1", "/tree/run1": b"1", name: b"22"})
+    (local / "night").mkdir(parents=True)
+    (local / link).symlink_to("night" if link == "days" else "run1")
+
+    result = client_of(door).download_tree("/tree", local, on_error="continue")
+
+    assert [failure.path for failure in result.failures] == [f"/tree/{link}"]
+    assert (local / "night" / "x").read_bytes() == (local / "run1").read_bytes() == b"1"
+
+
 def test_a_link_that_stays_inside_and_a_target_that_is_a_link_are_fine(
     open_door: Open, client_of: Client, local: Path, tmp_path: Path
 ) -> None:

@@ -86,6 +86,30 @@ def test_a_disk_error_is_no_fault_of_the_network(
     assert len(door.requests("GET")) == 1
 
 
+def test_a_disk_from_which_nothing_can_be_removed_either_is_told_by_its_first_error(
+    full_disk: Callable[..., None],
+    open_door: Open,
+    client_of: Client,
+    target: Path,
+    payload: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    door = open_door(files={PATH: payload})
+    client = client_of(door)
+    full_disk(10, errno.EIO)
+
+    def refuse(path: object, **_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", refuse)
+        with pytest.raises(StorageError) as caught:
+            client.download(PATH, target)
+
+    assert caught.value.errno == errno.EIO
+    assert str(target) in str(caught.value)
+
+
 def test_a_file_larger_than_the_free_space_is_refused_before_a_byte(
     open_door: Open, client_of: Client, target: Path, payload: bytes
 ) -> None:
@@ -316,3 +340,21 @@ def test_a_file_system_without_hard_links_takes_new_files(
 
     assert target.read_bytes() == payload
     assert parts_in(target.parent) == []
+
+
+def test_no_room_for_what_comes_through_a_pipe_tells_the_folder(
+    open_door: Open, client_of: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = open_door()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = os.open(pipe, os.O_RDWR)
+    os.write(writer, b"12345")
+    full = Path("/dev/full").open("r+b", buffering=0)  # noqa: SIM115 (closed by who spools)
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: full)
+    with pytest.raises(QuotaError, match="TMPDIR") as raised:
+        client_of(door).upload(pipe, PATH)
+    os.close(writer)
+
+    assert "cannot read" not in str(raised.value)
+    assert door.requests("PUT") == []

@@ -20,7 +20,7 @@ from ctadata_providers import (
 from tests.faults import acts
 from tests.faults.cells import assert_absent, assert_whole, parts_in
 from tests.faults.ranged import asked_bytes, left_in, ranged
-from tests.faults.scripted import Door, Exchange
+from tests.faults.scripted import Door, Exchange, get
 
 PATH = "/night/events.fits"
 SIZE = 4_000_000
@@ -233,6 +233,20 @@ def test_what_has_arrived_when_the_retries_are_used_up_is_for_the_next_run(
     else:  # nothing says that the file is still the same
         assert result.resumed == 0
     assert sum(passed) == SIZE
+
+
+def test_what_was_left_and_had_to_be_fetched_again_is_not_told_as_resumed(
+    open_door: Open, client_of: Client, target: Path, payload: bytes
+) -> None:
+    door = open_door(tls=False, files={PATH: payload}, checksums=True)
+    client = client_of(door, retries=1)
+    interrupted(door, client, target)
+    door.fault("GET", get)  # which ignores ranges
+
+    result = client.download(PATH, target)
+
+    assert_whole(target, payload)
+    assert result.resumed == 0
 
 
 def test_a_part_of_a_file_that_has_changed_is_removed(

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from ctadata_providers import AlreadyExistsError, CtaClient, CtaError, IntegrityError, StorageError, TransientError
+from ctadata_providers import (
+    AlreadyExistsError,
+    CtaClient,
+    CtaError,
+    IntegrityError,
+    PermissionDeniedError,
+    StorageError,
+    TransientError,
+)
 from tests.faults import acts
 from tests.faults.cells import failed_upload as failed
 from tests.faults.scripted import Act, Door, Exchange, put
@@ -108,6 +116,32 @@ def test_a_part_that_cannot_be_removed_is_said(door: Door, client: CtaClient, so
 
     assert "may remain" in str(error)
     assert "remove it" in (error.remedy or "")
+
+
+@pytest.mark.parametrize("removable", [True, False])
+@pytest.mark.parametrize("count", [0, 1000])
+def test_a_part_that_may_not_be_written_over_is_removed_or_said(
+    count: int, removable: bool, door: Door, client: CtaClient, source: Path
+) -> None:
+    del door.files[PATH]
+    door.fault("PUT", acts.keep_a_part(lambda exchange: exchange.reset(), count), path=PATH, times=1)
+    door.fault("PUT", acts.status(403), path=PATH)
+    if not removable:
+        door.fault("DELETE", acts.status(403))
+
+    error = failed(client, source, PermissionDeniedError if removable else IntegrityError)
+
+    assert list(door.files) == ([] if removable else [PATH])
+    assert ("may remain" in str(error)) is not removable
+
+
+def test_an_old_file_stays_when_a_second_attempt_is_refused(door: Door, client: CtaClient, source: Path) -> None:
+    door.fault("PUT", acts.status(500), path=PATH, times=1)
+    door.fault("PUT", acts.status(403), path=PATH)
+
+    failed(client, source, PermissionDeniedError)
+
+    assert door.files == {PATH: b"old one"}
 
 
 def test_a_folder_that_comes_to_be_meanwhile_is_not_deleted(door: Door, client: CtaClient, source: Path) -> None:

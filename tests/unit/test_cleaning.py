@@ -1,5 +1,6 @@
 """What killed transfers have left: found, and removed when it is old enough."""
 
+import errno
 import json
 import os
 import socket
@@ -14,7 +15,15 @@ from typing import Any
 
 import pytest
 
-from ctadata_providers import Config, ConfigError, CtaClient, NotADirError, NotFoundError, StorageError
+from ctadata_providers import (
+    Config,
+    ConfigError,
+    CtaClient,
+    NotADirError,
+    NotFoundError,
+    PermissionDeniedError,
+    StorageError,
+)
 from ctadata_providers.backends import FileInfo
 from ctadata_providers.backends.memory import MemoryBackend
 from ctadata_providers.testing import FakeCta
@@ -304,6 +313,28 @@ def test_notes_that_mean_nothing_are_passed_over(client: CtaClient, fake_cta: Fa
 def age(path: Path, days: float) -> None:
     when = time.time() - days * DAY
     os.utime(path, (when, when), follow_symlinks=False)
+
+
+def test_what_cannot_be_looked_at_is_told_and_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = [tmp_path / "shut" / ".a.ctapart", tmp_path / ".b.ctapart", tmp_path / ".c.ctapart" / "shut" / "x"]
+    for path in [*parts, tmp_path / "shut" / "other"]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"12345")
+    lstat = os.lstat
+
+    def refusing(path: Any, **options: Any) -> os.stat_result:  # as for all but root
+        if Path(path).parent.name == "shut":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return lstat(path, **options)
+
+    monkeypatch.setattr(os, "lstat", refusing)
+    result = clean_local(tmp_path, older_than=0)
+
+    assert [(failure.path, type(failure.error)) for failure in result.failures] == [
+        (str(parts[0]), PermissionDeniedError)
+    ]
+    assert fates(result) == {str(parts[1]): "removed", str(parts[2].parent.parent): "undated"}
+    assert [path.is_file() for path in parts] == [True, False, True]
 
 
 def test_local_parts_are_removed_by_their_age(tmp_path: Path) -> None:

@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from ctadata_providers import Config, ConfigError, CredentialError, CtaClient, NotFoundError, TransientError
+from ctadata_providers import (
+    Config,
+    ConfigError,
+    CredentialError,
+    CtaClient,
+    NotFoundError,
+    StorageError,
+    TransientError,
+)
 from ctadata_providers.backends import FileInfo
 from ctadata_providers.backends.memory import MemoryBackend
 from ctadata_providers.patterns import EVERYTHING, Selection
@@ -21,7 +29,7 @@ from ctadata_providers.transfer.compare import same_by_listing
 from ctadata_providers.transfer.ordered import in_order
 from ctadata_providers.transfer.pairs import Pair, pairs
 from ctadata_providers.transfer.verification import Difference, verify_tree
-from tests.unit.two_trees import TOP, client, local, plant, sow
+from tests.unit.two_trees import TOP, client, local, methods, plant, sow
 
 __all__ = ["client", "local"]
 
@@ -232,6 +240,20 @@ def test_every_way_to_differ_is_told_in_the_order_of_the_paths(
     assert {request.method for request in fake_cta.requests} == {"PROPFIND"}
 
 
+def test_what_cannot_be_looked_at_here_is_not_told_as_missing(
+    client: CtaClient, fake_cta: FakeCta, local: Path
+) -> None:
+    sow(fake_cta, {"a": b"1", "night/x": b"2", "z": b"3"})
+    for name in ("a", "night"):
+        (local / name).symlink_to("/does/not/exist")
+
+    assert shown(client.verify(local, TOP)) == [
+        ("a", "error", None, None),
+        ("night", "error", None, None),
+        ("z", "missing here", None, "file"),
+    ]
+
+
 def test_the_same_trees_have_no_difference(client: CtaClient, fake_cta: FakeCta, local: Path) -> None:
     files = {f"{number % 7}/{number}": os.urandom(number) for number in range(100)}
     plant(local, files)
@@ -344,6 +366,19 @@ def test_a_file_on_tape_is_told_without_reading_either(local: Path, monkeypatch:
 
     assert (found.kind, backend.reads) == ("error", 0)
     assert "tape" in str(found.error)
+
+
+@pytest.mark.parametrize("locality", ["NEARLINE", "UNAVAILABLE", "LOST"])
+def test_a_checksum_that_would_have_to_be_read_from_tape_is_told_without_reading(
+    locality: str, client: CtaClient, fake_cta: FakeCta
+) -> None:
+    fake_cta.put("/lst/f", b"data")
+    fake_cta.set_locality("/lst/f", locality)
+    with pytest.raises(StorageError, match=f"cannot read /lst/f: the storage says {locality}"):
+        client.checksum("lst/f", "sha-256")
+
+    assert client.checksum("lst/f") == "0400019b"
+    assert "GET" not in methods(fake_cta)
 
 
 def test_a_verification_that_is_closed_stops(client: CtaClient, fake_cta: FakeCta, local: Path) -> None:

@@ -53,6 +53,15 @@ def test_an_upload_tells_the_same(client: CtaClient, told: list[TransferEvent], 
     assert (told[-1].kind, told[-1].moved, told[-1].result) == ("done", len(LARGE), result)
 
 
+def test_bytes_that_are_stored_tell_the_same(client: CtaClient, told: list[TransferEvent]) -> None:
+    result = client.write("lst/f", LARGE)
+    list(client.write_many([("lst/g", SMALL)]))
+
+    assert (told[0].kind, told[0].act, told[0].local) == ("start", "upload", None)
+    assert kinds(told, "/lst/f")[-1] == kinds(told, "/lst/g")[-1] == "done"
+    assert (told[-1].moved, [event.result for event in told if event.path == "/lst/f"][-1]) == (len(SMALL), result)
+
+
 @pytest.mark.parametrize("content", [SMALL, LARGE])
 def test_a_transfer_that_ends_by_an_error_of_the_caller_has_failed(
     fake_cta: FakeCta, client: CtaClient, told: list[TransferEvent], tmp_path: Path, content: bytes

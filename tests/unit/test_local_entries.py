@@ -1,11 +1,14 @@
 """What a selection takes of a local tree."""
 
+import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ctadata_providers.errors import NotFoundError, StorageError
+from ctadata_providers.errors import NotFoundError, PermissionDeniedError, StorageError
 from ctadata_providers.patterns import Selection
 from ctadata_providers.transfer import LocalEntry, LocalFolder, local_entries
 
@@ -107,6 +110,26 @@ def test_one_local_folder_can_be_looked_at_alone(tree: Path) -> None:
     (tree / "c" / "up").symlink_to(tree)
     with pytest.raises(StorageError, match="circle"):
         LocalFolder(tree, "c/up", above=below)
+
+
+def test_a_folder_that_may_be_listed_and_no_more_is_told_by_its_entries(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(real: Callable[..., os.stat_result]) -> Callable[..., os.stat_result]:  # as for all but root
+        def stat(path: Any, **options: Any) -> os.stat_result:
+            if Path(path).parent == tree / "b":
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return real(path, **options)
+
+        return stat
+
+    monkeypatch.setattr(os, "stat", refuse(os.stat))
+    monkeypatch.setattr(os, "lstat", refuse(os.lstat))
+    told: list[tuple[str, type]] = []
+    found = relatives(tree, on_error=lambda path, error: told.append((path, type(error))))
+
+    assert "b" in found
+    assert told == [("b/x.fits", PermissionDeniedError), ("b/y.txt", PermissionDeniedError)]
 
 
 def test_what_cannot_be_looked_at_is_told_although_include_does_not_match_it(tmp_path: Path) -> None:

@@ -93,6 +93,33 @@ def test_nothing_is_written_through_a_link_that_leads_out(client: CtaClient, fak
     assert (local / "copy" / "g").read_bytes() == b"1"
 
 
+@pytest.mark.parametrize("link", ["latest", "runs/latest", "days"])
+def test_nothing_is_written_through_a_link_to_another_file(
+    link: str, client: CtaClient, fake_cta: FakeCta, local: Path
+) -> None:
+    name = f"{link}/a" if link == "days" else link
+    sow(fake_cta, {"run1": b"1", "run2": b"22", "night/a": b"1", name: b"22"})
+    mirror = plant(local / "mirror", {"run1": b"1", "run2": b"22", "night/a": b"1"})
+    (mirror / link).parent.mkdir(exist_ok=True)
+    (mirror / link).symlink_to(mirror / ("night" if link == "days" else "run1"))
+    result = client.sync(ADDRESS, mirror, on_error="continue", delete=True)
+
+    assert [failure.path for failure in result.failures] == [f"{TOP}/{name}"]
+    assert str(mirror / link) in str(result.failures[0].error)
+    assert (mirror / "run1").read_bytes() == (mirror / "night/a").read_bytes() == b"1"
+    assert (mirror / link).is_symlink()
+
+
+def test_a_link_to_what_a_file_should_be_is_a_copy_of_it(client: CtaClient, fake_cta: FakeCta, local: Path) -> None:
+    sow(fake_cta, {"run1": b"1", "latest": b"1"})
+    mirror = plant(local / "mirror", {"run1": b"1"})
+    (mirror / "latest").symlink_to("run1")
+    result = client.sync(ADDRESS, mirror, delete=True)
+
+    assert (result.copied, result.unchanged) == (0, 2)
+    assert (mirror / "latest").is_symlink()
+
+
 def test_a_circle_of_links_in_the_source_is_told(client: CtaClient, fake_cta: FakeCta, local: Path) -> None:
     plant(local, {"a/f": b"1"})
     (local / "a" / "loop").symlink_to(local)

@@ -1,5 +1,7 @@
 """Transfers that are begun one by one: how many run, what an upload tells, and the URLs of files."""
 
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
@@ -11,6 +13,7 @@ import pytest
 from ctadata_providers import CtaClient, NotFoundError, UnsupportedError
 from ctadata_providers.session.futures import Future
 from ctadata_providers.testing import FakeCta
+from ctadata_providers.transfer.context import Places
 from ctadata_providers.transfer.turns import Turns
 
 
@@ -36,6 +39,31 @@ class Works:
     def wait_for(self, count: int) -> None:
         with self.changed:
             assert self.changed.wait_for(lambda: len(self.begun) >= count, timeout=20)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_has_turns_of_its_own() -> None:
+    turns, places, works = Turns(), Places(), Works()
+    running = turns.begin(works.start, limit=1)
+    waiting = turns.begin(works.start, limit=1)
+    works.wait_for(1)
+    places.take()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        try:
+            ended: Future[int] = Future()
+            ended.set_result(7)
+            os._exit(turns.begin(lambda: ended, limit=1).result() + places.used)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    for count in (1, 2):
+        works.wait_for(count)
+        works.begun[count - 1].set_result(count)
+
+    assert os.waitstatus_to_exitcode(status) == 7
+    assert (running.result(20), waiting.result(20)) == (1, 2)
 
 
 def test_only_so_many_run_at_once_and_the_next_begins_when_one_ends() -> None:

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from ctadata_providers.transfer.names import part_name
-from ctadata_providers.transfer.uploads import abandoned, remember, state_folder
+from ctadata_providers.transfer.uploads import abandoned, remember, state_folder, under_way
 
 DOOR = "https://door.example/"
 
@@ -39,6 +39,15 @@ def test_a_note_serves_the_next_upload_while_another_is_under_way() -> None:
     assert second.note == first.note
     assert during == ["/.a.ctapart", "/.c.ctapart"]
     assert list(state_folder().iterdir()) == []
+
+
+def test_where_nothing_can_be_remembered_nothing_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ("x" * 300)))  # as a home that may not be entered
+    remembered = remember(DOOR, "/a", "/.a.ctapart")
+    remembered.forget()
+
+    assert remembered.note is None
+    assert (abandoned(DOOR, "/a"), under_way()) == ([], [])
 
 
 def test_who_ends_twice_takes_nothing_from_who_has_the_note_now() -> None:
@@ -126,14 +135,14 @@ def full_disk() -> Iterator[None]:
 def test_notes_of_many_other_processes_are_not_read_for_each_upload(monkeypatch: pytest.MonkeyPatch) -> None:
     read, clock = 0, 0.0
 
-    def glob(*_: object) -> Iterator[Path]:
+    def listdir(*_: object) -> list[str]:
         """Take half a second to list the folder, as where it is far away."""
         nonlocal read, clock
         read, clock = read + 1, clock + 0.5
-        return iter(())
+        return []
 
     monkeypatch.setattr("ctadata_providers.transfer.uploads.time", SimpleNamespace(monotonic=lambda: clock))
-    monkeypatch.setattr(Path, "glob", glob)
+    monkeypatch.setattr("ctadata_providers.transfer.uploads.os.listdir", listdir)
     state_folder().mkdir(parents=True)
     for number in range(100):
         (state_folder() / f"{number}.json").touch()  # another process begins an upload

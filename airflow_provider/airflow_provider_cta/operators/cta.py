@@ -109,8 +109,9 @@ class CtaDownloadOperator(_TransferOperator):
             done: dict[Path, Result] = {}
             for (_, local), outcome in client.download_many(pairs, overwrite=self.overwrite):
                 done[local] = _of(outcome.result())  # the first error ends it; those under way are stopped
-            self._tell(context, client.config, read=[result["uri"] for result in done.values()])
-        return [done[local] for _, local in pairs]
+            results = [done[local] for _, local in pairs]
+            self._tell(context, client.config, read=[result["uri"] for result in results])
+        return results
 
 
 class CtaUploadOperator(_TransferOperator):
@@ -171,8 +172,9 @@ class CtaUploadOperator(_TransferOperator):
             done = {
                 pair: _of(outcome.result()) for pair, outcome in client.upload_many(pairs, overwrite=self.overwrite)
             }
-            self._tell(context, client.config, wrote=done.values())
-        return [done[pair] for pair in pairs]
+            results = [done[pair] for pair in pairs]
+            self._tell(context, client.config, wrote=results)
+        return results
 
 
 def _of(done: TransferResult) -> Result:

@@ -75,11 +75,15 @@ class AgentFiles:
 
 
 def agents_here() -> Iterator[AgentFiles]:
-    """Find all agents that there are or were on this machine."""
+    """Find all agents that there are or were on this machine; none where the folder of their files cannot be read."""
     ending = f"{_suffix()}.lock"
-    for path in sorted(state_folder().glob(f"{_prefix('')}*")):
-        if path.name.endswith(ending):
-            yield AgentFiles(path.name.removeprefix(_prefix("")).removesuffix(ending))
+    try:
+        names = os.listdir(state_folder())  # noqa: PTH208 (pathlib passes over errors, or not, by its version)
+    except OSError:
+        names = []
+    for name in sorted(names):
+        if name.startswith(_prefix("")) and name.endswith(ending):
+            yield AgentFiles(name.removeprefix(_prefix("")).removesuffix(ending))
 
 
 def _prefix(account: str) -> str:

@@ -189,6 +189,16 @@ def test_wrong_usage_is_one_line_with_a_remedy_and_code_2(
     assert fake_cta.requests == []
 
 
+@pytest.mark.parametrize("arguments", [["list", "lst"], ["cp", "lst/a", "lst/b"], ["whoami"], ["doctor"]])
+def test_a_profile_without_a_name_is_not_the_default_one(arguments: list[str], ctadata: Run, fake_cta: FakeCta) -> None:
+    fake_cta.put("/lst/a", b"1")
+    ran = ctadata(*arguments, "--profile", "")
+
+    assert ran.code == 2
+    assert "profile" in ran.one_line
+    assert fake_cta.requests == []
+
+
 def test_the_value_of_an_option_that_there_is_not_is_not_repeated(ctadata: Run) -> None:
     wrong = (["--token", "secret-42", "list"], ["list", "--secret=secret-42"], ["list", "-ssecret-42"])
 
@@ -235,6 +245,10 @@ def test_the_profile_of_an_address_is_used(ctadata: Run, night: FakeCta, tmp_pat
     "arguments",
     [
         ["get", "-r", "", "copy"],
+        ["get", "lst/a", ""],
+        ["sandbox", "--root", ""],
+        ["demo", "--data", ""],
+        ["demo", "--output", ""],
         ["put", "-r", ".", ""],
         ["list", ""],
         ["rm", "-r", ""],

@@ -156,6 +156,11 @@ def test_mkdir_makes_parents_only_when_asked(ctadata: Run, night: FakeCta) -> No
     assert night.exists("/lst/x/y")
 
 
+def test_mkdir_of_what_exists_says_what_one_can_do_here(ctadata: Run, night: FakeCta) -> None:
+    assert "mkdir -p" in ctadata("mkdir", "lst/DL3").one_line
+    assert "it is a file" in ctadata("mkdir", "lst/DL3/a.fits").one_line
+
+
 def test_a_wrong_token_ends_the_command_at_once(ctadata: Run, night: FakeCta, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BEARER_TOKEN", "not.the.token")
     ran = ctadata("get", "--json", "lst/DL3/a.fits", "lst/DL3/b.fits", "lst/DL3/notes.txt", ".")

@@ -197,3 +197,46 @@ def test_the_error_that_stops_all_is_counted_in_the_summary(ctadata: Run, night:
 
     assert (ran.code, ran.error["error"]) == (1, "AlreadyExistsError")
     assert (last["summary"]["files"], last["summary"]["failed"]) == (1, 1)
+
+
+UNREADABLE = f"/{'x' * 300}"
+"""A folder that gives an error other than that it is missing, also to root: as a home without a token for its AFS."""
+
+
+def test_a_state_folder_that_cannot_be_read_costs_no_upload(
+    ctadata: Run, fake_cta: FakeCta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_cta.make_dir("/lst")
+    monkeypatch.setenv("XDG_STATE_HOME", UNREADABLE)
+    Path("mine").mkdir()
+    Path("mine/a").write_bytes(b"mine")
+    file, tree = ctadata("put", "mine/a", "lst/a"), ctadata("put", "-r", "mine", "lst/")
+    cleaned, agent = ctadata("clean", "lst"), ctadata("agent", "status")
+
+    assert (file.code, tree.code) == (0, 0), file.err + tree.err
+    assert fake_cta.paths() == ["/lst/a", "/lst/mine/a"]
+    assert (cleaned.code, "cannot look for running uploads" in cleaned.err) == (1, True)
+    assert (agent.code, agent.err) == (1, "")
+
+
+def test_a_home_without_folders_is_one_without_files(
+    ctadata: Run, night: FakeCta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "/dev/null")
+    Path("mine").write_bytes(b"mine")
+
+    assert ctadata("list", "lst").lines == ["DL3/"]
+    assert ctadata("put", "mine", "lst/mine").code == 0
+    assert ctadata("doctor").code == 0
+
+
+def test_a_config_that_cannot_be_read_is_not_one_to_be_mended(
+    ctadata: Run, night: FakeCta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", UNREADABLE)
+    ran = ctadata("list", "lst")
+
+    assert ran.code == 2
+    assert ran.one_line.endswith("make it readable, or set XDG_CONFIG_HOME to a folder that is")

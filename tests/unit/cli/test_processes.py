@@ -7,14 +7,17 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ctadata_providers.cli import main
 from ctadata_providers.testing import FakeCta
 
 Run = Callable[..., Any]
@@ -63,6 +66,41 @@ def test_a_signal_ends_a_waiting_command_without_a_trace(number: int, code: int,
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_python_wraps_into_another_error_is_one(
+    number: int, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Field:
+        def __set_name__(self, owner: type, name: str) -> None:
+            signal.raise_signal(number)
+
+    def load(arguments: Sequence[str]) -> int:
+        """Define a class, as a lazy import does."""
+        type("Record", (), {"field": Field()})
+        return 0
+
+    assert main([], run=load) == code
+    assert capsys.readouterr().err == ("ctadata: interrupted\n" if number == signal.SIGINT else "")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_comes_while_python_ignores_errors_is_not_lost(
+    number: int, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Lock:
+        """Something with a callback at its end, as the locks of the import system are."""
+
+    def wait(arguments: Sequence[str]) -> int:
+        lock = Lock()
+        finished = weakref.ref(lock, lambda _: signal.raise_signal(number))
+        del lock
+        threading.Event().wait(30)
+        return 0 if finished() is None else 1
+
+    assert main([], run=wait) == code
+    assert capsys.readouterr().err == ("ctadata: interrupted\n" if number == signal.SIGINT else "")
+
+
 @pytest.mark.parametrize(
     ("arguments", "number", "code"),
     [
@@ -108,6 +146,28 @@ def test_a_reader_that_goes_away_is_no_error(cta_environ: object, fake_cta: Fake
 
     assert len(first) == 101
     assert (process.returncode, err) == (141, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "full", "code", "said"),
+    [
+        (["list", "lst"], "stdout", 1, "ctadata: No space left on device\n"),
+        (["--version"], "stdout", 1, "ctadata: No space left on device\n"),
+        (["list", "nothing"], "stderr", 1, ""),
+        (["list", "--nothing"], "stderr", 2, ""),
+    ],
+)
+def test_what_cannot_be_written_is_an_error_with_a_code_of_ours(
+    arguments: list[str], full: str, code: int, said: str, cta_environ: object, fake_cta: FakeCta
+) -> None:
+    fake_cta.put("/lst/a", b"1")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with Path("/dev/full").open("w") as device:
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, full: device}
+        with started(*arguments, env=environment, **streams) as process:
+            out, err = process.communicate(timeout=30)
+
+    assert (process.returncode, err or "", out or "") == (code, said, "")
 
 
 @pytest.mark.parametrize(("options", "shown"), [([], True), (["-q"], False), (["--json"], False), (["-v"], False)])

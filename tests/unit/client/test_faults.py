@@ -1,13 +1,16 @@
 """The front where rights are missing, a server is away, late or full."""
 
+import os
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from ctadata_providers import (
+    AlreadyExistsError,
     Config,
     ConfigError,
     CredentialError,
@@ -51,6 +54,36 @@ def test_a_token_that_may_only_create_uploads_without_a_rename(fake_cta: FakeCta
 
     assert {path: fake_cta.get(path) for path in fake_cta.paths()} == {"/lst/new": b"12345", "/lst/old": b"old"}
     assert "MOVE" not in {request.method for request in fake_cta.requests}
+
+
+def test_a_folder_whose_making_was_not_answered_is_made(fake_cta: FakeCta) -> None:
+    fake_cta.put("/lst/f", b"1")
+    lost = fake_cta.faults.add("lost-answer", path="/lst/new", method="MKCOL", times=1)
+    with connect(fake_cta, retries=1) as client:
+        client.make_dir("lst/new")
+        is_dir = client.stat("lst/new").is_dir
+
+    assert (is_dir, lost.hits) == (True, 1)
+
+
+def test_a_file_where_a_folder_was_to_be_made_is_an_error_also_at_the_second_try(fake_cta: FakeCta) -> None:
+    fake_cta.put("/lst/new", b"1")
+    fake_cta.faults.add("reset", path="/lst/new", method="MKCOL", times=1)
+    with connect(fake_cta, retries=1) as client, pytest.raises(AlreadyExistsError):
+        client._backend.make_dir("/lst/new")
+
+
+def test_local_places_that_cannot_be_looked_at_are_told_by_our_errors(
+    client: CtaClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / ("x" * 300)  # as in a folder that may not be entered, which root may
+    with pytest.raises(StorageError, match=place.name):
+        client.upload_tree(place, "lst/new")
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    reading, writing = os.pipe()
+    os.close(writing)
+    with os.fdopen(reading, "rb", buffering=0) as pipe, pytest.raises(StorageError, match="cannot spool /lst/new"):
+        client.write("lst/new", pipe)
 
 
 def test_one_forbidden_move_does_not_forbid_the_others(fake_cta: FakeCta, local: Path) -> None:

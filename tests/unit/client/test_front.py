@@ -1,6 +1,8 @@
 """The front: settings, addresses, secrets, and what is asked of the server."""
 
 import pickle
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import FrozenInstanceError, asdict
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ctadata_providers import (
+    AlreadyExistsError,
     Config,
     ConfigError,
     CtaClient,
     FileInfo,
+    IsADirError,
     NotFoundError,
 )
 from ctadata_providers.testing import FakeCta
@@ -220,3 +224,54 @@ def test_a_file_info_tells_name_address_and_time() -> None:
 @example("9999-12-31T23:59:59-23:59")
 def test_a_time_that_cannot_be_understood_is_none(text: str) -> None:
     assert isinstance(FileInfo("/x", is_dir=False, modified=text).mtime, float | None)
+
+
+@pytest.mark.parametrize("exist_ok", [False, True])
+def test_a_folder_that_another_makes_at_the_same_time_may_exist_if_it_may(
+    exist_ok: bool, client: CtaClient, fake_cta: FakeCta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_cta.make_dir("/lst")
+    make_dir = client._backend.make_dir
+
+    def late(path: str) -> None:
+        fake_cta.make_dir(path)
+        make_dir(path)
+
+    monkeypatch.setattr(client._backend, "make_dir", late)
+    with nullcontext() if exist_ok else pytest.raises(AlreadyExistsError):
+        client.make_dir("lst/out", exist_ok=exist_ok)
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_file_that_does_not_tell_its_size_is_uploaded_whole(many: bool, client: CtaClient, fake_cta: FakeCta) -> None:
+    made_up = Path("/proc/version")
+    if many:
+        list(client.upload_many([(made_up, "lst/version")]))
+    else:
+        client.upload(made_up, "lst/version")
+
+    assert made_up.stat().st_size == 0
+    assert fake_cta.get("/lst/version") == made_up.read_bytes()
+
+
+MANY: dict[str, Callable[[CtaClient, Path, list[str]], Iterable[tuple[Any, Any]]]] = {
+    "upload": lambda client, local, paths: client.upload_many([(local / "sent", path) for path in paths]),
+    "write": lambda client, local, paths: client.write_many([(path, b"12345") for path in paths]),
+    "copy": lambda client, local, paths: client.copy_many([(client.stat("lst/f"), path) for path in paths]),
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_of_many_targets_one_that_names_no_file_fails_alone(
+    name: str, client: CtaClient, fake_cta: FakeCta, local: Path
+) -> None:
+    fake_cta.put("/lst/f", b"12345")
+    paths = ["lst/a", "lst/folder/", "lst/../x", "lst/b"]
+    outcomes = dict(zip(paths, [None, IsADirError, ConfigError, None], strict=True))
+    ended = {
+        pair if isinstance(pair, str) else pair[1]: future.exception()
+        for pair, future in MANY[name](client, local, paths)
+    }
+
+    assert {path: type(error) if error else None for path, error in ended.items()} == outcomes
+    assert fake_cta.paths() == ["/lst/a", "/lst/b", "/lst/f"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ctadata_providers import ConfigError, CtaClient, CtaError, NotADirError, NotFoundError
+from ctadata_providers import ConfigError, CtaClient, CtaError, NotADirError, NotFoundError, StorageError
 from ctadata_providers.testing import FakeCta
 from tests.unit.client.calls import connect
 
@@ -90,6 +90,15 @@ def test_what_is_no_folder_is_an_error(night: FakeCta, client: CtaClient) -> Non
         list(client.tree("lst/b"))
     with pytest.raises(NotFoundError):
         list(client.usage("lst/none"))
+
+
+def test_reading_a_file_on_tape_is_tried_once(night: FakeCta) -> None:
+    night.put("/lst/tape", b"12345")
+    night.faults.add("nearline", path="/lst/tape", seconds=0.01)
+    with connect(night, retries=3) as client, pytest.raises(StorageError, match=r"cannot read /lst/tape.*NEARLINE"):
+        client.read("lst/tape", end=2)
+
+    assert [request.status for request in night.requests if request.method == "GET"] == [500]
 
 
 def test_a_range_that_cannot_be_is_refused(night: FakeCta, client: CtaClient) -> None:

@@ -58,6 +58,19 @@ def test_a_file_comes_into_the_current_folder(run: Run, files: Files) -> None:
     assert files() == ["some-data-file"]
 
 
+@pytest.mark.parametrize("flags", [(), ("-r",)])
+def test_a_name_is_no_pattern(run: Run, files: Files, door: FakeCta, flags: tuple[str, ...]) -> None:
+    door.put("/lst/run1.fits", b"another")
+    missing = run("get", "lst/run[1].fits", *flags)
+    before = files()
+    door.put("/lst/run[1].fits", b"this")
+
+    assert (missing.code, before) == (1, [])
+    assert "/lst/run[1].fits" in missing.err
+    assert run("get", "lst/run[1].fits", *flags).code == 0
+    assert files() == ["run[1].fits"]
+
+
 @pytest.mark.parametrize("flag", ["-r", "--recursive"])
 def test_a_folder_comes_under_its_last_name(run: Run, files: Files, flag: str) -> None:
     assert run("get", flag, "lst/some-data-dir").code == 0

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
@@ -92,13 +93,29 @@ def test_the_settings_are_shell_lines_and_the_token_is_in_a_private_file(tmp_pat
     announced = run(tmp_path)
 
     names = {"CTA_DOOR_URL", "CTA_CA_PATH", "BEARER_TOKEN_FILE", "BEARER_TOKEN", "JUPYTERHUB_API_TOKEN"}
-    assert announced.exports.keys() == names | {"CTADS_URL", "CTACS_URL"}
+    others = {"CTA_PROFILE", "CTA_BACKEND", "CTA_BASE_PATH", "CTA_HUB_URL"}
+    assert announced.exports.keys() == names | {"CTADS_URL", "CTACS_URL"} | others
     assert announced.exports["BEARER_TOKEN"] == ""  # one of the shell would win over the file
     assert announced.exports["JUPYTERHUB_API_TOKEN"] == ""  # one of the shell would be sent to the sandbox
     assert stat.S_IMODE(announced.permissions) == 0o600
     assert announced.token.count(".") == 2
     assert announced.token not in announced.getvalue()
     assert not Path(announced.exports["BEARER_TOKEN_FILE"]).exists()
+
+
+def test_a_shell_that_was_led_to_another_data_centre_is_led_to_the_sandbox(tmp_path: Path) -> None:
+    before = {
+        "CTA_PROFILE": "site",
+        "CTA_BACKEND": "downloadservice",
+        "CTA_BASE_PATH": "/pnfs",
+        "CTA_HUB_URL": "https://h/",
+    }
+    announced = run(tmp_path)
+    config = Config.from_env({**before, **announced.exports})
+
+    assert (config.profile, config.backend, config.base_path) == ("prod", "webdav", "/")
+    assert config.door_url == announced.exports["CTA_DOOR_URL"]
+    assert config.hub.startswith(announced.exports["CTADS_URL"].partition("/services/")[0])
 
 
 def test_hub_tokens_of_four_users_are_in_private_files_and_the_door_is_meant_until_one_is_taken(
@@ -166,13 +183,13 @@ def test_a_signal_ends_it_in_order(tmp_path: Path, number: signal.Signals) -> No
         text=True,
     ) as process:
         assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(8)]
+        first_comment = next(dropwhile(lambda line: line.startswith("export "), process.stdout))
         process.send_signal(number)
         start = time.monotonic()
         _, errors = process.communicate(timeout=10)
         seconds = time.monotonic() - start
 
-    assert lines[7].startswith("# ")
+    assert first_comment.startswith("# ")
     assert (process.returncode, errors) == (0, "")
     assert seconds < 5
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
