@@ -31,7 +31,7 @@ soak: $(READY) ## Full sizes, minutes to hours: fuzz for FUZZ_SECONDS, and the t
 	$(BIN)/python -m pytest -m "soak and not real" --timeout 3600
 	sh tests/real/install.sh
 	sh tests/real/install.sh tests/real/soak-packages.txt
-	$(UV) pip install -q --group soak
+	$(UV) pip install --python $(BIN)/python -q --group soak
 	$(BIN)/python -m pytest -m "soak and real" tests/real tests/filesystem --timeout 3600
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
@@ -72,13 +72,14 @@ lock: $(READY) ## Resolve the pins of requirements.lock anew
 	  --no-emit-package airflow-provider-cta -o requirements.lock
 
 clean: ## Remove what was made
-	rm -rf $(VENV) docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks
+	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): requirements.lock pyproject.toml snakemake_plugin/pyproject.toml airflow_provider/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed; say make PYTHON=...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv
-	$(UV) pip install -q --compile-bytecode --require-hashes -r requirements.lock
-	$(UV) pip install -q --no-deps --no-build-isolation -e . -e snakemake_plugin -e airflow_provider
+	$(UV) pip install --python $(BIN)/python -q --compile-bytecode --require-hashes -r requirements.lock
+	$(UV) pip install --python $(BIN)/python -q --no-deps --no-build-isolation -e . -e snakemake_plugin -e airflow_provider
 	$(BIN)/python -m compileall -q ctadata_providers snakemake_plugin airflow_provider
 	@touch $@

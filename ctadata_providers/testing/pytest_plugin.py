@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from ctadata_providers.testing.fake import FakeCta
+    from ctadata_providers.testing import FakeCta
 
 # Settings of a developer's own shell that would lead a test elsewhere.
 _FOREIGN = ("CTA_", "CTADS_", "CTACS_", "BEARER_TOKEN", "X509_", "JUPYTERHUB_API_TOKEN", "OIDC_SOCK")
@@ -23,7 +23,7 @@ _A_LONG_RUN = 7 * 24 * 3600.0
 @pytest.fixture(scope="session")
 def cta_server() -> Iterator[FakeCta]:
     """A running data centre that all tests of the session share."""
-    from ctadata_providers.testing.fake import FakeCta
+    from ctadata_providers.testing import FakeCta
 
     with FakeCta(token_lifetime=_A_LONG_RUN) as cta, _past_proxies(cta):
         yield cta
@@ -56,7 +56,7 @@ def cta_login_environ(
 @pytest.fixture(scope="session")
 def cta_services_server() -> Iterator[FakeCta]:
     """A running data centre with the CTA services, which all tests of the session share."""
-    from ctadata_providers.testing.fake import FakeCta
+    from ctadata_providers.testing import FakeCta
 
     with FakeCta(services=True, token_lifetime=_A_LONG_RUN) as cta, _past_proxies(cta):
         yield cta

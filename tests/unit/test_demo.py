@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,15 @@ def test_workflows_of_this_checkout_are_found() -> None:
 
     for name in ("dl3_analysis.py", "snakemake/Snakefile", "airflow/cta_night.py"):
         assert (found / name).is_file()
+
+
+def test_an_installation_has_all_workflows_that_their_page_names() -> None:
+    root = find_workflows().parent
+    included = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    included = included["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    files = [file.relative_to(root).as_posix() for file in find_workflows().rglob("*") if file.is_file()]
+
+    assert included == {file: f"ctadata_providers/{file}" for file in files if "__pycache__" not in file}
 
 
 def test_token_is_in_a_private_file_and_not_in_the_environment(tmp_path: Path) -> None:

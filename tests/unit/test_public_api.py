@@ -5,9 +5,10 @@ import json
 import os
 import subprocess
 import sys
-from importlib.metadata import version
+from importlib.metadata import requires, version
 
 import pytest
+from packaging.requirements import Requirement
 
 import ctadata_providers
 from ctadata_providers import errors
@@ -71,6 +72,13 @@ def test_the_three_distributions_have_one_version() -> None:
     installed = {name: version(name) for name in DISTRIBUTIONS}
 
     assert set(installed.values()) == {ctadata_providers.__version__}
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS[1:])
+def test_a_package_for_an_engine_takes_the_core_of_its_own_version(name: str) -> None:
+    needed = {needs.name: needs.specifier for needs in map(Requirement, requires(name) or ())}
+
+    assert ctadata_providers.__version__ in needed["ctadata-providers"]
 
 
 def test_every_public_name_can_be_imported() -> None:

@@ -65,6 +65,22 @@ def run(*arguments: str) -> str:
     return done.stdout
 
 
+def test_make_installs_into_its_own_environment_also_where_another_is_active() -> None:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(
+        ["make", "--always-make", "--dry-run", ".venv/.ready", "soak"],
+        cwd=ROOT,
+        env=environ,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    installs = [line for line in done.stdout.splitlines() if "uv pip install" in line]
+
+    assert len(installs) == 3
+    assert [line for line in installs if " --python .venv/bin/python " not in line] == []
+
+
 @pytest.mark.parametrize(
     ("heading", "language"), [("A pipeline in Snakemake", "python"), ("The same in Airflow", "python")]
 )

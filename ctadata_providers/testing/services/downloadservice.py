@@ -97,7 +97,7 @@ class DownloadService:
             if name not in self._handlers or (slash and (not rest or name not in _WITH_PATH)):
                 return page(404, "Not Found", "The requested URL was not found on the server.")
             methods = _METHODS[name]
-            if refused := _refuse_method(exchange.method, methods):
+            if (refused := _refuse_method(exchange.method, methods)) is not None:
                 return refused
             try:
                 return await self._handlers[name](exchange, rest, thread)

@@ -133,3 +133,12 @@ def test_the_plugin_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert done.stdout == "['ctadata_providers']\n"
+
+
+def test_without_its_packages_a_fixture_tells_which_extra_brings_them(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("import sys; sys.modules['aiohttp'] = None")
+    pytester.makepyfile("def test_it(fake_cta): pass")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+
+    result.assert_outcomes(errors=1)
+    result.stdout.re_match_lines([r"E .*needs aiohttp: pip install 'ctadata-providers\[testing\]'"])
