@@ -19,6 +19,7 @@ from ctadata_providers import (
     PermissionDeniedError,
     TransientError,
 )
+from ctadata_providers.session import admission
 from ctadata_providers.session.futures import Future
 from ctadata_providers.transfer import TransferResult, begin_download, owners
 from ctadata_providers.transfer.context import Places
@@ -181,7 +182,10 @@ def test_what_a_kill_left_beside_the_file_that_a_link_leads_to_is_removed(
     assert (real / "seven").read_bytes() == FILES[VICTIM]
 
 
-def test_a_certificate_that_is_gone_in_mid_tree_is_told(open_door: Open, client_of: Client, tmp_path: Path) -> None:
+def test_a_certificate_that_is_gone_in_mid_tree_is_told(
+    open_door: Open, client_of: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "WRITING_SECONDS", 0.0)  # nobody is about to write it anew
     door, proxy = open_door(files=dict(FILES)), tmp_path / "proxy.pem"
     proxy.write_bytes(make_pki().user_pem)
     proxy.chmod(0o600)
