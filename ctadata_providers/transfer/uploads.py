@@ -4,7 +4,6 @@ One small file for each that is under way, in `$XDG_STATE_HOME/ctadata-providers
 """
 
 import atexit
-import errno
 import json
 import logging
 import os
@@ -28,8 +27,6 @@ INDEX_SECONDS = 2.0
 READ_FOR = 10
 """For so many times of what it took to read the notes nobody reads them again."""
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-_NO_FOLDER = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
-"""What says that there is no folder, and so nothing in it; another fault says nothing of that."""
 
 
 def state_folder() -> Path:
@@ -328,9 +325,7 @@ def _files() -> list[Path]:
     folder = state_folder()
     try:
         names = os.listdir(folder)  # noqa: PTH208 (pathlib passes over errors, or not, by its version)
-    except OSError as error:
-        if error.errno not in _NO_FOLDER:
-            raise
+    except (FileNotFoundError, NotADirectoryError):
         return []
     return [folder / name for name in sorted(names) if name.endswith(".json")]
 
