@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:UPath 'forgetful' filesystem not
 
 @pytest.fixture
 def kills(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Return a function that lets Airflow kill an operator from now on, at most once."""
+    """Return a function that lets Airflow kill an operator from now on, once, and waits until all are told."""
     before = signal.getsignal(signal.SIGUSR1)
     main = threading.main_thread().ident
     assert main is not None
@@ -46,7 +46,7 @@ def kills(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             if not killed.is_set():
                 killed.set()
                 signal.pthread_kill(main, signal.SIGUSR1)
-                assert stops[0].wait(20), "nobody was told"  # else all bytes may have passed before it is noticed
+            assert stops[0].wait(20), "nobody was told"  # else all bytes may have passed before it is noticed
 
         return kill
 
