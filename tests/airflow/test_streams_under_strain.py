@@ -153,3 +153,14 @@ def test_memory_does_not_grow_with_the_file(cta_default: FakeCta, tmp_path: Path
 
         assert peak < 48_000_000
     _STORE_CACHE.clear()
+
+
+def test_a_pipe_gives_nothing_more_when_all_is_to_end() -> None:
+    stop = threading.Event()
+    pipe = streams.Pipe(stop)
+    pipe(bytes(streams._PIECE))
+    pipe.end()
+    stop.set()
+
+    with pytest.raises(streams.StoppedError):
+        next(iter(pipe))

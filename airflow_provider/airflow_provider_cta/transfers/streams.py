@@ -85,11 +85,11 @@ class Pipe:
 
     def __iter__(self) -> Iterator[bytes]:
         while True:
+            if self._stop.is_set():  # whatever is in it already
+                raise StoppedError
             try:
                 piece = self._queue.get(timeout=_GLANCE)
             except Empty:
-                if self._stop.is_set():
-                    raise StoppedError from None
                 continue
             if piece is None:
                 return
