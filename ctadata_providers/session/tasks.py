@@ -157,6 +157,16 @@ async def to_its_end(task: Task[T]) -> T:
         raise
 
 
+def fulfil(future: Future[T], function: Callable[[], T]) -> None:
+    """End a future as a function does, here and now."""
+    try:
+        result = function()
+    except BaseException as error:  # noqa: BLE001 (it belongs to who waits for it)
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
 class _BlockingThreads:
     """A pool of daemon threads: one that waits for a silent server must not hold up the end of the process."""
 
@@ -180,12 +190,7 @@ class _BlockingThreads:
         while True:
             future, function = self._work.get()
             if future.set_running_or_notify_cancel():
-                try:
-                    result = function()
-                except BaseException as error:  # noqa: BLE001 (it belongs to who waits for it)
-                    future.set_exception(error)
-                else:
-                    future.set_result(result)
+                fulfil(future, function)
             del future, function
             self._idle.release()
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ctadata_providers.session.futures import Future
-from ctadata_providers.session.tasks import following, in_thread
+from ctadata_providers.session.tasks import following, fulfil, in_thread
 
 T = TypeVar("T")
 
@@ -21,14 +21,5 @@ def asked(function: Callable[[], T]) -> Future[T]:
 def in_own_thread(function: Callable[[], T]) -> Future[T]:
     """Run what may wait for somebody else for as long as it likes, such as who writes into a pipe."""
     future: Future[T] = Future()
-
-    def work() -> None:
-        try:
-            result = function()
-        except BaseException as error:  # noqa: BLE001 (it belongs to who waits for it)
-            future.set_exception(error)
-        else:
-            future.set_result(result)
-
-    threading.Thread(target=work, name="ctadata-waiting", daemon=True).start()
+    threading.Thread(target=fulfil, args=(future, function), name="ctadata-waiting", daemon=True).start()
     return future
