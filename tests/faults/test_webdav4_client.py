@@ -12,8 +12,8 @@ from webdav4.client import Client, HTTPError
 from ctadata_providers import Config, CtaError, StorageError, TransientError, UnsupportedError
 from ctadata_providers.webdav4_client import webdav4_client
 from tests.faults import acts
+from tests.faults.proxy import Proxy
 from tests.faults.scripted import Door
-from tests.faults.test_environment import Proxy
 
 PATH = "/night/events.fits"
 TOKEN = "an-opaque-token-0123456789"
