@@ -44,8 +44,12 @@ class Connection:
         return self._config
 
     def close(self) -> None:
-        """Close idle connections; the client can still be used."""
+        """Close idle connections; the client can still be used.
+
+        What stopped uploads have left is being removed meanwhile: that is waited for, but not longer than 1.2 s.
+        """
         if self._context is not None:
+            self._context.background.wait()
             self._context.backend.close()
             self._context.cleaner.close()
         for other in self._others.values():

@@ -147,16 +147,6 @@ def wait(future: Future[T]) -> Generator[Future[T], Any, T]:
     return outcome
 
 
-async def to_its_end(task: Task[T]) -> T:
-    """Run what cleans up, inside a spawned coroutine: a cancellation that comes meanwhile waits for its end."""
-    work = spawn(task)
-    try:
-        return await wait(following(work))
-    except CancelledError:
-        await wait(work)
-        raise
-
-
 def fulfil(future: Future[T], function: Callable[[], T]) -> None:
     """End a future as a function does, here and now."""
     try:

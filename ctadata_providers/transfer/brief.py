@@ -178,8 +178,8 @@ async def _short_upload(
             waits_for = named(path, temporary, error)
     except Detour:
         pass
-    except BaseException:
-        await tidy(context, remembered, unanswered=unanswered)
+    except BaseException as error:
+        await tidy(context, remembered, unanswered=unanswered, stopped=isinstance(error, CancelledError))
         raise
     finally:
         if renamed:
@@ -192,7 +192,8 @@ async def _short_upload(
         try:
             return await _long(context, long_way, waits_for)
         except CancelledError:
-            await tidy(context, remembered, unanswered=unanswered)  # the long way may not have come to it
+            # The long way may not have come to it.
+            await tidy(context, remembered, unanswered=unanswered, stopped=True)
             raise
     algorithm = verify.algorithm_for(context, {})
     checksums = {algorithm: checksum_of(content, algorithm)} if algorithm else {}

@@ -13,6 +13,7 @@ from ctadata_providers.errors import CtaError, TransientError
 from ctadata_providers.retry import RetryPolicy, log_retry
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.tasks import wait
+from ctadata_providers.transfer.background import Background
 from ctadata_providers.transfer.forks import NewAfterFork
 from ctadata_providers.transfer.leftovers import Leftovers
 from ctadata_providers.transfer.turns import Turns
@@ -68,6 +69,7 @@ class Context:
         places: Counts the connections that carry downloads.
         leftovers: What was cut off before.
         turns: Who of those that are begun one by one runs now.
+        background: What of those that were stopped goes on.
     """
 
     backend: Backend
@@ -84,6 +86,7 @@ class Context:
     places: Places = field(default_factory=Places, compare=False)
     leftovers: Leftovers = field(default_factory=Leftovers, compare=False)
     turns: Turns = field(default_factory=Turns, compare=False)
+    background: Background = field(default_factory=Background, compare=False)
 
     @classmethod
     def of(cls, backend: Backend, config: Config) -> "Context":

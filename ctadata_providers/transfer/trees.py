@@ -4,7 +4,7 @@ import stat
 import sys
 import time
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -183,7 +183,7 @@ def upload_tree(
 
 
 def remove_tree(context: Context, path: str) -> None:
-    """Remove a folder and all that it holds, one by one, deepest first.
+    """Remove a folder and all that it holds, one by one, deepest first; what goes meanwhile is gone.
 
     Raises:
         CtaError: The first error; what was removed is gone.
@@ -194,9 +194,11 @@ def remove_tree(context: Context, path: str) -> None:
             if info.is_dir:
                 folders.append(info.path)
             else:
-                context.backend.remove(info.path, is_file=True)
+                with suppress(NotFoundError):
+                    context.backend.remove(info.path, is_file=True)
     for folder in reversed(folders):
-        context.backend.remove(folder)
+        with suppress(NotFoundError):
+            context.backend.remove(folder)
 
 
 async def made_with_parents(backend: Backend, path: str) -> None:

@@ -140,7 +140,9 @@ class _Upload:
         self._overwrite = overwrite
         self._attempts = Attempts(context)
         self._unanswered = False
+        self._stopped = False
         self._stored = False
+        self._renaming: Future[bool] | None = None
         self._seen_stored: FileInfo | None = None
         self._late: list[Remembered] = []
 
@@ -184,18 +186,24 @@ class _Upload:
         except CtaError as error:
             refused = isinstance(error, CredentialError)
             raise explanations.named(self._path, temporary, error) from error
+        except CancelledError:
+            self._stopped = True
+            raise
         finally:
             if renamed:
                 remembered.forget()
-            elif not refused:  # what was refused once is not sent again: the next upload removes what is there
-                await tidy(self._context, remembered, unanswered=self._unanswered)
-            remembered.end()
+            elif refused:  # what was refused once is not sent again: the next upload removes what is there
+                remembered.end()
+            else:
+                unanswered, stopped, renaming = self._unanswered, self._stopped, self._renaming
+                await tidy(self._context, remembered, unanswered=unanswered, stopped=stopped, renaming=renaming)
         return renamed
 
     async def _renamed(self, temporary: str) -> bool:
         while True:
+            self._renaming = in_thread(partial(self._rename, temporary))
             try:
-                return await wait(in_thread(partial(self._rename, temporary)))
+                return await wait(following(self._renaming))
             except NotFoundError as error:
                 await self._again(explanations.not_yet(self._path, error))
             except TransientError as error:
@@ -229,7 +237,8 @@ class _Upload:
                 if isinstance(error, AlreadyExistsError) and before is None:
                     raise explanations.came_to_exist(self._path, error) from error
                 raise
-            if not await cleared(partial(self._cleaned, before), unanswered=self._unanswered):
+            clean, stopped = partial(self._cleaned, before), isinstance(error, CancelledError)
+            if not await cleared(self._context, clean, unanswered=self._unanswered, stopped=stopped):
                 if not isinstance(error, (CtaError, CancelledError)):
                     error.add_note(f"a partial file may remain at {self._path}: remove it before anything reads it")
                     raise
@@ -319,7 +328,7 @@ class _Upload:
             try:
                 backend.rename(temporary, self._path, overwrite=False)
             except AlreadyExistsError:
-                if not self._overwrite or self._backend.stat(self._path).is_dir:
+                if not self._overwrite or self._backend.stat(self._path).is_dir or self._stopped:
                     raise
                 backend.rename(temporary, self._path, overwrite=True)
         except (PermissionDeniedError, UnsupportedError) as error:

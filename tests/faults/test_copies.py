@@ -359,6 +359,7 @@ def test_a_stopped_copy_ends_on_the_server_and_leaves_nothing(pair: Pair) -> Non
     pair.target.fault("COPY", act)
     with pytest.raises(KeyboardInterrupt):
         pair.copy()
+    pair.there.close()
 
     assert ended.wait(2)
     assert pair.left() == {}

@@ -328,12 +328,27 @@ def test_the_first_error_of_a_tree_upload_stops_the_others(
             bottomless(started)(exchange)
 
     door.fault("PUT", refuse_one)
+    client = client_of(door, max_parallel=10, timeout=5)
 
     with pytest.raises(CtaError) as caught:
-        client_of(door, max_parallel=10, timeout=5).upload_tree(tree, "/tree")
+        client.upload_tree(tree, "/tree")
+    client.close()
 
     assert "007" in str(caught.value)
     assert len(door.requests("PUT")) <= 20
+    assert door.files == {}
+
+
+def test_what_goes_while_a_tree_is_removed_is_gone(open_door: Open, client_of: Client) -> None:
+    door = open_door(files={"/lst/tree/a": b"a", "/lst/tree/sub/b": b"b", "/lst/tree/z": b"z"})
+
+    def gone_before(exchange: Exchange) -> None:
+        del door.files[exchange.asked.path]
+        exchange.answer(404)
+
+    door.fault("DELETE", gone_before, path="/lst/tree/a")
+    client_of(door).remove("/lst/tree", recursive=True)
+
     assert door.files == {}
 
 

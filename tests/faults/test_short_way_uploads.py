@@ -115,10 +115,12 @@ def test_an_upload_that_is_stopped_leaves_nothing(
     door = open_door(folders={"/night"})
     door.fault(method, acts.stall_after(None))
     pairs = [(local / name, f"night/{name}") for name in NAMES[:4]] + [(local / "none", "night/none")]
-    with closing(client_of(door).upload_many(pairs)) as outcomes:
+    client = client_of(door)
+    with closing(client.upload_many(pairs)) as outcomes:
         _, outcome = next(outcomes)
         while len(door.requests(method)) < 4:
             time.sleep(0.005)
+    client.close()
 
     assert isinstance(outcome.exception(), NotFoundError)
     assert door.files == {}
@@ -226,6 +228,7 @@ def test_what_the_callers_progress_raises_leaves_nothing_new_on_the_server(
     door.files.clear()
     with pytest.raises(ValueError, match="enough"):
         client.upload_tree(local, "night/second", progress=stop)
+    client.close()
 
     assert door.files == {}
     assert not list(clean_environment.rglob("*.json"))
