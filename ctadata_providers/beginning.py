@@ -12,8 +12,8 @@ from ctadata_providers.errors import ConfigError, IsADirError
 from ctadata_providers.mirroring import local_path
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.request import Sink
-from ctadata_providers.session.tasks import spawn, wait
-from ctadata_providers.transfer import Context, CopyResult, Progress, Route, Streamed, TransferResult, asked
+from ctadata_providers.session.tasks import asked, spawn, wait
+from ctadata_providers.transfer import Context, CopyResult, Progress, Route, Streamed, TransferResult
 
 T = TypeVar("T")
 

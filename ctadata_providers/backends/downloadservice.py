@@ -30,7 +30,7 @@ from ctadata_providers.session import Sink, Source
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.locks import fork_safe_lock
 from ctadata_providers.session.services import ServiceSession
-from ctadata_providers.session.tasks import Task, in_thread, spawn, wait
+from ctadata_providers.session.tasks import Task, asked, spawn, wait
 
 T = TypeVar("T")
 REMEMBERED = 16 * 1024
@@ -164,7 +164,7 @@ class DownloadServiceBackend:
         try:
             return await task
         except PermissionDeniedError as error:
-            raise await wait(in_thread(partial(self._explained, error, writes=writes), asks=True)) from error
+            raise await wait(asked(partial(self._explained, error, writes=writes))) from error
 
     def _explained(self, error: PermissionDeniedError, *, writes: str | None = None) -> CtaError:
         """Return a better error: the service says 403 to many things, the reason in its own words or nowhere."""

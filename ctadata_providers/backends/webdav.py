@@ -44,7 +44,7 @@ from ctadata_providers.errors import (
 from ctadata_providers.retry import log_retry
 from ctadata_providers.session import Request, Response, Session, Sink, Source
 from ctadata_providers.session.futures import Future
-from ctadata_providers.session.tasks import in_thread, spawn, wait
+from ctadata_providers.session.tasks import asked, spawn, wait
 from ctadata_providers.uri import split
 
 HEARD_AFTER = (0.02, 0.05, 0.1, 0.2, 0.3, 0.3)
@@ -248,7 +248,7 @@ class WebdavBackend(CopyingDoor):
 
     async def _read(self, path: str, sink: Sink, start: int, end: int | None, if_match: str | None) -> ReadResult:
         if start > 0 and end is None:  # XRootD 5.5 answers an open range with no bytes
-            end = (await wait(in_thread(partial(self.stat, path), asks=True))).size
+            end = (await wait(asked(partial(self.stat, path)))).size
         ranged = start > 0 or end is not None
         headers = asked_digest(self.server)
         if ranged:

@@ -14,7 +14,8 @@ from ctadata_providers.backends import FileInfo
 from ctadata_providers.errors import CtaError, NotADirError, NotFoundError
 from ctadata_providers.filesystem.connected import Connected
 from ctadata_providers.filesystem.entries import Info, NotOfferedError, entries, entry
-from ctadata_providers.transfer import as_ended, asked
+from ctadata_providers.session.tasks import asked
+from ctadata_providers.transfer import as_ended
 
 T = TypeVar("T")
 OnError = str | Callable[[OSError], object]

@@ -245,7 +245,7 @@ class Admission:
             return _NOTHING if certificate is None else Pass(None, self._certificate(certificate))
         token = credential.ready()
         if token is None:
-            token = await wait(in_thread(credential.token, admits=True))
+            token = await wait(following(in_thread(credential.token, admits=True)))
         if token is not None:
             self._tell(token)
         return Pass(token)

@@ -199,6 +199,14 @@ def in_thread(function: Callable[[], T], *, asks: bool = False, admits: bool = F
     return (_admitting_threads if admits else _asking_threads if asks else _threads).submit(function)
 
 
+def asked(function: Callable[[], T]) -> Future[T]:
+    """Run what blocks in a thread; unlike `in_thread` alone, a cancellation does not wait for it.
+
+    For questions, and for acts that may still happen after all has been given up, such as making a folder.
+    """
+    return following(in_thread(function, asks=True))
+
+
 def following(shared: Future[T]) -> CancellableFuture[T]:
     """Return a future that ends as another one that several wait for; its cancellation leaves that one alone.
 

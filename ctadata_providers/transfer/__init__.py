@@ -1,7 +1,6 @@
 """Whole files and trees: atomic, verified, retried, parallel."""
 
 from ctadata_providers.backends import Version
-from ctadata_providers.transfer.asking import asked
 from ctadata_providers.transfer.brief import begin_download, begin_upload
 from ctadata_providers.transfer.context import (
     Context,
@@ -57,7 +56,6 @@ __all__ = [
     "Usage",
     "Version",
     "as_ended",
-    "asked",
     "begin_download",
     "begin_upload",
     "compute_checksum",

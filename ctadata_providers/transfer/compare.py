@@ -12,8 +12,7 @@ from ctadata_providers.backends import ChecksumBackend, FileInfo
 from ctadata_providers.checksum import common_algorithm, new_hasher
 from ctadata_providers.errors import ConfigError, TransientError
 from ctadata_providers.session.futures import Future
-from ctadata_providers.session.tasks import CancellableFuture, in_thread, wait
-from ctadata_providers.transfer.asking import asked
+from ctadata_providers.session.tasks import CancellableFuture, asked, in_thread, wait
 from ctadata_providers.transfer.context import Attempts, Context
 from ctadata_providers.transfer.download import refuse_unreadable
 from ctadata_providers.transfer.local import explained

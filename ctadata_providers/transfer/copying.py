@@ -25,9 +25,8 @@ from ctadata_providers.backends import (
 from ctadata_providers.credentials.resolve import origin
 from ctadata_providers.errors import AlreadyExistsError, IsADirError, StorageError, TransientError, UnsupportedError
 from ctadata_providers.session.futures import Future
-from ctadata_providers.session.tasks import spawn, wait
+from ctadata_providers.session.tasks import asked, spawn, wait
 from ctadata_providers.transfer import verify
-from ctadata_providers.transfer.asking import asked
 from ctadata_providers.transfer.context import Context, CopyResult, Progress, TransferResult, Way
 from ctadata_providers.transfer.download import fetch, refuse_unreadable
 from ctadata_providers.transfer.events import TransferEvent, watched

@@ -16,9 +16,8 @@ from ctadata_providers.errors import (
     TransientError,
 )
 from ctadata_providers.session.futures import Future
-from ctadata_providers.session.tasks import following, in_thread, wait
+from ctadata_providers.session.tasks import asked, following, in_thread, wait
 from ctadata_providers.transfer import hashing, leftovers, owners, verify
-from ctadata_providers.transfer.asking import asked
 from ctadata_providers.transfer.context import Attempts, Context, Progress, TransferResult
 from ctadata_providers.transfer.events import TransferEvent, watched
 from ctadata_providers.transfer.leftovers import Adopted

@@ -27,9 +27,8 @@ from ctadata_providers.errors import (
     UnsupportedError,
 )
 from ctadata_providers.session.futures import Future
-from ctadata_providers.session.tasks import Task, wait
+from ctadata_providers.session.tasks import Task, asked, wait
 from ctadata_providers.transfer import verify
-from ctadata_providers.transfer.asking import asked
 from ctadata_providers.transfer.context import Attempts, Context
 from ctadata_providers.transfer.download import refuse_unreadable
 from ctadata_providers.transfer.parallel import as_ended

@@ -16,9 +16,8 @@ from ctadata_providers.backends import ChangedError, FileInfo, ReadResult
 from ctadata_providers.checksum import Hasher, new_hasher
 from ctadata_providers.errors import ConfigError, IntegrityError, StorageError, TransientError, UnsupportedError
 from ctadata_providers.session.request import Sink, room_of
-from ctadata_providers.session.tasks import wait
+from ctadata_providers.session.tasks import asked, wait
 from ctadata_providers.transfer import verify
-from ctadata_providers.transfer.asking import asked
 from ctadata_providers.transfer.context import Attempts, Context
 from ctadata_providers.transfer.download import refuse_unreadable, requires_checksum
 from ctadata_providers.transfer.resumable import Enough

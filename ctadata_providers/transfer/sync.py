@@ -10,8 +10,7 @@ from typing import Literal
 from ctadata_providers.errors import CtaError, IsADirError, NotADirError, PermissionDeniedError, StorageError
 from ctadata_providers.patterns import EVERYTHING, Selection
 from ctadata_providers.session.futures import Future
-from ctadata_providers.session.tasks import Task, wait
-from ctadata_providers.transfer.asking import asked
+from ctadata_providers.session.tasks import Task, asked, wait
 from ctadata_providers.transfer.compare import Compare, checked_compare
 from ctadata_providers.transfer.context import Failure, OnError, TransferResult
 from ctadata_providers.transfer.directions import Direction

@@ -14,8 +14,7 @@ from pathlib import Path
 from ctadata_providers.backends import Backend, FileInfo
 from ctadata_providers.errors import AlreadyExistsError, CtaError, NotADirError, NotFoundError, StorageError
 from ctadata_providers.patterns import EVERYTHING, Selection
-from ctadata_providers.session.tasks import wait
-from ctadata_providers.transfer.asking import asked
+from ctadata_providers.session.tasks import asked, wait
 from ctadata_providers.transfer.brief import begin_download, begin_upload
 from ctadata_providers.transfer.context import Context, CopyResult, OnError, Progress, TransferResult, TreeResult
 from ctadata_providers.transfer.failures import Failures

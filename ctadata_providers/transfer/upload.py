@@ -24,9 +24,9 @@ from ctadata_providers.errors import (
     UnsupportedError,
 )
 from ctadata_providers.session.futures import Future
-from ctadata_providers.session.tasks import following, in_thread, wait
+from ctadata_providers.session.tasks import asked, following, in_thread, wait
 from ctadata_providers.transfer import explanations, verify
-from ctadata_providers.transfer.asking import asked, in_own_thread
+from ctadata_providers.transfer.asking import in_own_thread
 from ctadata_providers.transfer.context import Attempts, Context, Progress, TransferResult
 from ctadata_providers.transfer.events import TransferEvent, watched
 from ctadata_providers.transfer.folders import make_dirs

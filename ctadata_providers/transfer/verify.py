@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from ctadata_providers.backends import ChecksumBackend
 from ctadata_providers.checksum import common_algorithm, new_hasher
 from ctadata_providers.errors import IntegrityError
-from ctadata_providers.session.tasks import run, wait
-from ctadata_providers.transfer.asking import asked
+from ctadata_providers.session.tasks import asked, run, wait
 from ctadata_providers.transfer.context import VERIFY_FROM, Context
 
 DEFAULT_ALGORITHM = "adler32"

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from ctadata_providers import Config, CredentialError, CtaClient, TransientError
+from ctadata_providers import Config, CredentialError, CtaClient, FileInfo, TransientError
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import spawn
 from ctadata_providers.testing import FakeCta
 from ctadata_providers.transfer import download, hashing
@@ -19,6 +20,8 @@ from tests.faults import acts
 from tests.faults.cells import assert_whole, parts_in
 from tests.faults.ranged import ranged
 from tests.faults.scripted import Door, Exchange
+from tests.faults.services.scripted import HOME, TOKEN, Service
+from tests.faults.services.scripted import PATH as AT_SERVICE
 
 PATH = "/night/events.fits"
 SIZE = 12 << 20
@@ -120,6 +123,37 @@ def test_while_the_server_is_asked_for_a_checksum(
     seconds = stopped(client_of(door), target, lambda: door.requests("HEAD"))
 
     assert seconds < 0.2
+
+
+def test_while_a_token_is_asked_for(open_door: Open, client_of: Client, target: Path, payload: bytes) -> None:
+    door = open_door(files={PATH: payload})
+    asked = target.with_name("asked")
+    client = client_of(door, token_command=("sh", "-c", f"touch {asked}; sleep 10"))
+    info = FileInfo(PATH, is_dir=False, size=3)
+
+    assert cancelled(spawn(download(client._transfers, info, target)), asked.exists) < 1
+    asked.unlink()
+
+
+def test_while_a_service_is_asked_about_the_file(ca: Path, target: Path, payload: bytes) -> None:
+    with Service(files={AT_SERVICE: payload}, folders={HOME}, ranges=True) as service:
+        settings = {"service_url": service.service_url, "ca_path": ca, "hub_token": TOKEN}
+        with CtaClient(**settings) as client:
+            service.fault("PROPFIND", Exchange.stall)
+            info = FileInfo(AT_SERVICE, is_dir=False, size=3)
+            future = spawn(download(client._transfers, info, target))
+
+            assert cancelled(future, lambda: service.requests("PROPFIND")) < 1
+
+
+def cancelled(future: Future[Any], ready: Callable[[], object]) -> float:
+    """Stop what is under way when a state has come, and return the seconds to its end."""
+    wait_for(ready)
+    begun = time.monotonic()
+    future.cancel()
+    with pytest.raises(CancelledError):
+        future.result(5)
+    return time.monotonic() - begun
 
 
 def test_a_disk_that_cannot_give_back_what_was_left_costs_only_the_bytes(

@@ -10,8 +10,7 @@ import pytest
 
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.loop import curl_loop
-from ctadata_providers.session.tasks import CancellableFuture, Task, in_thread, wait
-from ctadata_providers.transfer.asking import asked
+from ctadata_providers.session.tasks import CancellableFuture, Task, asked, in_thread, wait
 from ctadata_providers.transfer.parallel import STOP_PATIENCE, Job, Pump, as_ended
 
 PATIENCE = 10.0

@@ -20,7 +20,7 @@ from ctadata_providers.session import Request, Response, Sink
 from ctadata_providers.session.request import room_of
 from ctadata_providers.session.services import JSON, RedirectedError, ServiceSession
 from ctadata_providers.session.status import error_for, scrubbed
-from ctadata_providers.session.tasks import in_thread, wait
+from ctadata_providers.session.tasks import asked, wait
 
 HELD = 64 * 1024
 """First bytes of a file that are kept back until it is clear that they are no page; pages are shorter."""
@@ -186,7 +186,7 @@ class Fetching:
                 await self._check_end(content)
         else:
             await self._check_end(content)
-        now = await wait(in_thread(partial(self._look, info.path), asks=True))
+        now = await wait(asked(partial(self._look, info.path)))
         if (now.size, now.etag, now.modified) != (info.size, info.etag, info.modified):
             raise changed(info.path)
         return ReadResult(info.size, encrypted=encrypted, start=window.start)
@@ -243,7 +243,7 @@ class Fetching:
         """Return why there is something else than the file."""
         info = content.info
         try:
-            now = await wait(in_thread(partial(self._look, info.path), asks=True))
+            now = await wait(asked(partial(self._look, info.path)))
             if now.size != info.size:
                 return changed(info.path)
             if info.size:

@@ -19,7 +19,7 @@ from ctadata_providers.backends.services.urls import Urls
 from ctadata_providers.errors import AlreadyExistsError, IntegrityError, IsADirError, TransientError
 from ctadata_providers.session import Request, Response, Sink
 from ctadata_providers.session.services import JSON, RedirectedError, ServiceSession
-from ctadata_providers.session.tasks import in_thread, wait
+from ctadata_providers.session.tasks import asked, wait
 
 logger = logging.getLogger(__name__)
 PIECE = 64 * 1024 * 1024
@@ -89,7 +89,7 @@ class Reading:
         return await self._fetching.fetch(fresh, window)
 
     async def _seen(self, path: str, *, fresh: bool) -> FileInfo:
-        info = await wait(in_thread(partial(self._look, path, fresh=fresh), asks=True))
+        info = await wait(asked(partial(self._look, path, fresh=fresh)))
         if info.is_dir:
             raise IsADirError(f"cannot download {path}: it is a folder", path=path, remedy="download it as a tree")
         if info.size is None:

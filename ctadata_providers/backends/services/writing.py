@@ -11,7 +11,7 @@ from ctadata_providers.backends.services.urls import Urls
 from ctadata_providers.errors import AlreadyExistsError, IntegrityError, NotFoundError, StorageError, UnsupportedError
 from ctadata_providers.session import Request, Source
 from ctadata_providers.session.services import ServiceSession
-from ctadata_providers.session.tasks import in_thread, wait
+from ctadata_providers.session.tasks import asked, wait
 
 _NO_ROUTE = frozenset({405, 501})
 _LONGEST_ANSWER = 64 * 1024
@@ -70,10 +70,10 @@ class Writing:
         self, path: str, source: Source, size: int, refused: UnsupportedError, *, overwrite: bool
     ) -> None:
         """Store it by the other route, which knows the user's own folder alone, and no condition."""
-        home = await wait(in_thread(self._home, asks=True))
+        home = await wait(asked(self._home))
         if not path.startswith(home + "/"):
             raise refused
-        if not overwrite and await wait(in_thread(partial(self._exists, path), asks=True)):
+        if not overwrite and await wait(asked(partial(self._exists, path))):
             raise AlreadyExistsError(
                 f"cannot upload {path}: it exists", path=path, remedy="remove it first, or allow overwriting"
             )
