@@ -46,7 +46,8 @@ class Connection:
     def close(self) -> None:
         """Close idle connections; the client can still be used.
 
-        What stopped uploads have left is being removed meanwhile: that is waited for, but not longer than 1.2 s.
+        What stopped uploads have left may still be being removed: that is waited for, 1.2 s from the stop at most, but
+        not in the thread of an event loop; there the end of the process waits.
         """
         if self._context is not None:
             self._context.background.wait()

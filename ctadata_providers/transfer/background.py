@@ -1,5 +1,6 @@
 """What goes on when its transfer has ended: a slow server still removes what a stopped upload has left."""
 
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -31,7 +32,9 @@ class Background(NewAfterFork):
             wait_at_exit(thread)
 
     def wait(self) -> None:
-        """Wait for what goes on, but not for long."""
+        """Wait for what goes on, but not for long, and never in the thread of an event loop, where all would wait."""
+        if _in_event_loop():
+            return
         with self._lock:
             going_on = list(self._going_on.items())
         for work, until in going_on:
@@ -40,3 +43,8 @@ class Background(NewAfterFork):
     def _end(self, work: Future[Any]) -> None:
         with self._lock:
             self._going_on.pop(work, None)
+
+
+def _in_event_loop() -> bool:
+    asyncio = sys.modules.get("asyncio")  # who has not imported it runs no loop
+    return asyncio is not None and asyncio._get_running_loop() is not None

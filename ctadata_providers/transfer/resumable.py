@@ -5,6 +5,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from zlib_ng.zlib_ng import adler32
@@ -12,6 +13,7 @@ from zlib_ng.zlib_ng import adler32
 from ctadata_providers.errors import StorageError
 from ctadata_providers.session.tasks import wait
 from ctadata_providers.transfer import owners
+from ctadata_providers.transfer.asking import in_own_thread
 from ctadata_providers.transfer.context import Progress
 from ctadata_providers.transfer.hashing import Follower
 from ctadata_providers.transfer.leftovers import Adopted
@@ -233,14 +235,14 @@ class ResumablePart:
             if self._ended:
                 return
             self._ended = True
-        if descriptor >= 0:
-            with suppress(OSError):  # it is thrown away
-                os.close(descriptor)
         with suppress(OSError):
             os.unlink(self._place)  # noqa: PTH108 (in the loop's thread)
         if self._sidecar is not None:
             self._sidecar.remove()
         self._name.give_up()
+        if descriptor >= 0:
+            with suppress(RuntimeError):  # no thread is to be had at the end of the process, which closes it
+                in_own_thread(partial(os.close, descriptor))  # gigabytes are freed only now, which takes a while
 
     def keep(self) -> None:
         """Leave what has arrived to the next run, safe from whatever happens to the machine; may take a while."""

@@ -1,5 +1,6 @@
 """Uploads are cancelled: the call ends at once; what tidies up on the server goes on, and others wait for it."""
 
+import asyncio
 import os
 import signal
 import threading
@@ -245,6 +246,27 @@ def test_a_direct_upload_that_is_cancelled_ends_before_what_is_there_is_gone(
     client.close()
 
     assert PATH not in door.files
+
+
+def test_close_waits_for_nothing_in_the_thread_of_an_event_loop(
+    door: Door, client_of: Client, large: Path, started: list[int], hold: Hold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "PATIENCE", LONGEST)
+    door.fault("DELETE", hold(delete))
+    client = client_of(door, timeout=LONGEST)
+
+    async def stop() -> float:
+        task = asyncio.ensure_future(client.begin_upload(large, PATH))
+        while len(started) < 3:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        begun = time.monotonic()
+        client.close()
+        return time.monotonic() - begun
+
+    assert asyncio.run(stop()) < SOON
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")

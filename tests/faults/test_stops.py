@@ -1,6 +1,8 @@
 """A large download is stopped in any state within 0.2 s, and leaves nothing; what a kill left is not made worse."""
 
+import os
 import random
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
@@ -111,6 +113,28 @@ def test_while_a_dear_checksum_is_computed(
     seconds = stopped(client_of(door), target, lambda: len(slow_disk) >= given, checksums=digest)
 
     assert seconds < 0.2
+
+
+def test_while_the_disk_takes_its_time_to_free_what_has_arrived(
+    open_door: Open, client_of: Client, target: Path, payload: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, free = os.close, threading.Event()
+
+    def slow(descriptor: int) -> None:
+        place = Path(f"/proc/self/fd/{descriptor}").readlink()
+        if ".ctapart" in place.name and os.fstat(descriptor).st_size > SIZE // 2:
+            free.wait(10)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "close", slow)
+    door = open_door(tls=False, files={PATH: payload})
+    door.fault("GET", ranged(stop=lambda sent: sent >= SIZE - (1 << 20)), times=1)
+    door.fault("GET", acts.status(503, "Retry-After: 100"))
+
+    seconds = stopped(client_of(door, streams=1), target, lambda: len(door.requests("GET")) > 1)
+    free.set()
+
+    assert seconds < 1
 
 
 def test_while_the_server_is_asked_for_a_checksum(
