@@ -23,7 +23,7 @@ T = TypeVar("T")
 Task = Coroutine[Future[Any], Any, T]
 BLOCKING_THREADS = 16
 INTERRUPT_PATIENCE = 1.2
-"""Seconds for cleaning up after Ctrl-C; a command ends within 2 s."""
+"""Seconds, at most, for cleaning up here after Ctrl-C; a command ends within 2 s."""
 SIGNAL_PATIENCE = 0.2
 """Seconds after which a wait looks whether a signal came.
 

@@ -25,7 +25,7 @@ BUNCH_SECONDS = 0.01
 """Seconds for which an outcome may wait for others while there is enough to do: each wake-up of the thread that takes
 them costs the loop's thread a turn at the interpreter, as much as a small file."""
 STOP_PATIENCE = 1.2
-"""Seconds that stopped tasks have for cleaning up: Ctrl-C shall end a command within 2 s."""
+"""Seconds that stopped tasks have, at most, for cleaning up here: Ctrl-C shall end a command within 2 s."""
 
 
 @dataclass(frozen=True, slots=True)

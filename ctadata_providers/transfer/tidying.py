@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 SETTLING = 0.3
 """Seconds after which a server has noticed that an upload was given up."""
-STOP_PATIENCE = 0.1
+MOMENT = 0.1
 """Seconds for which a stopped upload waits until it has been tidied up: it shall end within 0.2 s."""
 
 
@@ -93,7 +93,7 @@ async def _done(context: Context, tidying: Task[T], *, stopped: bool) -> T | Non
 
 async def _done_soon(context: Context, work: Future[T]) -> T | None:
     context.background.add(work)
-    return work.result() if await wait(_end_of(work, within=STOP_PATIENCE)) else None
+    return work.result() if await wait(_end_of(work, within=MOMENT)) else None
 
 
 def _end_of(work: Future[Any], *, within: float | None = None) -> Future[bool]:
