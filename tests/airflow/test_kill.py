@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowTaskTimeout
-from airflow_provider_cta.operators.cta import CtaDownloadOperator
+from airflow_provider_cta.operators.cta import CtaDownloadOperator, CtaUploadOperator
+
+from tests.faults.scripted import Door, Exchange, delete
+from tests.faults.test_ends import bottomless
 
 
 @pytest.fixture
@@ -44,6 +47,36 @@ def test_on_kill_ends_the_transfer_and_leaves_nothing(task: Any, on_signal: Any,
         task.execute({})
     assert [path.name for path in tmp_path.iterdir()] == ["run.fits"]
     assert (tmp_path / "run.fits").read_bytes() == b"old"
+
+
+def test_on_kill_of_an_upload_lets_a_slow_server_remove_what_was_sent(
+    store_connection: Any, on_signal: Any, tmp_path: Path
+) -> None:
+    started: list[int] = []
+    main = threading.get_ident()
+    (tmp_path / "run.fits").write_bytes(bytes(50_000_000))
+
+    def late(exchange: Exchange) -> None:
+        exchange.door.stopping.wait(0.5)
+        delete(exchange)
+
+    def interrupt() -> None:
+        deadline = time.monotonic() + 10
+        while len(started) < 4 and time.monotonic() < deadline:
+            time.sleep(0.005)
+        signal.pthread_kill(main, signal.SIGUSR1)
+
+    with Door(tls=False, folders={"/lst"}) as door:
+        door.fault("PUT", bottomless(started))
+        door.fault("DELETE", late)
+        store_connection("cta_default", host="http://localhost", port=door.port)
+        task = CtaUploadOperator(task_id="put", local_path=str(tmp_path / "run.fits"), remote_path="lst/run.fits")
+        on_signal(lambda number, frame: task.on_kill())
+        threading.Thread(target=interrupt, daemon=True).start()
+        with pytest.raises(KeyboardInterrupt, match="put was killed"):
+            task.execute({})
+
+    assert door.files == {}
 
 
 def test_a_time_out_ends_the_transfer_and_leaves_nothing(task: Any, on_signal: Any, tmp_path: Path) -> None:

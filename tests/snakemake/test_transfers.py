@@ -86,6 +86,22 @@ rule all:
     assert fake_cta.paths() == []
 
 
+def test_after_ctrl_c_a_slow_server_still_removes_what_was_sent(workdir: Workdir, fake_cta: FakeCta) -> None:
+    fake_cta.faults.add("stall", method="DELETE", seconds=0.7)
+    workdir.write("""
+rule all:
+    output: storage.cta("cta://lst/users/out.bin")
+    shell: "head -c 5000000 /dev/zero > {output}"
+""")
+    process = workdir.start(*SLOWLY)
+    wait_until(lambda: bool(fake_cta.paths()))
+    seconds, text = interrupt(process)
+
+    assert seconds < PATIENCE + SNAKEMAKES_OWN
+    assert process.returncode != 0, text
+    assert fake_cta.paths() == []
+
+
 def test_sigterm_lets_an_upload_end_and_then_the_workflow(workdir: Workdir, fake_cta: FakeCta) -> None:
     workdir.write("""
 rule all:
