@@ -13,7 +13,7 @@ from ctadata_providers.errors import CtaError, StorageError
 from ctadata_providers.session.tasks import wait
 from ctadata_providers.transfer import owners
 from ctadata_providers.transfer.context import Progress
-from ctadata_providers.transfer.hashing import Follower
+from ctadata_providers.transfer.hashing import Follower, digest_of
 from ctadata_providers.transfer.leftovers import Adopted
 from ctadata_providers.transfer.local import explained
 from ctadata_providers.transfer.parts import Target, created, too_many
@@ -229,6 +229,10 @@ class ResumablePart:
             return {self._algorithm: await wait(follower.digest(self.size))}
         except OSError as error:
             raise explained(error, self._place, "read") from error
+
+    async def reread(self, algorithm: str) -> str:
+        """Return another checksum of the whole file, when all of it is there."""
+        return await digest_of(self._fd, self.size, algorithm, self._place)
 
     def check_ours(self) -> None:
         """Make sure, now and then, that no other process has taken the part for given up, and say that it is not.
