@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
-from ctadata_providers.session.futures import Future
-from ctadata_providers.session.tasks import INTERRUPT_PATIENCE, SIGNAL_PATIENCE
+from ctadata_providers.session.futures import SIGNAL_PATIENCE, Future
+from ctadata_providers.session.tasks import INTERRUPT_PATIENCE
 
 T = TypeVar("T")
 
