@@ -318,5 +318,8 @@ def test_a_part_whose_new_sidecar_finds_no_room_is_given_up(tmp_path: Path, monk
 
     assert names_in(tmp_path) == set()
     assert adopted.name.standing == "given up"
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/self/fd/{adopted.fd}").exists() and time.monotonic() < deadline:
+        time.sleep(0.005)  # a thread closes it, for that may take a while
     with pytest.raises(OSError, match="descriptor"):
         os.fstat(adopted.fd)
