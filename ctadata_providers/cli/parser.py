@@ -1,7 +1,7 @@
 """The command line: from arguments to what was asked for."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ctadata_providers import __version__
 from ctadata_providers.cli import agent, certificate, completion, doctor, login, proxy, token
@@ -18,6 +18,7 @@ from ctadata_providers.cli.options import (
     check_selection,
     group,
 )
+from ctadata_providers.errors import ConfigError
 
 DESCRIPTION = """\
 Move files between this machine and the CTA data centre.
@@ -49,38 +50,38 @@ def _add_token(commands: Commands) -> None:
     login.add_refresh(acts)
 
 
-COMMANDS = (
-    given.add_list,
-    given.add_get,
-    given.add_put,
-    given.add_cp,
-    given.add_rm,
-    given.add_mv,
-    given.add_mkdir,
-    given.add_stat,
-    looking.add_cat,
-    looking.add_head,
-    looking.add_tree,
-    looking.add_du,
-    syncing.add_sync,
-    syncing.add_verify,
-    syncing.add_clean,
-    login.add_login,
-    login.add_logout,
-    doctor.add_whoami,
-    _add_token,
-    agent.add_agent,
-    proxy.add_proxy,
-    certificate.add_certificate,
-    doctor.add_doctor,
-    given.add_sandbox,
-    given.add_demo,
-    completion.add_completion,
-    given.add_ls,
-    token.add_aliases,
-    agent.add_aliases,
-    legacy.add_aliases,
-)
+COMMANDS: dict[str, Callable[[Commands], None]] = {
+    "list": given.add_list,
+    "get": given.add_get,
+    "put": given.add_put,
+    "cp": given.add_cp,
+    "rm": given.add_rm,
+    "mv": given.add_mv,
+    "mkdir": given.add_mkdir,
+    "stat": given.add_stat,
+    "cat": looking.add_cat,
+    "head": looking.add_head,
+    "tree": looking.add_tree,
+    "du": looking.add_du,
+    "sync": syncing.add_sync,
+    "verify": syncing.add_verify,
+    "clean": syncing.add_clean,
+    "login": login.add_login,
+    "logout": login.add_logout,
+    "whoami": doctor.add_whoami,
+    "token": _add_token,
+    "agent": agent.add_agent,
+    "proxy": proxy.add_proxy,
+    "certificate": certificate.add_certificate,
+    "doctor": doctor.add_doctor,
+    "sandbox": given.add_sandbox,
+    "demo": given.add_demo,
+    "completion": completion.add_completion,
+    "ls": given.add_ls,
+    **dict.fromkeys(("get-token", "print-token"), token.add_aliases),
+    **dict.fromkeys(("start-agent", "stop-agent"), agent.add_aliases),
+    **dict.fromkeys(("upload-shared-certificate", "upload-personal-certificate"), legacy.add_aliases),
+}
 """What adds each command, in the order of the help."""
 
 
@@ -94,20 +95,40 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         ConfigError: For wrong usage.
         SystemExit: After `--help` or `--version`.
     """
-    # Common options stand before or after the sub-command: none of the two parsers may set a default over the other's.
-    args = command_line().parse_args(arguments, argparse.Namespace(json=False, debug=False, quiet=False, verbose=0))
+    named = [word for word in arguments if word in COMMANDS]
+    try:
+        # One command is meant, and the parsers of all take longer than most that is done with them.
+        args = _parsed(command_line(named, add_help=False), arguments)
+    except ConfigError:
+        args = _parsed(command_line(), arguments)  # help and errors tell of all of them
     check_selection(args)
     return args
 
 
-def command_line() -> argparse.ArgumentParser:
-    """Return the parser of `ctadata`, which has those of its commands."""
-    parser = Parser(prog="ctadata", usage="ctadata [OPTION]... COMMAND ...", description=DESCRIPTION, epilog=EPILOG)
+def _parsed(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    # Common options stand before or after the sub-command: none of the two parsers may set a default over the other's.
+    return parser.parse_args(arguments, argparse.Namespace(json=False, debug=False, quiet=False, verbose=0))
+
+
+def command_line(names: Iterable[str] = COMMANDS, *, add_help: bool = True) -> argparse.ArgumentParser:
+    """Return the parser of `ctadata`, which has those of its commands.
+
+    Args:
+        names: The commands.
+        add_help: Whether there is `--help` before the command.
+    """
+    parser = Parser(
+        prog="ctadata",
+        usage="ctadata [OPTION]... COMMAND ...",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        add_help=add_help,
+    )
     parser.add_argument("--version", action="version", version=f"ctadata {__version__}")
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", required=True, title="commands", parser_class=CommandParser, prog="ctadata"
     )
-    for add in COMMANDS:
+    for add in dict.fromkeys(COMMANDS[name] for name in names):
         add(commands)
     add_general(parser)
     add_settings(parser)

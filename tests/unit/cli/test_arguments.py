@@ -1,5 +1,6 @@
 """What the command line takes."""
 
+import argparse
 import json
 import re
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from ctadata_providers import Config
 from ctadata_providers.cli import main
 from ctadata_providers.cli.options import FLAGS, OPTIONS, config_of
-from ctadata_providers.cli.parser import parse
+from ctadata_providers.cli.parser import COMMANDS, command_line, parse
 from ctadata_providers.config import ENVIRONMENT
 from ctadata_providers.testing import FakeCta
 
@@ -264,3 +265,30 @@ def test_a_variable_without_a_value_is_not_the_root(arguments: list[str], ctadat
     assert ran.code == 2
     assert "empty path" in ran.one_line
     assert fake_cta.requests == []
+
+
+def test_each_command_has_its_parser_by_its_name() -> None:
+    found = {name: _words_of(command_line([name])) for name in COMMANDS}
+
+    assert set(COMMANDS) == _words_of(command_line())
+    assert all(name in words for name, words in found.items())
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--help", "get"], ["-qh", "get"], ["-h", "list"]])
+def test_help_before_a_command_tells_of_all(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(arguments)
+
+    assert (code, capsys.readouterr().out) == (0, command_line().format_help())
+
+
+def test_a_wrong_command_is_told_of_all(capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["fetch", "get"])
+
+    told = capsys.readouterr().err
+    assert code == 2
+    assert all(f"'{name}'" in told for name in COMMANDS)
+
+
+def _words_of(parser: argparse.ArgumentParser) -> set[str]:
+    (groups,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return set(groups.choices)
