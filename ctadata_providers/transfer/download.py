@@ -190,7 +190,9 @@ async def _verify(context: Context, info: FileInfo, streams: Streams, computed: 
     """
     required = requires_checksum(context, encrypted=streams.part.encrypted)
     known = {**info.checksums, **streams.checksums}
-    offered = await verify.server_checksums(context, info.path, streams.part.size, known=known, required=required)
+    offered = await verify.server_checksums(
+        context, info.path, streams.part.size, known=known, required=required, early=streams.early
+    )
     verify.compare(info.path, computed=computed, offered=offered, required=required)
     if not streams.doubtful or computed.keys() & offered.keys():
         return
