@@ -14,7 +14,7 @@ from ctadata_providers.session.headers import head_of
 from ctadata_providers.session.limits import Throttle
 from ctadata_providers.session.loop import CurlLoop
 from ctadata_providers.session.redirects import Hop
-from ctadata_providers.session.request import SMALL_BYTES, Request, Sink, room_of
+from ctadata_providers.session.request import SMALL_BYTES, Request, Sink, always_room, room_of
 from ctadata_providers.session.status import EXCERPT_BYTES, Response, error_for_curl
 from ctadata_providers.session.tasks import CancellableFuture
 from ctadata_providers.transport.trust import Trust
@@ -179,7 +179,8 @@ class Exchange:
         return response
 
     def _set_sink(self, sink: Sink) -> None:
-        self._sink, self._room = sink, room_of(sink)
+        room = room_of(sink)
+        self._sink, self._room = sink, None if room is always_room else room
 
     def stalled(self, now: float) -> bool:
         """Tell whether there was no progress for too long.

@@ -23,11 +23,11 @@ class RoomySink(Protocol):
 
 def room_of(sink: Sink) -> Callable[[], Future[Any] | None]:
     """Return how a sink is asked for room; one that cannot be asked always has some."""
-    room: Callable[[], Future[Any] | None] = getattr(sink, "room", _room)
+    room: Callable[[], Future[Any] | None] = getattr(sink, "room", always_room)
     return room
 
 
-def _room() -> None:
+def always_room() -> None:
     """Tell of no wait."""
 
 

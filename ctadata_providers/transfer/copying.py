@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from ctadata_providers.backends import (
+    ChecksumBackend,
     CopyBackend,
     FileInfo,
     OtherSide,
@@ -277,6 +278,14 @@ class _Remote:
     def forget(self) -> None:
         """Take back what was told of the progress."""
         self._mark(0)
+
+    async def reread(self, algorithm: str, /) -> str | None:
+        """Ask the source's server, which reads it for that."""
+        backend = self._route.source.backend
+        if not isinstance(backend, ChecksumBackend):
+            return None
+        told = await wait(asked(partial(backend.checksum, self._info.path, algorithm)))
+        return told.get(algorithm)
 
     def check_unchanged(self) -> None:
         """Do nothing: what was copied is compared with what is known of the source."""

@@ -1,6 +1,7 @@
 """The life of a download: part, bytes, verification, rename."""
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from copy import copy
 from functools import partial
@@ -101,11 +102,13 @@ async def _small(
         offered = await verify.server_checksums(
             context, info.path, part.received, known={**info.checksums, **result.checksums}, required=required
         )
-        verify.compare(info.path, computed=part.checksums, offered=offered, required=required)
+        checksums = await verify.compared(
+            info.path, computed=part.checksums, offered=offered, required=required, reread=part.reread
+        )
         part.publish()
     finally:
         part.discard()
-    return TransferResult(info.path, local, part.received, part.checksums, attempts.seconds, attempts.retries)
+    return TransferResult(info.path, local, part.received, checksums, attempts.seconds, attempts.retries)
 
 
 async def _large(
@@ -117,8 +120,7 @@ async def _large(
     streams = Streams(context, info, part, attempts)
     try:
         await streams.run()
-        checksums = await part.checksums()
-        await _verify(context, info, streams, checksums)
+        checksums = await _verified(context, info, streams)
         part.publish()
     except (TransientError, CredentialError) as error:
         if part.received < RESUMED_FROM:
@@ -182,26 +184,31 @@ def _drop(folder: Path, adopting: "Future[Adopted | None]") -> None:
         adopted.name.give_up()
 
 
-async def _verify(context: Context, info: FileInfo, streams: Streams, computed: dict[str, str]) -> None:
-    """Make sure that what is there is the file.
+async def _verified(context: Context, info: FileInfo, streams: Streams) -> Mapping[str, str]:
+    """Make sure that what is there is the file, and return its checksums.
 
     Raises:
         IntegrityError: When it is not.
     """
-    required = requires_checksum(context, encrypted=streams.part.encrypted)
+    part = streams.part
+    computed: Mapping[str, str] = await part.checksums()
+    required = requires_checksum(context, encrypted=part.encrypted)
     known = {**info.checksums, **streams.checksums}
     offered = await verify.server_checksums(
-        context, info.path, streams.part.size, known=known, required=required, early=streams.early
+        context, info.path, part.size, known=known, required=required, early=streams.early
     )
-    verify.compare(info.path, computed=computed, offered=offered, required=required)
+    computed = await verify.compared(
+        info.path, computed=computed, offered=offered, required=required, reread=part.reread
+    )
     if not streams.doubtful or computed.keys() & offered.keys():
-        return
+        return computed
     # Bytes of several answers, and neither tags nor a checksum: the listing must say what it said before.
     now = await wait(asked(lambda: context.backend.stat(info.path)))
     if (now.size, now.modified, now.etag) != (info.size, info.modified, info.etag):
         raise IntegrityError(
             f"{info.path} has changed while it was downloaded", path=info.path, remedy="nothing was kept: try again"
         )
+    return computed
 
 
 def requires_checksum(context: Context, *, encrypted: bool) -> bool:

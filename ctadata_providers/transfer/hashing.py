@@ -8,12 +8,14 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
+from pathlib import Path
 
 from zlib_ng.zlib_ng import adler32
 
 from ctadata_providers.checksum import Hasher, new_hasher
 from ctadata_providers.session.futures import Future
-from ctadata_providers.session.tasks import CancellableFuture, in_thread
+from ctadata_providers.session.tasks import CancellableFuture, in_thread, wait
+from ctadata_providers.transfer.local import explained
 
 BLOCK_BYTES = 1024 * 1024
 WORTH_BYTES = 4 * BLOCK_BYTES
@@ -26,7 +28,6 @@ class Follower:
     Args:
         fd: The open file; a descriptor of its own is kept.
         algorithm: The checksum.
-        wake: Called, in whatever thread, when all has been hashed, or it has failed.
     """
 
     def __init__(self, fd: int, algorithm: str) -> None:
@@ -97,6 +98,18 @@ class Follower:
             self._end.set_result(self._hasher.hexdigest())
         else:
             self._end.set_exception(error)
+
+
+async def digest_of(fd: int, size: int, algorithm: str, place: Path) -> str:
+    """Return the checksum of the first bytes of an open file, read in a thread.
+
+    Raises:
+        StorageError: When they cannot be read.
+    """
+    try:
+        return await wait(Follower(fd, algorithm).digest(size))
+    except OSError as error:
+        raise explained(error, place, "read") from error
 
 
 def adlers(fd: int, ranges: Sequence[tuple[int, int]]) -> Future[list[tuple[int, int, int]]]:

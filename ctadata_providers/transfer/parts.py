@@ -11,6 +11,7 @@ from ctadata_providers.checksum import Hasher, new_hasher
 from ctadata_providers.errors import AlreadyExistsError, IntegrityError, IsADirError, QuotaError, StorageError
 from ctadata_providers.transfer import owners
 from ctadata_providers.transfer.context import Progress
+from ctadata_providers.transfer.hashing import digest_of
 from ctadata_providers.transfer.local import explained
 
 SPACE_CHECKED_FROM = 1024 * 1024
@@ -154,7 +155,7 @@ class SmallPart:
         self._published = False
         self._fd = -1
         try:
-            self._fd = created(target, self._path, os.O_WRONLY)
+            self._fd = created(target, self._path, os.O_RDWR)
         finally:
             if self._fd < 0:
                 self._name.give_up()
@@ -194,6 +195,10 @@ class SmallPart:
     def checksums(self) -> dict[str, str]:
         """The checksum of what has arrived."""
         return {self._algorithm: self._hasher.hexdigest()} if self._algorithm and self._hasher else {}
+
+    async def reread(self, algorithm: str) -> str:
+        """Return another checksum of what has arrived."""
+        return await digest_of(self._fd, self.received, algorithm, self._target.place)
 
     def publish(self) -> None:
         """Make the part the target, in one step.

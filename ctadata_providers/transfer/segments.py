@@ -22,6 +22,9 @@ class Segment:
         limit: How far the answer that fills it reaches.
         row: Its row in the sidecar.
         told: How far the sidecar has been told.
+        gathered: What has arrived beyond `pos` and is not written yet.
+        pending: Bytes of it.
+        due: Time of the monotonic clock after which it does not wait for more.
     """
 
     start: int
@@ -32,6 +35,9 @@ class Segment:
     limit: int = 0
     row: int = 0
     told: int = 0
+    gathered: list[bytes] = field(default_factory=list)
+    pending: int = 0
+    due: float = 0.0
 
     @property
     def missing(self) -> int:

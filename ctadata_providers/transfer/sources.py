@@ -5,14 +5,17 @@ import os
 import shutil
 import stat
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from ctadata_providers.checksum import Hasher, new_hasher
 from ctadata_providers.errors import IntegrityError, IsADirError, QuotaError
+from ctadata_providers.session.tasks import following, in_thread, wait
 from ctadata_providers.transfer.context import Progress
 from ctadata_providers.transfer.local import explained
 
+_BLOCK = 1024 * 1024
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -76,6 +79,25 @@ class OpenSource:
         """The checksum of what has been read."""
         return {self._algorithm: self._hasher.hexdigest()} if self._algorithm and self._hasher else {}
 
+    async def reread(self, algorithm: str) -> str:
+        """Return another checksum of all bytes, read again in a thread.
+
+        Raises:
+            StorageError: When they cannot be read.
+        """
+        return await wait(following(in_thread(partial(self._digest, algorithm))))
+
+    def _digest(self, algorithm: str) -> str:
+        hasher, left = new_hasher(algorithm), self.size
+        try:
+            self._file.seek(0)
+            while left and (data := self._file.read(min(_BLOCK, left))):
+                hasher.update(data)
+                left -= len(data)
+        except OSError as error:
+            raise explained(error, self.local, f"read {self.says}".rstrip()) from error
+        return hasher.hexdigest()
+
     def _changed(self) -> IntegrityError:
         return IntegrityError(
             f"{self.says}{self.local} changed while it was uploaded",
@@ -128,7 +150,7 @@ def _spooled(stream: BinaryIO, local: Path) -> BinaryIO:
     with stream:
         spool: BinaryIO = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (closed by the source that it becomes)
         try:
-            shutil.copyfileobj(stream, spool, 1024 * 1024)
+            shutil.copyfileobj(stream, spool, _BLOCK)
         except OSError as error:
             spool.close()
             if error.errno not in _FULL:

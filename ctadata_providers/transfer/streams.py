@@ -114,6 +114,7 @@ class Streams:
                     error = self._collect()
                     self._ramp.tick(part.received, [stream.has_begun for stream in self._active])
                     self._stop_some(self._ramp.wanted)
+                part.report()
                 if error is not None:
                     await self._again(error)
                 part.check_ours()

@@ -112,6 +112,9 @@ class Sending(Protocol):
     def rewind(self) -> None:
         """Go back to the first byte."""
 
+    async def reread(self, algorithm: str, /) -> str | None:
+        """Return another checksum of the same bytes, None when nobody can tell it."""
+
     def check_unchanged(self) -> None:
         """Make sure that all was sent and did not change meanwhile."""
 
@@ -142,6 +145,7 @@ class _Upload:
         self._unanswered = False
         self._stored = False
         self._seen_stored: FileInfo | None = None
+        self._checksums: Mapping[str, str] = {}
         self._late: list[Remembered] = []
 
     async def run(self) -> TransferResult:
@@ -162,7 +166,7 @@ class _Upload:
             self._path,
             self._source.local,
             self._source.size,
-            self._source.checksums,
+            self._checksums,
             attempts.seconds,
             attempts.retries,
             stored=self._seen_stored,
@@ -294,8 +298,9 @@ class _Upload:
         offered = await verify.server_checksums(
             self._context, path, info.size, known={**result.checksums, **info.checksums}
         )
-        verify.compare(
-            self._path, computed=self._source.checksums, offered=offered, required=self._context.checksum == "require"
+        source, required = self._source, self._context.checksum == "require"
+        self._checksums = await verify.compared(
+            self._path, computed=source.checksums, offered=offered, required=required, reread=source.reread
         )
         # A rename keeps the time and the bytes; whether it keeps the entity tag is the server's affair.
         self._seen_stored = info if path == self._path else replace(info, path=self._path, etag=None)

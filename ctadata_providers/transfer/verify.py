@@ -1,6 +1,6 @@
 """Is what arrived what was sent?"""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 from ctadata_providers.backends import ChecksumBackend, EarlyChecksumBackend
@@ -79,6 +79,34 @@ async def server_checksums(
             if told is not None:
                 return told
     return await wait(asked(lambda: backend.checksum(path, DEFAULT_ALGORITHM)))
+
+
+async def compared(
+    path: str,
+    *,
+    computed: Mapping[str, str],
+    offered: Mapping[str, str],
+    required: bool,
+    reread: Callable[[str], Awaitable[str | None]],
+) -> Mapping[str, str]:
+    """Compare checksums, and return those that were computed; one that the server has alone is computed for it.
+
+    Args:
+        path: For messages.
+        computed: On the bytes that passed; empty when checksums are off.
+        offered: By the server.
+        required: Whether there must be one to compare with.
+        reread: Returns another checksum of the same bytes, by its algorithm; None when they cannot be read again.
+
+    Raises:
+        IntegrityError: As `compare`.
+    """
+    algorithm = common_algorithm(offered)
+    if computed and algorithm and not computed.keys() & offered.keys():
+        also = await reread(algorithm)
+        computed = {**computed, algorithm: also} if also else computed
+    compare(path, computed=computed, offered=offered, required=required)
+    return computed
 
 
 def compare(path: str, *, computed: Mapping[str, str], offered: Mapping[str, str], required: bool) -> None:

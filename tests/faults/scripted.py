@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 from zlib import adler32
 
+from ctadata_providers.checksum import checksum_of
 from tests.faults.asked import Asked
 from tests.faults.multistatus import listing, response
 from tests.faults.pki import make_pki
@@ -126,7 +127,7 @@ class Door:
         folders: Paths that are folders beside those that hold files.
         sizes: Sizes told instead of the true ones.
         checksums: Whether PROPFIND tells adler32, as dCache does, when asked by name.
-        digests: Whether HEAD answers Want-Digest.
+        digests: The algorithm of which HEAD answers Want-Digest, whichever is wanted; empty for none.
         ranges: Whether GET answers Range, and GET and PROPFIND tell an ETag.
         fixed_port: The port to take, 0 for any free one.
     """
@@ -137,7 +138,7 @@ class Door:
     folders: set[str] = field(default_factory=set)
     sizes: dict[str, int] = field(default_factory=dict)
     checksums: bool = False
-    digests: bool = False
+    digests: str = ""
     ranges: bool = False
     fixed_port: int = 0
     asked: list[Asked] = field(default_factory=list)
@@ -285,9 +286,9 @@ def get(exchange: Exchange) -> None:
 def head(exchange: Exchange) -> None:
     door, path = exchange.door, find(exchange)
     if path is not None:
-        digest = f"Digest: adler32={adler32(door.files[path]):08x}"
-        wanted = door.digests and "want-digest" in exchange.asked.headers
-        exchange.head(200, f"Content-Length: {door.size(path)}", *([digest] if wanted else []))
+        wanted = door.digests if "want-digest" in exchange.asked.headers else ""
+        digest = [f"Digest: {wanted}={checksum_of(door.files[path], wanted)}"] if wanted else []
+        exchange.head(200, f"Content-Length: {door.size(path)}", *digest)
 
 
 def put(exchange: Exchange) -> None:

@@ -169,6 +169,22 @@ def test_a_success_that_is_none_is_an_integrity_error_and_leaves_nothing(pair: P
     assert pair.left() == {}
 
 
+@pytest.mark.parametrize("right", [True, False])
+def test_a_digest_that_the_target_has_alone_is_asked_of_the_source(pair: Pair, right: bool) -> None:
+    content = pair.payload * 4
+    pair.source.files[PATH], pair.source.digests = content, "md5"
+    pair.target.checksums, pair.target.digests = False, "md5"
+    pair.target.fault("COPY", pair.pulls(data=content if right else content[::-1]))
+
+    if right:
+        pair.copy()
+        assert pair.left() == {COPY: content}
+    else:
+        with pytest.raises(IntegrityError, match="md5"):
+            pair.copy()
+        assert pair.left() == {}
+
+
 def test_a_success_of_nothing_at_all_goes_another_way(pair: Pair) -> None:
     pair.target.fault("COPY", say("success: Created\n"))
     result = pair.copy()

@@ -1,5 +1,6 @@
 """Downloads on a broken wire: whole and right, or absent with the right error and the old file unharmed."""
 
+import hashlib
 import socket
 import threading
 import time
@@ -184,15 +185,30 @@ def test_a_flipped_bit_is_found_by_the_checksum_of_the_listing(
     assert f"{adler32(payload):08x}" in str(error)
 
 
+@pytest.mark.parametrize("algorithm", ["adler32", "md5", "sha-256"])
 def test_a_flipped_bit_is_found_by_the_digest_of_a_head_request(
-    open_door: Open, client_of: Client, target: Path, payload: bytes
+    algorithm: str, open_door: Open, client_of: Client, target: Path, payload: bytes
 ) -> None:
     payload *= 4
-    door = open_door(files={PATH: payload}, digests=True)
+    door = open_door(files={PATH: payload}, digests=algorithm)
     door.fault("GET", acts.serve(flipped(payload)))
     client = client_of(door)
 
     assert_absent(lambda: client.download(PATH, target), IntegrityError, PATH, target)
+
+
+@pytest.mark.parametrize("times", [1, 4], ids=["small", "large"])
+def test_a_digest_that_the_server_has_alone_is_computed_for_it(
+    times: int, open_door: Open, client_of: Client, target: Path, payload: bytes
+) -> None:
+    payload *= times
+    door = open_door(files={PATH: payload}, digests="md5")
+    client = client_of(door, checksum="require")
+
+    result = client.download(PATH, target)
+
+    assert result.checksums == {"adler32": f"{adler32(payload):08x}", "md5": hashlib.md5(payload).hexdigest()}
+    assert_whole(target, payload)
 
 
 def test_without_any_digest_a_flipped_bit_passes_unless_one_is_required(

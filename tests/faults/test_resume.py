@@ -376,6 +376,7 @@ def test_a_disk_that_fills_up_is_a_quota_error_and_nothing_is_kept(
         return written
 
     monkeypatch.setattr(os, "pwrite", pwrite)
+    monkeypatch.setattr(os, "pwritev", lambda fd, pieces, offset: pwrite(fd, b"".join(pieces), offset))
     client = client_of(door, streams=streams)
 
     assert_absent(lambda: client.download(PATH, target), QuotaError, str(target), target)

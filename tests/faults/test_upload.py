@@ -17,9 +17,11 @@ from ctadata_providers import (
     PermissionDeniedError,
     QuotaError,
     StorageError,
+    TransferResult,
     TransientError,
     UnsupportedError,
 )
+from ctadata_providers.checksum import checksum_of
 from ctadata_providers.transfer import tidying, uploads
 from tests.faults import acts
 from tests.faults.cells import failed_upload as failed
@@ -193,6 +195,29 @@ def test_storage_that_keeps_other_bytes_is_found_by_the_checksum(
 
     assert "adler32" in str(error)
     assert door.files == {PATH: b"old one"}
+
+
+@pytest.mark.parametrize("held", [False, True])
+@pytest.mark.parametrize("algorithm", ["adler32", "md5"])
+def test_a_digest_of_a_head_request_is_computed_of_what_was_sent(
+    algorithm: str, held: bool, open_door: Open, client_of: Client, tmp_path: Path, payload: bytes
+) -> None:
+    content = payload * 4
+    (tmp_path / "large").write_bytes(content)
+    door = open_door(digests=algorithm)
+    client = client_of(door, checksum="require")
+
+    def send() -> TransferResult:
+        return client.write(PATH, content) if held else client.upload(tmp_path / "large", PATH)
+
+    sums = {name: checksum_of(content, name) for name in ("adler32", algorithm)}
+    assert send().checksums == sums
+    assert door.files[PATH] == content
+    door.fault("PUT", store_flipped)
+    del door.files[PATH]
+    with pytest.raises(IntegrityError, match=sums[algorithm]):
+        send()
+    assert door.files == {}
 
 
 def test_a_checksum_that_the_server_itself_finds_wrong_is_an_integrity_error(

@@ -11,8 +11,9 @@ from tests.faults.kills.stages import KINDS, die
 DOWN = [name for name, kind in KINDS.items() if kind.is_down]
 RENAMES: list[Death] = [("replace", "before", 1), ("replace", "after", 1)]
 DEATHS: list[Death] = [
-    *[("pwrite", "after", number) for number in (1, 2, 3, 40)],
-    ("pwrite", "before", 2),
+    ("pwrite", "after", 1),
+    *[("pwritev", "after", number) for number in (1, 2, 3, 5)],
+    ("pwritev", "before", 2),
     ("ftruncate", "after", 1),
 ]
 """In the sidecar, at the first bytes, in the middle."""
@@ -23,8 +24,8 @@ TAKING_OVER: list[Death] = [
     ("unlink", "after", 1),
     ("pwrite", "before", 1),
     ("pwrite", "after", 1),
-    ("pwrite", "after", 2),
-    ("pwrite", "after", 3),
+    ("pwritev", "after", 1),
+    ("pwritev", "after", 2),
 ]
 """Around the rename by which a part gets another owner."""
 

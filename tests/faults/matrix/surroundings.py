@@ -129,20 +129,21 @@ def disk_full(number: int) -> Install:
         left = len(scene.payload) // 2
 
         def limited(real: Callable[..., int]) -> Callable[..., int]:
-            def write(fd: int, data: bytes, *rest: int) -> int:
+            def write(fd: int, data: bytes | list[bytes], *rest: int) -> int:
                 nonlocal left
                 name = Path(f"/proc/self/fd/{fd}").readlink().name
                 if not name.startswith(f".{scene.target.name}") or not name.endswith(".ctapart"):
                     return real(fd, data, *rest)
                 if left <= 0:
                     raise OSError(number, os.strerror(number))
-                written = real(fd, bytes(data)[:left], *rest)
+                some = [b"".join(data)[:left]] if isinstance(data, list) else bytes(data)[:left]
+                written = real(fd, some, *rest)
                 left -= written
                 return written
 
             return write
 
-        for name in ("write", "pwrite"):
+        for name in ("write", "pwrite", "pwritev"):
             scene.patch.setattr(os, name, limited(getattr(os, name)))
 
     return install
