@@ -53,7 +53,7 @@ def until(event: threading.Event, seen: list[bool], *, patience: float = PATIENC
 def test_it_is_asked_for_while_the_bytes_come(
     open_door: Open, client_of: Client, target: Path, large: bytes, asked: threading.Event
 ) -> None:
-    door, seen = open_door(files={PATH: large}, digests=True), list[bool]()
+    door, seen = open_door(files={PATH: large}, digests="adler32"), list[bool]()
     door.fault("HEAD", noting(asked))
     door.fault("GET", until(asked, seen))
     client_of(door).download(PATH, target)
@@ -66,7 +66,7 @@ def test_it_is_asked_for_while_the_bytes_come(
 def test_xrootd_is_asked_when_all_bytes_are_there(
     open_door: Open, client_of: Client, target: Path, large: bytes, asked: threading.Event
 ) -> None:
-    door, seen = open_door(files={PATH: large}, digests=True, server=XROOTD), list[bool]()
+    door, seen = open_door(files={PATH: large}, digests="adler32", server=XROOTD), list[bool]()
     door.fault("HEAD", noting(asked))
     door.fault("GET", until(asked, seen, patience=0.3))
     client_of(door).download(PATH, target)
@@ -79,7 +79,7 @@ def test_xrootd_is_asked_when_all_bytes_are_there(
 def test_a_server_of_which_nothing_is_known_is_asked_when_all_bytes_are_there(
     open_door: Open, client_of: Client, target: Path, large: bytes, asked: threading.Event
 ) -> None:
-    door, seen = open_door(files={PATH: large}, digests=True), list[bool]()
+    door, seen = open_door(files={PATH: large}, digests="adler32"), list[bool]()
     info = client_of(door).stat(PATH)
     door.fault("HEAD", noting(asked))
     door.fault("GET", until(asked, seen, patience=0.3))
@@ -90,7 +90,7 @@ def test_a_server_of_which_nothing_is_known_is_asked_when_all_bytes_are_there(
 
 
 def test_what_was_told_early_is_compared(open_door: Open, client_of: Client, target: Path, large: bytes) -> None:
-    door = open_door(files={PATH: large}, digests=True)
+    door = open_door(files={PATH: large}, digests="adler32")
     door.fault("GET", acts.serve(large[:-1] + b"?"))
 
     error = assert_absent(lambda: client_of(door).download(PATH, target), IntegrityError, PATH, target)
@@ -104,7 +104,7 @@ def test_what_cannot_be_told_early_is_asked_for_again(
 ) -> None:
     monkeypatch.setattr("ctadata_providers.backends.asked_checksums.PATIENCE", 0.2)
     refusals = {"no answer": Exchange.stall, "no place": acts.status(503), "not there": acts.status(404)}
-    door = open_door(files={PATH: large}, digests=True)
+    door = open_door(files={PATH: large}, digests="adler32")
     door.fault("HEAD", refusals[fault], times=1)
     door.fault("GET", acts.serve(large[:-1] + b"?"))
 
@@ -116,7 +116,7 @@ def test_a_server_that_gave_no_answer_early_is_asked_afterwards_alone(
     open_door: Open, client_of: Client, tmp_path: Path, large: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ctadata_providers.backends.asked_checksums.PATIENCE", 0.2)
-    door = open_door(files={"/a": large, "/b": large}, digests=True)
+    door = open_door(files={"/a": large, "/b": large}, digests="adler32")
     door.fault("HEAD", Exchange.stall, times=1)
     client = client_of(door)
     client.download("/a", tmp_path / "a")
@@ -128,7 +128,7 @@ def test_a_server_that_gave_no_answer_early_is_asked_afterwards_alone(
 def test_a_file_that_changes_under_way_is_asked_about_anew(
     open_door: Open, client_of: Client, target: Path, large: bytes, asked: threading.Event
 ) -> None:
-    door = open_door(files={PATH: large}, digests=True)
+    door = open_door(files={PATH: large}, digests="adler32")
     new = large[::-1]
 
     def change(sent: int) -> bool:
@@ -150,7 +150,7 @@ def test_a_file_that_changes_under_way_is_asked_about_anew(
 def test_what_nobody_needs_is_not_asked_for(
     settings: dict[str, str], open_door: Open, client_of: Client, target: Path, large: bytes
 ) -> None:
-    door = open_door(files={PATH: large}, digests=True, checksums=not settings)
+    door = open_door(files={PATH: large}, digests="adler32", checksums=not settings)
     door.fault("GET", get)
     client_of(door, **settings).download(PATH, target)
 
