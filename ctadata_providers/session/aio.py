@@ -5,8 +5,9 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
-from ctadata_providers.session.futures import Future
+from ctadata_providers.session.futures import SIGNAL_PATIENCE, Future
 from ctadata_providers.session.tasks import INTERRUPT_PATIENCE
 
 T = TypeVar("T")
@@ -23,7 +24,8 @@ async def result_of(future: Future[T]) -> T:
     """
     if not future.done():
         try:
-            await _end_of(future)
+            with _wake_ups():
+                await _end_of(future)
         except asyncio.CancelledError:
             if future.cancel() and not future.done():
                 await asyncio.wait([_end_of(future)], timeout=INTERRUPT_PATIENCE)
@@ -53,3 +55,35 @@ def _settle(ended: "asyncio.Future[None]") -> Callable[[], None]:
             ended.set_result(None)
 
     return settle
+
+
+class _WakeUps:
+    """Wakes one event loop now and then, while anybody waits in it: asyncio has no wake-up of its own for Ctrl-C.
+
+    They are of the loop, not of each wait: thousands may wait in it.
+    """
+
+    def __init__(self) -> None:
+        self._waiting = 0
+        self._begun = False
+
+    def __enter__(self) -> None:
+        self._waiting += 1
+        if not self._begun:
+            self._wake()
+
+    def __exit__(self, *_: object) -> None:
+        self._waiting -= 1
+
+    def _wake(self) -> None:
+        """See to the next time; Python has looked for signals before it began to run this."""
+        self._begun = self._waiting > 0
+        if self._begun:
+            asyncio.get_running_loop().call_later(SIGNAL_PATIENCE, self._wake)
+
+
+_all_wake_ups: WeakKeyDictionary[asyncio.AbstractEventLoop, _WakeUps] = WeakKeyDictionary()
+
+
+def _wake_ups() -> _WakeUps:
+    return _all_wake_ups.setdefault(asyncio.get_running_loop(), _WakeUps())

@@ -15,6 +15,12 @@ from typing import Any, Generic, TypeVar
 logger = logging.getLogger(__name__)
 T = TypeVar("T", covariant=True)
 
+SIGNAL_PATIENCE = 0.2
+"""Seconds after which a wait looks whether a signal came.
+
+One that another thread takes, or that comes just before the main thread falls asleep, does not wake it; Python acts on
+it at the next wake-up.
+"""
 _PENDING, _RUNNING, _DONE, _CANCELLED = range(4)
 _lock = threading.Lock()
 """For the few instructions in which one of all futures changes; never held while anything else is called."""
@@ -114,7 +120,12 @@ class Future(Generic[T]):
         ended = allocate_lock()  # in C: a Ctrl-C cannot tear it
         ended.acquire()
         self.add_done_callback(lambda _: ended.release())
-        return ended.acquire(timeout=-1 if timeout is None else timeout)
+        left = float("inf") if timeout is None else timeout
+        while left > SIGNAL_PATIENCE:
+            if ended.acquire(timeout=SIGNAL_PATIENCE):
+                return True
+            left -= SIGNAL_PATIENCE  # a signal is acted on between two waits
+        return ended.acquire(timeout=max(0.0, left))
 
     def add_done_callback(self, function: Callable[[Any], object]) -> None:
         """Have a function called with this future when it has ended, at once if it has; what it raises is logged."""

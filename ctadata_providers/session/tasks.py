@@ -17,18 +17,13 @@ from types import coroutine
 from typing import Any, TypeVar
 
 from ctadata_providers.errors import CtaError
-from ctadata_providers.session.futures import Future
+from ctadata_providers.session.futures import SIGNAL_PATIENCE, Future
 
 T = TypeVar("T")
 Task = Coroutine[Future[Any], Any, T]
 BLOCKING_THREADS = 16
 INTERRUPT_PATIENCE = 1.2
 """Seconds for cleaning up after Ctrl-C; a command ends within 2 s."""
-SIGNAL_PATIENCE = 0.2
-"""Seconds after which a wait looks whether a signal came.
-
-One that comes just before the main thread falls asleep does not wake it; Python acts on it at the next wake-up.
-"""
 
 
 class CancellableFuture(Future[T]):

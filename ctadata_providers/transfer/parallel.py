@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Generic, NoReturn, TypeVar
 
 from ctadata_providers.errors import CtaError
-from ctadata_providers.session.futures import Future
+from ctadata_providers.session.futures import SIGNAL_PATIENCE, Future
 from ctadata_providers.session.loop import curl_loop
-from ctadata_providers.session.tasks import SIGNAL_PATIENCE, Task, spawn
+from ctadata_providers.session.tasks import Task, spawn
 
 K = TypeVar("K")
 T = TypeVar("T")

@@ -192,3 +192,35 @@ def test_what_is_cancelled_stops_within_2_seconds_and_leaves_nothing(
     assert asyncio.run(asyncio.wait_for(begin_and_cancel(), 20)) < PATIENCE
     assert made.local_path().exists() == (act == "store")
     assert fake_cta.paths() == (["/lst/large"] if act == "retrieve" else [])
+
+
+@pytest.mark.parametrize("act", ["retrieve", "store"])
+@pytest.mark.parametrize("name", ["file", "folder/file"])
+def test_ctrl_c_that_another_thread_takes_stops_a_transfer_within_2_seconds(
+    new_provider: Callable[..., StorageProvider], fake_cta: FakeCta, cta_environ: dict[str, str], act: str, name: str
+) -> None:
+    provider = new_provider(limit_rate="100k")
+    made = provider.object(f"cta://lst/{name.split('/')[0]}")
+    if act == "retrieve":
+        fake_cta.put(f"/lst/{name}", bytes(1_000_000))
+    else:
+        local = made.local_path().parent / name
+        local.parent.mkdir(parents=True)
+        local.write_bytes(bytes(1_000_000))
+    pressed: list[float] = []
+
+    def press() -> None:
+        wait_until(lambda: bool(parts(provider.local_prefix) if act == "retrieve" else fake_cta.paths()))
+        pressed.append(time.monotonic())
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)  # so that it does not wake the main thread
+
+    async def move() -> None:
+        threading.Thread(target=press, daemon=True).start()
+        await (made.managed_retrieve() if act == "retrieve" else made.managed_store())
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(move())
+
+    assert time.monotonic() - pressed[0] < PATIENCE
+    assert made.local_path().exists() == (act == "store")
+    assert fake_cta.paths() == ([f"/lst/{name}"] if act == "retrieve" else [])

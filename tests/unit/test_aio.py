@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import signal
 import subprocess
 import sys
 import threading
@@ -189,6 +190,25 @@ def test_groups_and_time_outs_of_asyncio_take_them() -> None:
         return [task.result() for task in tasks]
 
     assert in_time(main()) == list(range(5))
+
+
+def test_a_signal_that_another_thread_takes_stops_the_work() -> None:
+    endless: CancellableFuture[None] = CancellableFuture(lambda: endless.set_exception(CancelledError()))
+    too_late = threading.Timer(2.0, endless.set_result, [None])
+
+    def press() -> None:
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)  # so that it does not wake the main thread
+
+    async def main() -> None:
+        threading.Timer(0.05, press).start()
+        too_late.start()
+        await endless
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(main())
+    too_late.cancel()
+
+    assert isinstance(endless.error, CancelledError)
 
 
 def test_asyncio_is_loaded_only_where_it_is_used() -> None:

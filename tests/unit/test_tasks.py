@@ -201,6 +201,32 @@ def test_a_time_out_that_a_signal_raises_stops_the_task() -> None:
     assert events == ["cleaned"]
 
 
+@pytest.mark.parametrize("patience", [None, PATIENCE])
+def test_a_signal_that_another_thread_takes_ends_the_wait_for_a_future(patience: float | None) -> None:
+    future: Future[None] = Future()
+    too_late = threading.Timer(2.0, future.set_result, [None])
+
+    def press() -> None:
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)  # so that it does not wake the main thread
+
+    threading.Timer(0.05, press).start()
+    too_late.start()
+    with pytest.raises(KeyboardInterrupt):
+        future.result(patience)
+    too_late.cancel()
+
+    assert not future.done()
+
+
+def test_a_wait_for_a_future_ends_after_its_seconds() -> None:
+    future: Future[None] = Future()
+    begun = monotonic()
+
+    assert not future.wait(0)
+    assert not future.wait(0.3)
+    assert 0.3 <= monotonic() - begun < PATIENCE
+
+
 def test_the_loop_sleeps_without_blocking_and_can_be_woken() -> None:
     loop = curl_loop()
     started = monotonic()
