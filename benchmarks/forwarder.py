@@ -19,8 +19,8 @@ from collections import deque
 from contextlib import suppress
 
 _CHUNK = 64 * 1024
-_SLACK = 0.0005
-"""epoll waits whole milliseconds, rounded up: waking half of one too early keeps the delay right on average."""
+_LATE = 0.0001
+"""Seconds that a wait mostly takes too long: ending it so much earlier keeps the delay right on average."""
 _UNWATCHED = -2
 """Mask of a socket that epoll does not know any more."""
 
@@ -54,7 +54,7 @@ class Lane:
 
     def due(self, now: float) -> bytes | None:
         """Return the first bytes if they have arrived; empty ones are the end of the stream."""
-        return self._queue[0][1] if self._queue and self._queue[0][0] <= now + _SLACK else None
+        return self._queue[0][1] if self._queue and self._queue[0][0] <= now + _LATE else None
 
     def taken(self, count: int) -> None:
         """Take note that so many of the first bytes are gone."""
@@ -98,8 +98,7 @@ class Forwarder:
     def run(self) -> None:
         """Forward until the standard input ends."""
         while True:
-            patience = max(0.0, self._due[0][0] - _SLACK - time.monotonic()) if self._due else -1
-            for fd, events in self._epoll.poll(patience):
+            for fd, events in self._events():
                 if fd == self._listener.fileno():
                     self._accept()
                 elif fd == sys.stdin.fileno():
@@ -110,8 +109,17 @@ class Forwarder:
                 elif fd in self._ends:
                     self._serve(self._ends[fd], events)
             now = time.monotonic()
-            while self._due and self._due[0][0] <= now + _SLACK:
+            while self._due and self._due[0][0] <= now + _LATE:
                 self._deliver(heapq.heappop(self._due)[2], now)
+
+    def _events(self) -> list[tuple[int, int]]:
+        """Wait for what comes first: an event, or the time at which bytes arrive.
+
+        In select, for epoll waits whole milliseconds, rounded up: with 32 connections a round trip was 1 ms too long.
+        """
+        patience = max(0.0, self._due[0][0] - _LATE - time.monotonic()) if self._due else None
+        select.select([self._epoll], [], [], patience)
+        return self._epoll.poll(0)
 
     def _accept(self) -> None:
         near, _ = self._listener.accept()

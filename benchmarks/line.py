@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from benchmarks import ours, peers
 from benchmarks.long_line import LongLine, long_line
 from benchmarks.peers import installed, is_peer
+from benchmarks.round_trip import round_trip
 from benchmarks.runner import Entry, Goal, Results, Scenario, Work, faster
 from benchmarks.site import Site
 
@@ -65,7 +66,7 @@ def large(site: Site, line: LongLine) -> Scenario:
         amount=site.size / 1e6,
         unit="MB",
         missing=missing,
-        note=f"{_line_note()} {STREAMS} connections carry at most {limit:.0f} MB/s.",
+        note=f"{_line_note(STREAMS)} {STREAMS} connections carry at most {limit:.0f} MB/s.",
         goals=goals,
         repeats=_ROUNDS,
     )
@@ -96,9 +97,9 @@ def small(site: Site, line: LongLine) -> Scenario:
         amount=site.files,
         unit="files",
         missing=missing,
-        note=f"{_line_note()} Each file costs a round trip on a kept connection, so {PARALLEL} at once are at most"
-        f" {limit:.0f} files/s. curl and aria2c are told every name; rclone and ours list the folder first, but for the"
-        " last row, whose listing is not timed.",
+        note=f"{_line_note(PARALLEL)} Each file costs a round trip on a kept connection, so {PARALLEL} at once are at"
+        f" most {limit:.0f} files/s. curl and aria2c are told every name; rclone and ours list the folder first, but"
+        " for the last row, whose listing is not timed.",
         goals=[_share(ours.IN_PROCESS, limit, what), _share(ours.LISTED, limit, what)],
         repeats=_ROUNDS,
     )
@@ -112,10 +113,12 @@ def _share(name: str, limit: float, what: str) -> Goal:
     return Goal(text=f"{name}: share of {what}", wanted=0.9, value=share)
 
 
-def _line_note() -> str:
+def _line_note(connections: int) -> str:
+    real = round_trip(delay=DELAY, rate=RATE, connections=connections)
     return (
-        f"A forwarder on loopback before nginx with TLS delays every byte by {DELAY * 1000:.0f} ms each way and lets"
-        f" each connection carry {RATE / 1e6:.0f} MB/s; connecting costs a round trip, TLS another."
+        f"A forwarder on loopback before nginx with TLS 1.3 delays every byte by {DELAY * 1000:.0f} ms each way and"
+        f" lets each connection carry {RATE / 1e6:.0f} MB/s; connecting costs a round trip, TLS another. One byte and"
+        f" its answer, {connections} at once and no server in between, take {real * 1000:.1f} ms."
     )
 
 

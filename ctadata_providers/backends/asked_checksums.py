@@ -25,6 +25,7 @@ class AskedChecksums:
         self._places = threading.BoundedSemaphore(AT_ONCE)
         self._pid = os.getpid()
         self._time_out = False
+        self._early_time_out = False
 
     def place(self) -> threading.BoundedSemaphore:
         """Return what to hold while something is asked."""
@@ -39,8 +40,28 @@ class AskedChecksums:
             NotFoundError: When there is no such file.
             CredentialError: When the credential is refused.
         """
-        if self._time_out:
-            return {}
+        with self.place():
+            if self._time_out:
+                return {}
+            told, late = self._answer(url, path, algorithm)
+            self._time_out = self._time_out or late
+            return told or {}
+
+    def ask_early(self, url: str, path: str, algorithm: str) -> Mapping[str, str] | None:
+        """Return the same while the bytes of the file come; None without an answer, which these may keep off the line.
+
+        Raises:
+            CtaError: As `ask`.
+        """
+        with self.place():
+            if self._time_out or self._early_time_out:
+                return {} if self._time_out else None
+            told, late = self._answer(url, path, algorithm)
+            self._early_time_out = self._early_time_out or late
+            return told
+
+    def _answer(self, url: str, path: str, algorithm: str) -> tuple[Mapping[str, str] | None, bool]:
+        """Return what the server tells, None for a transient fault, and whether it gave no answer in time."""
         request = Request(
             method="HEAD",
             url=url,
@@ -50,15 +71,13 @@ class AskedChecksums:
             timeout=PATIENCE,
             retried=False,
         )
-        with self.place():
-            begun = time.monotonic()
-            try:
-                return digests(self._session.message(request))
-            except TransientError:
-                # Not for an answer 503, or a connection that broke: the next question may have its answer.
-                self._time_out = time.monotonic() - begun >= PATIENCE
-                return {}
-            except NotFoundError:
-                raise
-            except StorageError:
-                return {}
+        begun = time.monotonic()
+        try:
+            return digests(self._session.message(request)), False
+        except TransientError:
+            # Not for an answer 503, or a connection that broke: the next question may have its answer.
+            return None, time.monotonic() - begun >= PATIENCE
+        except NotFoundError:
+            raise
+        except StorageError:
+            return {}, False

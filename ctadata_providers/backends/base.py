@@ -268,6 +268,14 @@ class ChecksumBackend(Protocol):
 
 
 @runtime_checkable
+class EarlyChecksumBackend(Protocol):
+    """A backend whose server may be asked for a checksum while the file is read."""
+
+    def early_checksum(self, path: str, algorithm: str) -> Mapping[str, str] | None:
+        """Ask as `checksum` does; None where that has to wait for the end of the bytes, or had no answer."""
+
+
+@runtime_checkable
 class CopyBackend(Protocol):
     """A backend whose server can copy a file by itself."""
 

@@ -17,6 +17,7 @@ class Server:
         cuts_query: A `?` in a name cuts it, so that another file would be met (XRootD).
         digest_on_transfer: Want-Digest on GET and PUT is answered at once (dCache; on XRootD 5 a GET with it kills
             the server).
+        reads_to_sum: Asked for a checksum that it has not stored, it reads the whole file (XRootD; 5.5 may hang then).
         holds_after_range: After a range it keeps what it had opened for the file, until the connection ends or it has
             waited in vain for the next one, unless the request says `Connection: close` (dCache's movers).
         expect_from: Bytes from which an upload asks first: below, the round trip costs more than a refused body.
@@ -31,6 +32,7 @@ class Server:
     literal_hrefs: bool = False
     cuts_query: bool = False
     digest_on_transfer: bool = False
+    reads_to_sum: bool = False
     holds_after_range: bool = False
     expect_from: int = 1024 * 1024
     expect_wait: float = 5.0
@@ -68,6 +70,7 @@ XROOTD = Server(
     name="XRootD",
     literal_hrefs=True,
     cuts_query=True,
+    reads_to_sum=True,
     copies_inside=False,
     expect_from=64 * 1024,
     expect_wait=LONG_WAIT,

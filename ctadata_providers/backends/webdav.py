@@ -234,6 +234,12 @@ class WebdavBackend(CopyingDoor):
         """Ask for a checksum, by HEAD with Want-Digest."""
         return self._checksums.ask(self._url(path), path, algorithm)
 
+    def early_checksum(self, path: str, algorithm: str) -> Mapping[str, str] | None:
+        """Ask as `checksum` does, but only who is known not to read the file a second time for it."""
+        if self._session.server_header is None or self.server.reads_to_sum:
+            return None
+        return self._checksums.ask_early(self._url(path), path, algorithm)
+
     def url(self, path: str) -> str:
         """Return the URL of a path at the door."""
         return self._url(path)

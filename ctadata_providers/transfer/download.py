@@ -193,7 +193,9 @@ async def _verified(context: Context, info: FileInfo, streams: Streams) -> Mappi
     computed: Mapping[str, str] = await part.checksums()
     required = requires_checksum(context, encrypted=part.encrypted)
     known = {**info.checksums, **streams.checksums}
-    offered = await verify.server_checksums(context, info.path, part.size, known=known, required=required)
+    offered = await verify.server_checksums(
+        context, info.path, part.size, known=known, required=required, early=streams.early
+    )
     computed = await verify.compared(
         info.path, computed=computed, offered=offered, required=required, reread=part.reread
     )

@@ -77,6 +77,8 @@ class Streams:
     def __init__(self, context: Context, info: FileInfo, part: ResumablePart, attempts: Attempts) -> None:
         self.part = part
         self.checksums: dict[str, str] = {}
+        self.early: verify.Early | None = None
+        """The server's answer to a question for checksums, if one was asked."""
         self.most = 0
         self.doubtful = part.received > 0 and part.etag is None
         """Whether the bytes came with several answers of which nothing says that they are of one file."""
@@ -140,6 +142,9 @@ class Streams:
         if self._answers > 1 and not (part.etag and head.etag):
             self.doubtful = True
         self.checksums.update(head.checksums)
+        if self.early is None:  # now it is known which version is read, and what this answer tells of it
+            known = {**self._info.checksums, **self.checksums}
+            self.early = verify.ask_early(self._context, self._info.path, part.size, known=known)
         if self._answers == 1 or not head.encrypted:
             part.answered(head.etag, encrypted=head.encrypted)
 
@@ -259,7 +264,7 @@ class Streams:
 
     def _forget(self) -> None:
         self.part.restart()
-        self._answers, self.doubtful, self.checksums = 0, False, {}
+        self._answers, self.doubtful, self.checksums, self.early = 0, False, {}, None
 
     def _leave(self, stream: Stream) -> None:
         self._active.remove(stream)

@@ -1,14 +1,18 @@
 """Is what arrived what was sent?"""
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
-from ctadata_providers.backends import ChecksumBackend
+from ctadata_providers.backends import ChecksumBackend, EarlyChecksumBackend
 from ctadata_providers.checksum import common_algorithm, new_hasher
-from ctadata_providers.errors import IntegrityError
+from ctadata_providers.errors import CtaError, IntegrityError
+from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import asked, run, wait
 from ctadata_providers.transfer.context import VERIFY_FROM, Context
 
 DEFAULT_ALGORITHM = "adler32"
+Early = Future[Mapping[str, str] | None]
+"""The answer to a question that was asked while the bytes came, None when it has to be asked again."""
 
 
 def algorithm_for(context: Context, known: Mapping[str, str]) -> str | None:
@@ -32,10 +36,35 @@ def check_size(path: str, *, got: int, wanted: int | None, what: str) -> None:
         )
 
 
+def ask_early(context: Context, path: str, size: int, *, known: Mapping[str, str]) -> Early | None:
+    """Begin to ask for the checksums of a file while its bytes come; None where that is not worth it."""
+    backend = context.backend
+    if common_algorithm(known) or context.checksum == "off" or size < VERIFY_FROM:
+        return None
+    if not isinstance(backend, EarlyChecksumBackend):
+        return None
+    return asked(lambda: backend.early_checksum(path, DEFAULT_ALGORITHM))
+
+
 async def server_checksums(
-    context: Context, path: str, size: int, *, known: Mapping[str, str], required: bool = False
+    context: Context,
+    path: str,
+    size: int,
+    *,
+    known: Mapping[str, str],
+    required: bool = False,
+    early: Early | None = None,
 ) -> Mapping[str, str]:
-    """Return the checksums that the server tells of a file, asking only where that is worth it."""
+    """Return the checksums that the server tells of a file, asking only where that is worth it.
+
+    Args:
+        context: What the transfers of a client share.
+        path: The file.
+        size: Its bytes.
+        known: The checksums that have been told without a question.
+        required: Whether it has to be asked for.
+        early: What `ask_early` has begun, of this version of the file.
+    """
     if common_algorithm(known) or (context.checksum == "off" and not required):
         return known
     backend = context.backend
@@ -43,6 +72,11 @@ async def server_checksums(
         backend, ChecksumBackend
     ):
         return {}
+    if early is not None:
+        with suppress(CtaError):  # then the later question is told why
+            told = await wait(early)
+            if told is not None:
+                return told
     return await wait(asked(lambda: backend.checksum(path, DEFAULT_ALGORITHM)))
 
 
