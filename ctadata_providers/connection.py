@@ -47,12 +47,14 @@ class Connection:
         """Close idle connections; the client can still be used.
 
         What stopped uploads have left may still be being removed: that is waited for, 1.2 s from the stop at most, but
-        not in the thread of an event loop; there the end of the process waits.
+        not in the thread of an event loop, nor in a callback of a transfer; there the end of the process waits.
         """
         if self._context is not None:
-            self._context.background.wait()
-            self._context.backend.close()
-            self._context.cleaner.close()
+            try:
+                self._context.background.wait()
+            finally:  # a Ctrl-C may end it
+                self._context.backend.close()
+                self._context.cleaner.close()
         for other in self._others.values():
             other.close()
 

@@ -240,6 +240,11 @@ def curl_loop() -> CurlLoop:
     return _loop
 
 
+def in_curl_loop() -> bool:
+    """Tell whether this is the thread of that loop, which must not wait for anything."""
+    return _loop is not None and _loop._ident == threading.get_ident()
+
+
 def _forget_loop() -> None:
     global _loop, _loop_lock
     _loop, _loop_lock = None, threading.Lock()

@@ -8,6 +8,7 @@ from typing import Any
 
 from ctadata_providers.credentials.oidc.unbroken import wait_at_exit
 from ctadata_providers.session.futures import Future
+from ctadata_providers.session.loop import in_curl_loop
 from ctadata_providers.transfer.forks import NewAfterFork
 
 PATIENCE = 1.2
@@ -33,7 +34,7 @@ class Background(NewAfterFork):
 
     def wait(self) -> None:
         """Wait for what goes on, but not for long, and never in the thread of an event loop, where all would wait."""
-        if _in_event_loop():
+        if in_curl_loop() or _in_event_loop():
             return
         with self._lock:
             going_on = list(self._going_on.items())

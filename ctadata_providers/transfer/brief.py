@@ -22,7 +22,7 @@ from ctadata_providers.transfer.explanations import named
 from ctadata_providers.transfer.local import SMALL_BYTES, small_content
 from ctadata_providers.transfer.names import part_name
 from ctadata_providers.transfer.parts import Target, write_whole
-from ctadata_providers.transfer.tidying import tidy
+from ctadata_providers.transfer.tidying import is_being_cleared, tidy, tidy_later
 from ctadata_providers.transfer.upload import send
 from ctadata_providers.transfer.uploads import abandoned, remember
 from ctadata_providers.uri import split
@@ -135,7 +135,7 @@ def begin_upload(
     brief = context.brief
     if brief is None or not overwrite or context.checksum == "require":
         return spawn(long_way())
-    if not brief.can_store(path) or abandoned(context.door, path):
+    if not brief.can_store(path) or abandoned(context.door, path) or is_being_cleared(context, path):
         return spawn(long_way())
     return spawn(_short_upload(context, brief, local, path, progress, long_way))
 
@@ -192,8 +192,7 @@ async def _short_upload(
         try:
             return await _long(context, long_way, waits_for)
         except CancelledError:
-            # The long way may not have come to it.
-            await tidy(context, remembered, unanswered=unanswered, stopped=True)
+            tidy_later(context, remembered, unanswered=unanswered)  # the long way may not have come to it
             raise
     algorithm = verify.algorithm_for(context, {})
     checksums = {algorithm: checksum_of(content, algorithm)} if algorithm else {}

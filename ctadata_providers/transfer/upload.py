@@ -32,7 +32,7 @@ from ctadata_providers.transfer.events import TransferEvent, watched
 from ctadata_providers.transfer.folders import make_dirs
 from ctadata_providers.transfer.names import part_name
 from ctadata_providers.transfer.sources import LocalSource
-from ctadata_providers.transfer.tidying import cleared, removed, tidy
+from ctadata_providers.transfer.tidying import cleared, removed, tidy, until_cleared
 from ctadata_providers.transfer.uploads import Remembered, abandoned, remember
 from ctadata_providers.uri import split
 
@@ -151,6 +151,7 @@ class _Upload:
         self._late: list[Remembered] = []
 
     async def run(self) -> TransferResult:
+        await until_cleared(self._context, self._path)
         if not self._overwrite:
             await wait(asked(self._refuse_existing))
         elif self._source.size >= LOOKED_FOR_FROM:
@@ -159,6 +160,8 @@ class _Upload:
         try:
             if not (self._can_rename() and await self._through_temporary_name()):
                 await self._under_its_name()
+        except IntegrityError:
+            raise  # it tells all; that of a cancelled upload must not wait for a thread
         except StorageError as error:
             raise await wait(asked(partial(self._explained, error))) from error
         if self._late:
@@ -242,7 +245,8 @@ class _Upload:
                     raise explanations.came_to_exist(self._path, error) from error
                 raise
             clean, stopped = partial(self._cleaned, before), isinstance(error, CancelledError)
-            if not await cleared(self._context, clean, unanswered=self._unanswered, stopped=stopped):
+            unanswered = self._unanswered
+            if not await cleared(self._context, self._path, clean, unanswered=unanswered, stopped=stopped):
                 if not isinstance(error, (CtaError, CancelledError)):
                     error.add_note(f"a partial file may remain at {self._path}: remove it before anything reads it")
                     raise
@@ -406,7 +410,7 @@ class _Upload:
         if self._name_is_too_long(error):
             return explanations.too_long(self._path, error)
         gone = isinstance(error, TransientError) and error.status is None
-        if gone or isinstance(error, (IsADirError, NotADirError, IntegrityError)):
+        if gone or isinstance(error, (IsADirError, NotADirError)):
             return error
         folder = self._path
         while folder != "/":

@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from contextlib import closing
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from ctadata_providers import (
     CtaClient,
     NotFoundError,
 )
+from ctadata_providers.transfer import begin_upload, tidying
 from ctadata_providers.transfer.local import small_content
-from tests.faults import acts
-from tests.faults.scripted import Act, Door, Exchange
+from tests.faults import acts, children
+from tests.faults.scripted import Act, Door, Exchange, delete, put
 from tests.faults.short_way import FILES, NAMES, VICTIM
 
 Open = Callable[..., Door]
@@ -243,3 +245,23 @@ def test_progress_of_files_that_are_replaced_sums_up_to_their_bytes(
 
     assert door.files == FILES
     assert sum(seen) == sum(map(len, FILES.values()))
+
+
+def test_an_upload_that_is_stopped_on_the_long_way_waits_for_one_moment_only(
+    open_door: Open, client_of: Client, local: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tidying, "MOMENT", 2.0)
+    door = open_door(files={VICTIM: b"old"}, folders={"/night"})
+    context, small = client_of(door, timeout=20.0)._transfers, local / VICTIM.rpartition("/")[2]
+    door.fault("PUT", put, times=1)
+    door.fault("PUT", acts.stall_after(None))
+    door.fault("DELETE", delete, times=1)  # of what the short way has left, by the long way
+    door.fault("DELETE", acts.stall_after(None))
+    future = context.turns.begin(lambda: begin_upload(context, small, VICTIM), limit=1)
+    children.wait_until(lambda: len(door.requests("PUT")) == 2)
+    begun = time.monotonic()
+    future.cancel()
+    with pytest.raises(CancelledError):
+        future.result(20)
+
+    assert time.monotonic() - begun < 3.5
