@@ -1,7 +1,9 @@
 """The life of a download: part, bytes, verification, rename."""
 
 import os
+import sys
 from collections.abc import Mapping
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from copy import copy
 from functools import partial
@@ -19,6 +21,7 @@ from ctadata_providers.errors import (
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import asked, following, in_thread, wait
 from ctadata_providers.transfer import hashing, leftovers, owners, verify
+from ctadata_providers.transfer.asking import MOMENT, end_of
 from ctadata_providers.transfer.context import Attempts, Context, Progress, TransferResult
 from ctadata_providers.transfer.events import TransferEvent, watched
 from ctadata_providers.transfer.leftovers import Adopted
@@ -128,7 +131,10 @@ async def _large(
         context.leftovers.forget(str(target.place.parent))
         raise _kept(error, part.received) from error
     finally:
-        part.discard()
+        closing = part.discard()
+        if closing is not None:
+            stopped = isinstance(sys.exception(), CancelledError)
+            await wait(end_of(closing, within=MOMENT if stopped else None))
     return TransferResult(
         path=info.path,
         local=local,

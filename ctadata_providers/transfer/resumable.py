@@ -11,7 +11,8 @@ from pathlib import Path
 from zlib_ng.zlib_ng import adler32
 
 from ctadata_providers.errors import CtaError, StorageError
-from ctadata_providers.session.tasks import wait
+from ctadata_providers.session.futures import Future
+from ctadata_providers.session.tasks import fulfil, wait
 from ctadata_providers.transfer import owners
 from ctadata_providers.transfer.asking import in_own_thread
 from ctadata_providers.transfer.context import Progress
@@ -267,22 +268,24 @@ class ResumablePart:
             raise explained(error, self._target.place, "write") from error
         self.discard()
 
-    def discard(self) -> None:
-        """Remove what is left of it, if anything; streams that still run end at their next bytes."""
+    def discard(self) -> Future[None] | None:
+        """Remove what is left of it, if anything; streams that still run end at their next bytes.
+
+        Returns:
+            What is done when it is closed, None when it is: only then its space is free, and on NFS its folder empty.
+        """
         with self.lock:
             descriptor, self._fd = self._fd, -1
             self._stop_following()
             if self._ended:
-                return
+                return None
             self._ended = True
         with suppress(OSError):
             os.unlink(self._place)  # noqa: PTH108 (in the loop's thread)
         if self._sidecar is not None:
             self._sidecar.remove()
         self._name.give_up()
-        if descriptor >= 0:
-            with suppress(RuntimeError):  # no thread is to be had at the end of the process, which closes it
-                in_own_thread(partial(os.close, descriptor))  # gigabytes are freed only now, which takes a while
+        return _closing(descriptor) if descriptor >= 0 else None
 
     def keep(self) -> None:
         """Leave what has arrived to the next run, safe from whatever happens to the machine; may take a while."""
@@ -353,3 +356,14 @@ class ResumablePart:
             path=self._target.place,
             remedy="run it again when that process has ended",
         )
+
+
+def _closing(descriptor: int) -> Future[None]:
+    """Close what is thrown away, in a thread: gigabytes are freed then, which takes a while."""
+    close = partial(os.close, descriptor)
+    try:
+        return in_own_thread(close)
+    except RuntimeError:  # no thread is to be had
+        closed: Future[None] = Future()
+        fulfil(closed, close)
+        return closed

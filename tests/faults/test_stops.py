@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import md5
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ctadata_providers import Config, CredentialError, CtaClient, FileInfo, TransientError
+from ctadata_providers import Config, CredentialError, CtaClient, FileInfo, IntegrityError, TransientError
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import spawn
 from ctadata_providers.testing import FakeCta
@@ -135,6 +136,62 @@ def test_while_the_disk_takes_its_time_to_free_what_has_arrived(
     free.set()
 
     assert seconds < 1
+
+
+def open_parts() -> list[Path]:
+    """Return the parts that are open here, removed or not: their space is taken, and on NFS their folder not empty."""
+    open_files = []
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # closed meanwhile
+            open_files.append(link.readlink())
+    return [place for place in open_files if ".ctapart" in place.name]
+
+
+def test_where_the_disk_is_quick_nothing_of_it_is_open_any_more(
+    open_door: Open, client_of: Client, target: Path, payload: bytes, late_close: Callable[[float], None]
+) -> None:
+    late_close(0.02)
+    door = open_door(tls=False, files={PATH: payload})
+    door.fault("GET", ranged(stop=lambda sent: sent >= SIZE - (1 << 20)), times=1)
+    door.fault("GET", acts.status(503, "Retry-After: 100"))
+    client = client_of(door, streams=1)
+    future = spawn(download(client._transfers, client.stat(PATH), target))
+    wait_for(lambda: len(door.requests("GET")) > 1)
+    future.cancel()
+    with pytest.raises(CancelledError):
+        future.result(5)
+
+    assert open_parts() == []
+
+
+def test_a_download_that_fails_has_given_its_space_back(
+    open_door: Open, client_of: Client, target: Path, payload: bytes, late_close: Callable[[float], None]
+) -> None:
+    late_close(0.3)
+    door = open_door(tls=False, files={PATH: payload}, digests="adler32")
+    wrong = f"Content-Length: {SIZE}", "Digest: adler32=00000001"
+    door.fault("HEAD", lambda exchange: exchange.head(200, *wrong))
+    with pytest.raises(IntegrityError):
+        client_of(door).download(PATH, target)
+
+    assert open_parts() == []
+
+
+@pytest.fixture
+def late_close(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Let the disk need some seconds to free a part."""
+    real = os.close
+
+    def begin(seconds: float) -> None:
+        def slow(descriptor: int) -> None:
+            place = Path(f"/proc/self/fd/{descriptor}").readlink()
+            if ".ctapart" in place.name and os.fstat(descriptor).st_size > SIZE // 2:
+                time.sleep(seconds)  # the speed of the disk is what is tested
+            real(descriptor)
+
+        monkeypatch.setattr(os, "close", slow)
+
+    return begin
 
 
 def test_while_the_server_is_asked_for_a_checksum(

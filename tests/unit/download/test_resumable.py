@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from zlib import adler32
@@ -208,3 +209,17 @@ def test_a_restart_takes_back_what_was_told(part: ResumablePart, told: list[int]
 
     assert sum(told) == 0
     assert part.received == 0
+
+
+def test_a_part_is_closed_also_where_no_thread_is_to_be_had(
+    part: ResumablePart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    descriptor = part._fd
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    part.discard()
+
+    with pytest.raises(OSError, match="descriptor"):
+        os.fstat(descriptor)
