@@ -100,7 +100,7 @@ def test_a_rename_that_has_not_begun_does_not_begin_any_more(open_door: Open, cl
     client, may = client_of(door, timeout=LONGEST), threading.Event()
     holding = [in_thread(lambda: may.wait(LONGEST)) for _ in range(tasks.BLOCKING_THREADS)]
     future = client.begin_upload(source, PATH)
-    children.wait_until(lambda: not tasks._threads._work.empty())
+    children.wait_until(lambda: door.requests("PUT") and not tasks._threads._work.empty())
     cancel(future)
     may.set()
     client.close()

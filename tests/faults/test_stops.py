@@ -9,6 +9,7 @@ from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import md5
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -148,9 +149,15 @@ def open_parts() -> list[Path]:
 
 
 def test_where_the_disk_is_quick_nothing_of_it_is_open_any_more(
-    open_door: Open, client_of: Client, target: Path, payload: bytes, late_close: Callable[[float], None]
+    open_door: Open,
+    client_of: Client,
+    target: Path,
+    payload: bytes,
+    late_close: Callable[[float], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    late_close(0.02)
+    monkeypatch.setattr(import_module("ctadata_providers.transfer.download"), "MOMENT", 5.0)
+    late_close(0.2)
     door = open_door(tls=False, files={PATH: payload})
     door.fault("GET", ranged(stop=lambda sent: sent >= SIZE - (1 << 20)), times=1)
     door.fault("GET", acts.status(503, "Retry-After: 100"))
