@@ -127,6 +127,9 @@ async def _large(
         await wait(following(in_thread(part.keep)))
         context.leftovers.forget(str(target.place.parent))
         raise _kept(error, part.received) from error
+    except CtaError:
+        await part.thrown_away()
+        raise
     finally:
         part.discard()
     return TransferResult(

@@ -11,7 +11,8 @@ from pathlib import Path
 from zlib_ng.zlib_ng import adler32
 
 from ctadata_providers.errors import CtaError, StorageError
-from ctadata_providers.session.tasks import wait
+from ctadata_providers.session.futures import Future
+from ctadata_providers.session.tasks import following, wait
 from ctadata_providers.transfer import owners
 from ctadata_providers.transfer.asking import in_own_thread
 from ctadata_providers.transfer.context import Progress
@@ -82,6 +83,7 @@ class ResumablePart:
         self.received = self.resumed = self.segments.received
         """Bytes that are there, and those of them that were there from a run before."""
         self._fd = -1
+        self._freed: Future[None] | None = None
         self._name = owners.new_name(stem) if adopted is None else adopted.name
         try:
             self._begin(adopted)
@@ -281,8 +283,19 @@ class ResumablePart:
             self._sidecar.remove()
         self._name.give_up()
         if descriptor >= 0:
-            with suppress(RuntimeError):  # no thread is to be had at the end of the process, which closes it
-                in_own_thread(partial(os.close, descriptor))  # gigabytes are freed only now, which takes a while
+            free = partial(os.close, descriptor)  # gigabytes are freed only now, which takes a while
+            try:
+                self._freed = in_own_thread(free)
+            except RuntimeError:  # no thread is to be had
+                with suppress(OSError):
+                    free()
+
+    async def thrown_away(self) -> None:
+        """Remove it, and wait until the disk has freed its room: who tries again looks for that first."""
+        self.discard()
+        if self._freed is not None:
+            with suppress(OSError):
+                await wait(following(self._freed))
 
     def keep(self) -> None:
         """Leave what has arrived to the next run, safe from whatever happens to the machine; may take a while."""

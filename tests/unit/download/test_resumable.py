@@ -208,3 +208,17 @@ def test_a_restart_takes_back_what_was_told(part: ResumablePart, told: list[int]
 
     assert sum(told) == 0
     assert part.received == 0
+
+
+def test_where_no_thread_is_to_be_had_the_file_is_closed_all_the_same(
+    part: ResumablePart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(resumable, "in_own_thread", refuse)
+    descriptor = part._fd
+    part.discard()
+
+    with pytest.raises(OSError, match="descriptor"):
+        os.fstat(descriptor)
