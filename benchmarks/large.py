@@ -10,6 +10,8 @@ from benchmarks.site import Site
 
 _UNASKED = f"{ours.IN_PROCESS}, checksum=off"
 """To show what it costs that XRootD reads the whole file again when it is asked what has arrived."""
+_GFAL_CHECKED = "gfal-copy, checksum"
+"""The tool that asks, too."""
 _CHECKED = (
     ", and compare with XRootD's checksum: it keeps that of a file with the file, and reads one that has just been sent"
     " again for it"
@@ -42,10 +44,12 @@ def up(site: Site) -> Scenario:
         ours.IN_PROCESS: partial(ours.put, site),
         ours.COMMAND: partial(ours.ctadata, site, "put", str(site.large), "sent/large.bin"),
     }
+    goals = [faster(ours.IN_PROCESS, peer, 1.0) for peer in ("curl", "davix-put", "rclone")]
     if site.kind == "XRootD":
         work[_UNASKED] = partial(ours.put, site, checksum="off")
-    goals = [faster(ours.IN_PROCESS, "curl", 1.0)]
-    goals += [faster(ours.IN_PROCESS, peer, 1.0) for peer in ("davix-put", "rclone")]
+        work[_GFAL_CHECKED] = partial(peers.gfal_put_checked, site)
+        goals += [faster(_UNASKED, peer, 1.0) for peer in ("curl", "davix-put", "rclone")]
+        goals.append(faster(ours.IN_PROCESS, _GFAL_CHECKED, 1.0))
     return _scenario(site, "up", work, partial(site.check_large, site.sent), goals)
 
 

@@ -80,6 +80,11 @@ def gfal_put(site: Site) -> Usage:
     return _gfal_copy(site, f"file://{site.large}", f"{_davs(site)}/sent/large.bin")
 
 
+def gfal_put_checked(site: Site) -> Usage:
+    """Upload the large file, and compare its checksum with that of the server."""
+    return _gfal_copy(site, "-K", "ADLER32", f"file://{site.large}", f"{_davs(site)}/sent/large.bin")
+
+
 def rclone_get(site: Site, *, streams: int = 1) -> Usage:
     """Download the large file, in several streams if there are more than one."""
     parts = ["--multi-thread-streams", str(streams if streams > 1 else 0), "--multi-thread-cutoff", "1M"]
@@ -149,12 +154,12 @@ def _davs(site: Site) -> str:
     return site.url.replace("https://", "davs://", 1)
 
 
-def _gfal_copy(site: Site, source: str, target: str) -> Usage:
+def _gfal_copy(site: Site, *arguments: str) -> Usage:
     certificate = {}
     if site.certificate:
         certificate = dict(zip(("X509_USER_CERT", "X509_USER_KEY"), map(str, site.certificate), strict=True))
     trust = {"X509_CERT_DIR": str(site.ca_folder), "GFAL_PYTHONBIN": _SYSTEM_PYTHON}
-    return command(["gfal-copy", "-f", source, target], env=bare_environment(**trust, **certificate))
+    return command(["gfal-copy", "-f", *arguments], env=bare_environment(**trust, **certificate))
 
 
 def _rclone(site: Site, *arguments: str) -> Usage:

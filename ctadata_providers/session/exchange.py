@@ -17,6 +17,7 @@ from ctadata_providers.session.redirects import Hop
 from ctadata_providers.session.request import SMALL_BYTES, Request, Sink, always_room, room_of
 from ctadata_providers.session.status import EXCERPT_BYTES, Response, error_for_curl
 from ctadata_providers.session.tasks import CancellableFuture
+from ctadata_providers.transport.sockets import keep_short
 from ctadata_providers.transport.trust import Trust
 
 FIRST_BYTE_FACTOR = 5.5
@@ -77,6 +78,7 @@ class Wire:
         set_option(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         set_option(pycurl.CONNECTTIMEOUT_MS, int(self.connect_timeout * 1000))
         set_option(pycurl.TCP_KEEPALIVE, 1)
+        set_option(pycurl.SOCKOPTFUNCTION, keep_short)
         set_option(pycurl.PROXY, os.fsencode(self.proxy))
         set_option(pycurl.NOPROXY, "")
         _set_trust(handle, self.trust)
@@ -185,7 +187,7 @@ class Exchange:
     def stalled(self, now: float) -> bool:
         """Tell whether there was no progress for too long.
 
-        libcurl takes 2 MiB of an upload at a time, so what has really been sent is asked for.
+        libcurl takes 256 KiB of an upload at a time, so what has really been sent is asked for.
         """
         if self.request.source is not None:
             import pycurl
@@ -335,7 +337,7 @@ class Exchange:
         if request.source is not None:
             if known is None:
                 set_option(pycurl.UPLOAD, 1)
-                set_option(pycurl.UPLOAD_BUFFERSIZE, 2 * 1024 * 1024 if request.size > SMALL_BYTES else 64 * 1024)
+                set_option(pycurl.UPLOAD_BUFFERSIZE, 256 * 1024 if request.size > SMALL_BYTES else 64 * 1024)
             set_option(pycurl.INFILESIZE_LARGE, request.size)
             set_option(pycurl.READFUNCTION, self.give_body)
             set_option(pycurl.SEEKFUNCTION, self.seek_body)
