@@ -73,7 +73,7 @@ class AskedChecksums:
         )
         begun = time.monotonic()
         try:
-            return digests(self._session.message(request)), False
+            return digests(self._session.message(request), url), False
         except TransientError:
             # Not for an answer 503, or a connection that broke: the next question may have its answer.
             return None, time.monotonic() - begun >= PATIENCE

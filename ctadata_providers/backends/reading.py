@@ -53,13 +53,18 @@ def asked_digest(server: Server) -> dict[str, str]:
     return {"Want-Digest": TRANSFER_DIGEST} if server.digest_on_transfer else {}
 
 
-def asked_digests(response: Response, headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the checksums that an answer tells, if the headers of the request have asked for them."""
-    return digests(response) if "Want-Digest" in headers else {}
+def asked_digests(response: Response, headers: Mapping[str, str], url: str) -> dict[str, str]:
+    """Return the checksums that an answer tells, as `digests`, if the headers of the request have asked for them."""
+    return digests(response, url) if "Want-Digest" in headers else {}
 
 
-def digests(response: Response) -> dict[str, str]:
-    """Return the checksums that an answer tells."""
+def digests(response: Response, url: str) -> dict[str, str]:
+    """Return the checksums that an answer tells to a request for a URL.
+
+    None where https was asked and a plain pool answers: they are to prove what came over plain http.
+    """
+    if url.startswith("https:") and not response.url.startswith("https:"):
+        return {}
     return parse_digests(v for name, v in response.headers.items() if name in ("digest", "repr-digest"))
 
 

@@ -68,7 +68,7 @@ class SpanReader:
                 Request(method="GET", url=url, path=path, act="read", headers=headers, accept=accept)
             )
             sink = sinks[-1]
-            head = ReadResult(sink.size, response.headers.get("etag"), asked_digests(response, headers))
+            head = ReadResult(sink.size, response.headers.get("etag"), asked_digests(response, headers, url))
             return SpansResult(sink.contents(), head)
         except UnsupportedError:
             self.offered = False

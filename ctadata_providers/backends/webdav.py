@@ -272,7 +272,7 @@ class WebdavBackend(CopyingDoor):
             return ReadResult(
                 size=total_size(response),
                 etag=response.headers.get("etag"),
-                checksums=asked_digests(response, headers),
+                checksums=asked_digests(response, headers, self._url(path)),
                 encrypted=response.url.startswith("https://"),
                 start=first,
             )
@@ -316,7 +316,7 @@ class WebdavBackend(CopyingDoor):
             expect_wait=server.expect_wait,
         )
         response = await self._session.exchange(request)
-        return WriteResult(checksums=asked_digests(response, headers))
+        return WriteResult(checksums=asked_digests(response, headers, self._url(path)))
 
     def _list_once(self, path: str) -> Generator[FileInfo, None, None]:
         url = self._url(path)

@@ -9,14 +9,16 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from pathlib import Path
+from typing import TypeVar
 
 from zlib_ng.zlib_ng import adler32
 
 from ctadata_providers.checksum import Hasher, new_hasher
 from ctadata_providers.session.futures import Future
-from ctadata_providers.session.tasks import CancellableFuture, in_thread, wait
+from ctadata_providers.session.tasks import CancellableFuture, fulfil, in_thread, wait
 from ctadata_providers.transfer.local import explained
 
+T = TypeVar("T")
 BLOCK_BYTES = 1024 * 1024
 WORTH_BYTES = 4 * BLOCK_BYTES
 """Bytes that are waited for before a thread is asked."""
@@ -114,21 +116,19 @@ async def digest_of(fd: int, size: int, algorithm: str, place: Path) -> str:
 
 def adlers(fd: int, ranges: Sequence[tuple[int, int]]) -> Future[list[tuple[int, int, int]]]:
     """Return the ranges of a file with the adler32 of each, read in a thread; a cancellation waits for one block."""
+    return stoppable(lambda stopped: [(start, stop, _adler(fd, start, stop, stopped)) for start, stop in ranges])
+
+
+def stoppable(read: Callable[[Callable[[], bool]], T]) -> Future[T]:
+    """Run what reads a file block by block in a thread.
+
+    Args:
+        read: Is given what tells, before each block, whether it shall end with `CancelledError`; a cancellation waits
+            for that, so that whoever closes the file then closes it under nobody.
+    """
     stopped = threading.Event()
-
-    def work() -> list[tuple[int, int, int]]:
-        return [(start, stop, _adler(fd, start, stop, stopped.is_set)) for start, stop in ranges]
-
-    outcome: CancellableFuture[list[tuple[int, int, int]]] = CancellableFuture(stopped.set)
-
-    def end(done: Future[list[tuple[int, int, int]]]) -> None:
-        error = done.exception()
-        if error is None:
-            outcome.set_result(done.result())
-        else:
-            outcome.set_exception(error)
-
-    in_thread(work).add_done_callback(end)
+    outcome: CancellableFuture[T] = CancellableFuture(stopped.set)
+    in_thread(lambda: fulfil(outcome, lambda: read(stopped.is_set)))
     return outcome
 
 

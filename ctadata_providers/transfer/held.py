@@ -77,5 +77,6 @@ class HeldSource(OpenSource):
         Raises:
             IntegrityError: When it was not, or when there is more by now.
         """
-        if self._sent != self.size or self._file.seek(0, 2) != self.size:
+        super().check_unchanged()
+        if self._file.seek(0, 2) != self.size:
             raise self._changed()

@@ -5,14 +5,17 @@ import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Callable
+from concurrent.futures import CancelledError
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from ctadata_providers.checksum import Hasher, new_hasher
 from ctadata_providers.errors import IntegrityError, IsADirError, QuotaError
-from ctadata_providers.session.tasks import following, in_thread, wait
+from ctadata_providers.session.tasks import wait
 from ctadata_providers.transfer.context import Progress
+from ctadata_providers.transfer.hashing import stoppable
 from ctadata_providers.transfer.local import explained
 
 _BLOCK = 1024 * 1024
@@ -80,23 +83,37 @@ class OpenSource:
         return {self._algorithm: self._hasher.hexdigest()} if self._algorithm and self._hasher else {}
 
     async def reread(self, algorithm: str) -> str:
-        """Return another checksum of all bytes, read again in a thread.
+        """Return another checksum of all bytes, read again in a thread; a cancellation waits for one block.
 
         Raises:
+            IntegrityError: When they are no longer what was sent.
             StorageError: When they cannot be read.
         """
-        return await wait(following(in_thread(partial(self._digest, algorithm))))
+        digest = await wait(stoppable(partial(self._digest, algorithm)))
+        self.check_unchanged()
+        return digest
 
-    def _digest(self, algorithm: str) -> str:
+    def _digest(self, algorithm: str, stopped: Callable[[], bool]) -> str:
         hasher, left = new_hasher(algorithm), self.size
         try:
             self._file.seek(0)
             while left and (data := self._file.read(min(_BLOCK, left))):
+                if stopped():
+                    raise CancelledError
                 hasher.update(data)
                 left -= len(data)
         except OSError as error:
             raise explained(error, self.local, f"read {self.says}".rstrip()) from error
         return hasher.hexdigest()
+
+    def check_unchanged(self) -> None:
+        """Make sure that all was sent.
+
+        Raises:
+            IntegrityError: When it was not.
+        """
+        if self._sent != self.size:
+            raise self._changed()
 
     def _changed(self) -> IntegrityError:
         return IntegrityError(
@@ -132,8 +149,9 @@ class LocalSource(OpenSource):
         Raises:
             IntegrityError: When it did.
         """
+        super().check_unchanged()
         now = os.fstat(self._file.fileno())
-        if self._sent != self.size or (now.st_size, now.st_mtime_ns) != self._stamp:
+        if (now.st_size, now.st_mtime_ns) != self._stamp:
             raise self._changed()
 
     def close(self) -> None:

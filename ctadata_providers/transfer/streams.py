@@ -260,6 +260,8 @@ class Streams:
         if self.part.received - self._best >= RENEWED_FROM:
             self._best = self.part.received
             self._attempts.renew()
+        if not self.part.received:
+            self.early = None  # all bytes may come with an answer of another version
         await self._attempts.again(error)
 
     def _forget(self) -> None:

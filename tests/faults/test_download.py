@@ -1,6 +1,7 @@
 """Downloads on a broken wire: whole and right, or absent with the right error and the old file unharmed."""
 
 import hashlib
+import os
 import socket
 import threading
 import time
@@ -183,6 +184,27 @@ def test_a_flipped_bit_is_found_by_the_checksum_of_the_listing(
 
     assert error.remedy
     assert f"{adler32(payload):08x}" in str(error)
+
+
+def test_what_is_thrown_away_takes_no_room_when_the_error_is_told(
+    open_door: Open, client_of: Client, target: Path, payload: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, freed = os.close, threading.Event()
+
+    def slow(descriptor: int) -> None:
+        is_part = os.fstat(descriptor).st_size >= len(payload) * 4
+        if is_part:
+            freed.wait(0.2)  # a disk needs that for some gigabytes
+        real(descriptor)
+        if is_part:
+            freed.set()
+
+    monkeypatch.setattr(os, "close", slow)
+    door = open_door(files={PATH: payload * 4}, checksums=True)
+    door.fault("GET", acts.serve(flipped(payload * 4)))
+
+    assert_absent(lambda: client_of(door).download(PATH, target), IntegrityError, PATH, target)
+    assert freed.is_set()
 
 
 @pytest.mark.parametrize("algorithm", ["adler32", "md5", "sha-256"])

@@ -146,6 +146,29 @@ def test_a_file_that_changes_under_way_is_asked_about_anew(
     assert len(door.requests("HEAD")) == 2
 
 
+def test_a_file_that_changes_before_its_first_byte_is_asked_about_anew(
+    open_door: Open, client_of: Client, target: Path, large: bytes, asked: threading.Event
+) -> None:
+    door = open_door(files={PATH: large}, digests="adler32")  # without entity tags
+    new = large[::-1]
+
+    def tell(exchange: Exchange) -> None:
+        head(exchange)
+        asked.set()
+
+    def change(exchange: Exchange) -> None:
+        assert asked.wait(PATIENCE)
+        door.files[PATH] = new
+        get(exchange)
+
+    door.fault("HEAD", tell, times=1)
+    door.fault("GET", ranged(stop=lambda sent: True), times=1)
+    door.fault("GET", change)
+    client_of(door).download(PATH, target)
+
+    assert_whole(target, new)
+
+
 @pytest.mark.parametrize("settings", [{"checksum": "off"}, {}], ids=["off", "listed"])
 def test_what_nobody_needs_is_not_asked_for(
     settings: dict[str, str], open_door: Open, client_of: Client, target: Path, large: bytes

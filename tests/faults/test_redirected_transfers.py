@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from zlib import adler32
 
 import pytest
 
-from ctadata_providers import Config, CtaClient, CtaError, StorageError, TransientError
+from ctadata_providers import Config, CtaClient, CtaError, IntegrityError, StorageError, TransientError
 from ctadata_providers.testing import FakeCta
 from tests.faults import acts
 from tests.faults.cells import assert_absent, assert_whole, parts_at
@@ -64,6 +65,25 @@ def test_an_allowed_plain_pool_gets_no_token_and_needs_a_checksum(
         assert_absent(lambda: client.download(PATH, target), CtaError, PATH, target)
 
     assert tokens(plain, "GET") == [None]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_what_a_plain_pool_says_of_its_own_bytes_proves_nothing(
+    method: str, open_door: Open, client_of: Client, target: Path, payload: bytes
+) -> None:
+    payload *= 4
+    wrong = payload[:-1] + b"?"
+    server = "dCache/9.2.0" if method == "GET" else "scripted"
+    door = open_door(server=server, files={PATH: payload}, checksums=method == "GET")
+    plain = open_door(tls=False, server=server, files={PATH: wrong})
+    for each in ("GET", method):
+        door.fault(each, acts.redirect(plain.url + PATH))
+        plain.fault(each, lambda exchange: exchange.answer(200, f"Digest: adler32={adler32(wrong):08x}", body=wrong))
+
+    client = client_of(door, allow_http_pools=True)
+
+    assert_absent(lambda: client.download(PATH, target), IntegrityError, PATH, target)
+    assert plain.requests(method)
 
 
 def test_a_location_in_raw_utf8_is_understood(open_door: Open, client_of: Client, target: Path, payload: bytes) -> None:

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from zlib import adler32
@@ -211,14 +210,14 @@ def test_a_restart_takes_back_what_was_told(part: ResumablePart, told: list[int]
     assert part.received == 0
 
 
-def test_a_part_is_closed_also_where_no_thread_is_to_be_had(
+def test_where_no_thread_is_to_be_had_the_file_is_closed_all_the_same(
     part: ResumablePart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(self: threading.Thread) -> None:
+    def refuse(_: object) -> None:
         raise RuntimeError("can't start new thread")
 
+    monkeypatch.setattr(resumable, "in_own_thread", refuse)
     descriptor = part._fd
-    monkeypatch.setattr(threading.Thread, "start", refuse)
     part.discard()
 
     with pytest.raises(OSError, match="descriptor"):
