@@ -1,24 +1,18 @@
-"""What the client does with whole trees on both sides: sync, verify, clean.
-
-Each is imported when it is called: few processes do, and all others, such as `ctadata get`, need not wait for it.
-"""
+"""What the client does with whole trees on both sides: sync, verify, clean."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ctadata_providers import uri
 from ctadata_providers.connection import Connection
 from ctadata_providers.errors import ConfigError
 from ctadata_providers.patterns import Selection
+from ctadata_providers.transfer.cleaning import CleanResult, clean
+from ctadata_providers.transfer.compare import Compare
 from ctadata_providers.transfer.context import OnError, Progress
-
-if TYPE_CHECKING:
-    from ctadata_providers.transfer.cleaning import CleanResult
-    from ctadata_providers.transfer.compare import Compare
-    from ctadata_providers.transfer.directions import Direction
-    from ctadata_providers.transfer.sync import Change, SyncResult
-    from ctadata_providers.transfer.verification import Verification
+from ctadata_providers.transfer.directions import Direction, Down, Up
+from ctadata_providers.transfer.sync import Change, SyncOptions, SyncResult, sync_tree
+from ctadata_providers.transfer.verification import Verification, verify_tree
 
 DAY = 86400.0
 
@@ -31,15 +25,15 @@ class Mirroring(Connection):
         source: Path | str,
         target: Path | str,
         *,
-        compare: "Compare" = "auto",
+        compare: Compare = "auto",
         delete: bool = False,
         dry_run: bool = False,
         include: Iterable[str] = (),
         exclude: Iterable[str] = (),
         on_error: OnError = "stop",
         progress: Progress | None = None,
-        on_change: "Callable[[Change], object] | None" = None,
-    ) -> "SyncResult":
+        on_change: Callable[[Change], object] | None = None,
+    ) -> SyncResult:
         """Make a folder like another, one way: copy what is missing or differs, several files at once.
 
         One of the two is a `cta://` address, the other a local path. A file whose copy has another size is copied.
@@ -70,9 +64,6 @@ class Mirroring(Connection):
             NotADirError: When source or target is a file.
             PermissionDeniedError: When `delete` is asked for at the root.
         """
-        from ctadata_providers.transfer.directions import Down, Up
-        from ctadata_providers.transfer.sync import SyncOptions, sync_tree
-
         options = SyncOptions(
             compare=compare,
             delete=delete,
@@ -98,10 +89,10 @@ class Mirroring(Connection):
         local: Path | str,
         remote: str,
         *,
-        compare: "Compare" = "checksum",
+        compare: Compare = "checksum",
         include: Iterable[str] = (),
         exclude: Iterable[str] = (),
-    ) -> "Verification":
+    ) -> Verification:
         """Compare two files, or all files of two folders, and give the differences in the order of their paths.
 
         Files are compared as the result is iterated, several at once. Afterwards its `same` tells how many were the
@@ -119,12 +110,10 @@ class Mirroring(Connection):
             ConfigError: For another way to compare.
             NotFoundError: At the first step, when neither of them exists.
         """
-        from ctadata_providers.transfer.verification import verify_tree
-
         selection = Selection.of(include, exclude)
         return verify_tree(self._transfers, local_path(local), self._path(remote), compare=compare, selection=selection)
 
-    def clean(self, path: str, *, older_than: float = DAY, dry_run: bool = False) -> "CleanResult":
+    def clean(self, path: str, *, older_than: float = DAY, dry_run: bool = False) -> CleanResult:
         """Remove what killed uploads have left below a folder: hidden files and folders `.*.ctapart`.
 
         Stays what has changed within `older_than` seconds (by the server's own clock where it is known), what a process
@@ -143,8 +132,6 @@ class Mirroring(Connection):
             NotFoundError: When there is no such folder.
             NotADirError: When it is a file.
         """
-        from ctadata_providers.transfer.cleaning import clean
-
         return clean(self._transfers, self._path(path), older_than=older_than, dry_run=dry_run)
 
 
