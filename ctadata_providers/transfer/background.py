@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from ctadata_providers.credentials.oidc.unbroken import wait_at_exit
+from ctadata_providers.exits import wait_at_exit
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.loop import in_curl_loop
 from ctadata_providers.transfer.forks import NewAfterFork

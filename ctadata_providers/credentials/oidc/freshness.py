@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from math import inf
 from typing import Protocol
 
-from ctadata_providers.credentials.oidc.unbroken import unbroken, wait_at_exit
+from ctadata_providers.credentials.oidc.unbroken import unbroken
 from ctadata_providers.credentials.tokens import Token
 from ctadata_providers.errors import CredentialError, CtaError, TransientError
+from ctadata_providers.exits import wait_at_exit
 
 logger = logging.getLogger(__name__)
 

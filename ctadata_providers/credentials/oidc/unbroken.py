@@ -1,14 +1,13 @@
 """What must not be cut in the middle: between the provider's new refresh token and its place on the disk."""
 
-import atexit
-import os
 import signal
 import threading
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
+
+from ctadata_providers.exits import wait_at_exit
 
 T = TypeVar("T")
 
@@ -53,36 +52,6 @@ def unbroken(act: Callable[[threading.Event], T]) -> T:
     if errors:
         raise errors.pop()
     return results.pop()
-
-
-def wait_at_exit(thread: threading.Thread) -> None:
-    """Let this process wait at its end for a started thread, also where it is not the interpreter that ends.
-
-    A task of Airflow is a forked process that calls what `atexit` has got since the fork, and then `os._exit`, which
-    waits for no thread.
-    """
-    global _waits
-    _unfinished.add(thread)
-    if not _waits:
-        _waits = True
-        atexit.register(_join)
-
-
-_unfinished: "weakref.WeakSet[threading.Thread]" = weakref.WeakSet()
-_waits = False
-
-
-def _join() -> None:
-    for thread in list(_unfinished):
-        thread.join()
-
-
-def _forget() -> None:
-    global _unfinished, _waits
-    _unfinished, _waits = weakref.WeakSet(), False
-
-
-os.register_at_fork(after_in_child=_forget)
 
 
 @contextmanager
