@@ -7,7 +7,7 @@ from ctadata_providers import uri
 from ctadata_providers.backends import Backend, open_backend
 from ctadata_providers.config import UNPICKLED, Config
 from ctadata_providers.errors import ConfigError, IsADirError
-from ctadata_providers.session.locks import fork_safe_lock
+from ctadata_providers.forks import fork_safe_lock
 from ctadata_providers.transfer import Context
 
 SHARED_SETTINGS = (

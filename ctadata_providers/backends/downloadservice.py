@@ -26,9 +26,9 @@ from ctadata_providers.errors import (
     StorageError,
     UnsupportedError,
 )
+from ctadata_providers.forks import fork_safe_lock
 from ctadata_providers.session import Sink, Source
 from ctadata_providers.session.futures import Future
-from ctadata_providers.session.locks import fork_safe_lock
 from ctadata_providers.session.services import ServiceSession
 from ctadata_providers.session.tasks import Task, asked, spawn, wait
 

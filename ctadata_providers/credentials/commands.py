@@ -6,9 +6,7 @@ import re
 import selectors
 import signal
 import subprocess
-import threading
 import time
-import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from typing import IO
 
 from ctadata_providers.credentials.tokens import LONGEST_TOKEN, Token
 from ctadata_providers.errors import CredentialError
+from ctadata_providers.forks import fork_safe_lock
 
 TIME_OUT = 15.0
 """Seconds that a program may take."""
@@ -52,10 +51,9 @@ class CachedToken:
     def __init__(self, ask: Callable[[Token | None], Token], *, clock: Callable[[], float] = time.time) -> None:
         self._ask = ask
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
         self._kept: _Kept | None = None
         self._failure: tuple[float, CredentialError] | None = None
-        _living.add(self)
 
     def __call__(self) -> Token:
         """Return a token, after asking for it if need be.
@@ -114,20 +112,6 @@ class CachedToken:
         self._failure = None
         self._kept = _Kept(token, _keep_until(token, self._clock()))
         return token
-
-    def _after_fork(self) -> None:
-        self._lock = threading.Lock()  # a thread that exists no longer may have held it
-
-
-_living: "weakref.WeakSet[CachedToken]" = weakref.WeakSet()
-
-
-def _renew_locks() -> None:
-    for cached in list(_living):
-        cached._after_fork()
-
-
-os.register_at_fork(after_in_child=_renew_locks)
 
 
 def _keep_until(token: Token, now: float) -> float:

@@ -15,12 +15,12 @@ from ctadata_providers.config import Config
 from ctadata_providers.credentials import ClientCertificate, Credential, resolve
 from ctadata_providers.credentials.hub import services_instead
 from ctadata_providers.errors import CtaError, StorageError, TransientError
+from ctadata_providers.forks import fork_safe_lock
 from ctadata_providers.retry import RetryPolicy
 from ctadata_providers.session.admission import Admission, Pass
 from ctadata_providers.session.brief import Ask, Brief, Detour, Outcome, Step, Way
 from ctadata_providers.session.exchange import Exchange, Wire
 from ctadata_providers.session.limits import RateLimiter, limiter, throttle
-from ctadata_providers.session.locks import fork_safe_lock
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.redirects import MAX_REDIRECTS, REDIRECTS, Hop, follow
 from ctadata_providers.session.request import Proxy, Request, Sink, Source, guest_secrets

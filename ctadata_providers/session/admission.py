@@ -10,9 +10,9 @@ from typing import Self
 
 from ctadata_providers.credentials import ClientCertificate, Credential, Token
 from ctadata_providers.errors import CredentialError, TransientError
+from ctadata_providers.forks import fork_safe_lock
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.gates import REFUSED_PAUSE, Gate, Probe, gate_of, known_gate
-from ctadata_providers.session.locks import fork_safe_lock
 from ctadata_providers.session.redirects import Hop
 from ctadata_providers.session.status import Response
 from ctadata_providers.session.tasks import following, in_thread, wait

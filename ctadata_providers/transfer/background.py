@@ -7,9 +7,9 @@ from contextlib import suppress
 from typing import Any
 
 from ctadata_providers.exits import wait_at_exit
+from ctadata_providers.forks import NewAfterFork
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.loop import in_curl_loop
-from ctadata_providers.transfer.forks import NewAfterFork
 
 PATIENCE = 1.2
 """Seconds for which anybody waits for what goes on: Ctrl-C shall end a command within 2 s."""

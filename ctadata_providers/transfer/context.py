@@ -10,11 +10,11 @@ from typing import Any, Literal, Self
 from ctadata_providers.backends import Backend, BriefBackend, BriefOperations, ClockBackend, FileInfo, open_backend
 from ctadata_providers.config import ChecksumMode, Config
 from ctadata_providers.errors import CtaError, TransientError
+from ctadata_providers.forks import NewAfterFork
 from ctadata_providers.retry import RetryPolicy, log_retry
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.tasks import wait
 from ctadata_providers.transfer.background import Background
-from ctadata_providers.transfer.forks import NewAfterFork
 from ctadata_providers.transfer.leftovers import Leftovers
 from ctadata_providers.transfer.turns import Turns
 

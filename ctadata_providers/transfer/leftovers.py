@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ctadata_providers.forks import NewAfterFork
 from ctadata_providers.transfer import owners, sidecar
-from ctadata_providers.transfer.forks import NewAfterFork
 from ctadata_providers.transfer.owners import PartName
 from ctadata_providers.transfer.sidecar import Origin, Told
 

@@ -7,9 +7,9 @@ from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from ctadata_providers.forks import NewAfterFork
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.loop import curl_loop
-from ctadata_providers.transfer.forks import NewAfterFork
 
 T = TypeVar("T")
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ctadata_providers.config import folders
+from ctadata_providers.forks import NewAfterFork
 from ctadata_providers.transfer.names import address_hash, is_part
 
 logger = logging.getLogger(__name__)
@@ -67,13 +68,13 @@ class _Turn(NamedTuple):
     size: int
 
 
-class _Slots:
+class _Slots(NewAfterFork):
     """The notes of this process: one that has served is written over by the next upload while others are under way.
 
     So a tree of small files costs one write a file, and not the making and removing of a note; thread-safe.
     """
 
-    def __init__(self) -> None:
+    def _begin_anew(self) -> None:
         self._lock = threading.Lock()
         self._turns = 0
         self._busy: dict[Path, _Turn] = {}
@@ -180,7 +181,7 @@ def _freed(turn: _Turn) -> bool:
 
 
 _slots = _Slots()
-atexit.register(lambda: _slots.clear())
+atexit.register(_slots.clear)
 
 
 def remember(door: str, target: str, temporary: str) -> Remembered:
@@ -244,10 +245,10 @@ def _changed(folder: Path) -> int:
         return 0
 
 
-class _Index:
+class _Index(NewAfterFork):
     """The notes of all processes by what they are about, read again when some have come or gone; thread-safe."""
 
-    def __init__(self) -> None:
+    def _begin_anew(self) -> None:
         self._read: _Read | None = None
         self._changes = 0
         self._lock = threading.Lock()
@@ -355,11 +356,3 @@ def _uploads(pid: int, note: Path) -> bool:
 @cache
 def _host() -> str:
     return socket.gethostname()
-
-
-def _forget_slots() -> None:
-    global _slots, _index
-    _slots, _index = _Slots(), _Index()  # the notes are our parent's, and a lock may be held
-
-
-os.register_at_fork(after_in_child=_forget_slots)

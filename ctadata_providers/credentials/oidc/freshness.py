@@ -1,11 +1,9 @@
 """When a token is renewed: in the background in good time, at the latest just before its end, and when rejected."""
 
 import logging
-import os
 import random
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from ctadata_providers.credentials.oidc.unbroken import unbroken
 from ctadata_providers.credentials.tokens import Token
 from ctadata_providers.errors import CredentialError, CtaError, TransientError
 from ctadata_providers.exits import wait_at_exit
+from ctadata_providers.forks import fork_safe_lock
 
 logger = logging.getLogger(__name__)
 
@@ -115,13 +114,8 @@ class FreshToken:
         self._failures = 0
         self._next_try = 0.0
         self._failure: tuple[Token | None, float, CtaError] | None = None
-        self.forget_threads()
-        _all.add(self)
-
-    def forget_threads(self) -> None:
-        """Begin anew with locks that nobody holds: in a forked process there is no other thread."""
-        self._turn = threading.Lock()
-        self._background = threading.Lock()
+        self._turn = fork_safe_lock()
+        self._background = fork_safe_lock()
 
     def ready(self) -> Token | None:
         """Return the token if it can be sent now; renew it in the background when that is due."""
@@ -224,9 +218,7 @@ class FreshToken:
             return
         # The interpreter waits for its end, also where a daemon thread asks, as those of a session are: a refresh that
         # is cut in the middle may cost the login.
-        thread = threading.Thread(
-            target=self._in_background, args=(self._background,), name="ctadata-credential", daemon=False
-        )
+        thread = threading.Thread(target=self._in_background, name="ctadata-credential", daemon=False)
         try:
             thread.start()
         except RuntimeError:  # the interpreter is about to end
@@ -234,7 +226,7 @@ class FreshToken:
         else:
             wait_at_exit(thread)
 
-    def _in_background(self, running: threading.Lock) -> None:
+    def _in_background(self) -> None:
         try:
             held = self._source.stored()
             if held is None or held.within(self._advisory, self._clock()):
@@ -247,15 +239,4 @@ class FreshToken:
             if self._held is not None:
                 self._put_off(self._held, error)
         finally:
-            running.release()
-
-
-_all: "weakref.WeakSet[FreshToken]" = weakref.WeakSet()
-
-
-def _forget_threads() -> None:
-    for fresh in list(_all):
-        fresh.forget_threads()
-
-
-os.register_at_fork(after_in_child=_forget_threads)
+            self._background.release()

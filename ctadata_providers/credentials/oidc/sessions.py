@@ -4,7 +4,6 @@ One process asks the issuer for the next token, under a lock, and the others rea
 use, and using it twice ends the login (RFC 9700, 4.14).
 """
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from ctadata_providers.credentials.oidc.store import Store, StoredSession, accou
 from ctadata_providers.credentials.oidc.unbroken import unbroken
 from ctadata_providers.credentials.tokens import Token
 from ctadata_providers.errors import ConfigError, CredentialError, CtaError
+from ctadata_providers.forks import fork_safe_lock
 
 if TYPE_CHECKING:
     from ctadata_providers.credentials.oidc.device import DeviceGrant
@@ -60,7 +60,7 @@ _WHAT_MATTERS = (
     "timeout",
 )
 _shared: dict[tuple[object, ...], FreshToken] = {}
-_shared_lock = threading.Lock()
+_shared_lock = fork_safe_lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,11 +254,3 @@ def _shared_token(kind: str, config: Config, make: Callable[[], Source]) -> Fres
         if key not in _shared:
             _shared[key] = FreshToken(make())
         return _shared[key]
-
-
-def _forget_lock() -> None:
-    global _shared_lock
-    _shared_lock = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_forget_lock)
