@@ -6,14 +6,11 @@ with performance markers; the last line says how it ended. Closing the connectio
 """
 
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from ctadata_providers.backends.base import OtherSide
+from ctadata_providers.backends.door import Door
 from ctadata_providers.backends.perfmarkers import Markers
-from ctadata_providers.backends.servers import Server
-from ctadata_providers.config import Config
 from ctadata_providers.credentials.resolve import matches, origin
 from ctadata_providers.errors import (
     AlreadyExistsError,
@@ -24,7 +21,7 @@ from ctadata_providers.errors import (
     TransientError,
     UnsupportedError,
 )
-from ctadata_providers.session import Request, Response, Session
+from ctadata_providers.session import Request, Response
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.request import guest_secrets
 from ctadata_providers.session.status import scrubbed
@@ -38,28 +35,8 @@ _ADDRESS = re.compile(r"(?i)(?<!\S)(?!http/[0-9])\S*/\S*")
 _UNREACHABLE = re.compile(r"(?i)connect|resolv|unknown host|unreachable|refused|certificate|\bssl\b|\btls\b|handshake")
 
 
-class CopyingDoor(ABC):
+class CopyingDoor(Door):
     """The copying half of a WebDAV backend."""
-
-    _config: Config
-    _session: Session
-
-    @property
-    @abstractmethod
-    def server(self) -> Server:
-        """What the door is."""
-
-    @abstractmethod
-    def _url(self, path: str) -> str: ...
-
-    @abstractmethod
-    def _meet(self) -> None: ...
-
-    @abstractmethod
-    def _destination(self, path: str) -> str: ...
-
-    @abstractmethod
-    def _request(self, method: str, path: str, act: str, **options: Any) -> Request: ...
 
     def copy(self, source: str, target: str, *, overwrite: bool) -> Future[None]:
         """Copy a file inside the server, by COPY with a full URL as Destination."""
