@@ -1,7 +1,7 @@
 """The front: what a user, a workflow engine or a notebook calls."""
 
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -17,14 +17,10 @@ from ctadata_providers.errors import (
     ConfigError,
     CtaError,
     IsADirError,
-    NotADirError,
-    NotFoundError,
     PermissionDeniedError,
     UnsupportedError,
 )
-from ctadata_providers.globbing import find
 from ctadata_providers.looking import Looking
-from ctadata_providers.lookup import look_up
 from ctadata_providers.mirroring import Mirroring, local_path
 from ctadata_providers.patterns import Selection
 from ctadata_providers.session.futures import Future
@@ -33,7 +29,6 @@ from ctadata_providers.transfer import (
     CopyResult,
     Failure,
     OnError,
-    OnUnlisted,
     Progress,
     TransferEvent,
     TransferResult,
@@ -55,98 +50,6 @@ class CtaClient(Mirroring, Copying, Looking, Checking, Beginning, Contents):
 
     Every method raises the errors of `ctadata_providers.errors` by meaning.
     """
-
-    def list_dir(self, path: str) -> Iterator[FileInfo]:
-        """Give the entries of a folder as they arrive, in the server's order, from one listing.
-
-        Raises:
-            NotFoundError: When it does not exist.
-            NotADirError: When it is a file.
-            TransientError: When the listing breaks off: what was given is not all.
-        """
-        folder = self._path(path)
-        return (info for info in self._backend.list_dir(folder) if not transfer.is_part(info.name))
-
-    def walk(
-        self,
-        path: str,
-        *,
-        include: Iterable[str] = (),
-        exclude: Iterable[str] = (),
-        on_error: OnUnlisted | None = None,
-    ) -> Iterator[FileInfo]:
-        """Give everything below a folder as listings arrive, a folder before what is in it.
-
-        Several folders are listed at once; the order does not depend on that.
-
-        Args:
-            path: The folder.
-            include: Patterns of what is taken, with the folders on the way; none takes all. A pattern without `/`
-                matches a name at any depth, one with `/` the path from the folder, one that ends in `/` folders only;
-                what matches a folder covers all below it (`ctadata_providers.patterns`).
-            exclude: Patterns of what is left out, also of what is included; an excluded folder is not listed.
-            on_error: Called with the path and the error of each folder that cannot be listed, which is passed over.
-
-        Raises:
-            NotFoundError: When it does not exist, without `on_error`.
-            NotADirError: When it is a file, without `on_error`.
-            ConfigError: When a pattern cannot be used.
-        """
-        selection = Selection.of(include, exclude)
-        return transfer.walk(self._backend, self._path(path), selection=selection, on_error=on_error)
-
-    def glob(self, pattern: str, *, exclude: Iterable[str] = (), hidden: bool = False) -> Iterator[FileInfo]:
-        """Give what matches a pattern: `*`, `?` and `[..]` within a name, `**` for any number of folders.
-
-        Names that begin with a dot match only a pattern that does, but with `hidden`. In a folder matches come in the
-        order of their names. A path that exists as it is written is no pattern; to be sure, write a literal `*`, `?` or
-        `[` as `[*]`, `[?]`, `[[]`.
-
-        Args:
-            pattern: The pattern; one that ends in `/` matches folders only.
-            exclude: Patterns, as for `walk`, of what is left out below the last folder before the first magic element.
-            hidden: Whether `*`, `?`, `[..]` and `**` also stand for a dot at the beginning of a name.
-
-        Raises:
-            NotFoundError: When a folder before the first magic element does not exist.
-        """
-        path, selection = self._path(pattern), Selection.of(exclude=exclude)
-        path += "/" if uri.parse(pattern).is_folder else ""
-        return find(self._backend, path, selection=selection, hidden=hidden)
-
-    def glob_many(self, patterns: Iterable[str]) -> dict[str, list[FileInfo]]:
-        """Return what is there of many paths and patterns, by what was given; what is missing has an empty list.
-
-        A folder in which several are looked for is listed once. What a pattern means `glob` tells; a path or pattern
-        that ends in `/` means folders only.
-
-        Raises:
-            NotADirError: When the folder of a pattern is a file.
-        """
-        asked = {text: self._path(text) + ("/" if uri.parse(text).is_folder else "") for text in patterns}
-        found = look_up(self._backend, asked.values())
-        return {text: found[path] for text, path in asked.items()}
-
-    def stat(self, path: str) -> FileInfo:
-        """Tell about one file or folder.
-
-        Raises:
-            NotFoundError: When it does not exist.
-            NotADirError: When the path ends in `/` and it is a file.
-        """
-        address = uri.parse(path)
-        info = self._backend.stat(self._path(path))
-        if address.is_folder and not info.is_dir:
-            raise NotADirError(f"{info.path} is a file, not a folder", path=info.path, remedy="write it without '/'")
-        return info
-
-    def exists(self, path: str) -> bool:
-        """Tell whether there is such a file or folder; every other answer than yes or no is an error."""
-        try:
-            self.stat(path)
-        except (NotFoundError, NotADirError):
-            return False
-        return True
 
     def download(
         self,
