@@ -20,10 +20,11 @@ from aiohttp import web
 from ctadata_providers import uri
 from ctadata_providers.checksum import parse_digests
 from ctadata_providers.errors import IntegrityError, NotFoundError, QuotaError
+from ctadata_providers.testing.entries import Entry
 from ctadata_providers.testing.exchange import ClientGoneError, Exchange, Refusal
 from ctadata_providers.testing.faults import Fault
 from ctadata_providers.testing.reading import find
-from ctadata_providers.testing.storage import Entry, Storage
+from ctadata_providers.testing.storage import Storage
 from ctadata_providers.testing.tokens import Activity, Login
 
 _BLOCK = 1 << 18

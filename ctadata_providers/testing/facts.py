@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ctadata_providers.testing.digests import digest_header, repr_digest_header
+from ctadata_providers.testing.entries import Entry, Locality
 from ctadata_providers.testing.exchange import Exchange, Refusal
 from ctadata_providers.testing.fault_kinds import FaultName
 from ctadata_providers.testing.faults import Fault, Faults
 from ctadata_providers.testing.requestlog import ServerName
-from ctadata_providers.testing.storage import Entry, Locality, Storage
+from ctadata_providers.testing.storage import Storage
 from ctadata_providers.testing.tokens import Activity, Login
 
 _ON_DISK: tuple[Locality, ...] = ("ONLINE", "ONLINE_AND_NEARLINE")

@@ -14,6 +14,7 @@ from ctadata_providers import uri
 from ctadata_providers.errors import ConfigError
 from ctadata_providers.testing.bans import Bans
 from ctadata_providers.testing.door import Manners
+from ctadata_providers.testing.entries import Locality
 from ctadata_providers.testing.fault_kinds import FaultName, FaultOptions
 from ctadata_providers.testing.faults import Fault, Faults
 from ctadata_providers.testing.logins import Anonymous, Logins
@@ -21,7 +22,6 @@ from ctadata_providers.testing.past_proxies import past_proxies
 from ctadata_providers.testing.requestlog import LoggedRequest, RequestLog, ServerName
 from ctadata_providers.testing.running import Parts, Plan, Running, build
 from ctadata_providers.testing.services.front import SERVICE_BACKS, SERVICE_FRONTS, ServicesFront
-from ctadata_providers.testing.storage import Locality
 from ctadata_providers.testing.tokens import ANY_AUDIENCE, FULL_SCOPE, TokenIssuer
 from ctadata_providers.testing.wallclock import WallClock
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from html import escape
 
+from ctadata_providers.testing.entries import Entry
 from ctadata_providers.testing.exchange import quote_path
-from ctadata_providers.testing.storage import Entry
 
 METALINK = "application/metalink4+xml"
 QUOTA_EXCEEDED = '<?xml version="1.0" encoding="utf-8" ?>\n<D:error xmlns:D="DAV:"><D:quota-not-exceeded/></D:error>\n'

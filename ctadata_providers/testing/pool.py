@@ -16,11 +16,11 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from ctadata_providers.errors import NotFoundError
+from ctadata_providers.testing.entries import Entry
 from ctadata_providers.testing.exchange import Exchange, Refusal, quote_path
 from ctadata_providers.testing.facts import Facts
 from ctadata_providers.testing.ranges import parse_ranges, part_marks
 from ctadata_providers.testing.server import Server, Site
-from ctadata_providers.testing.storage import Entry
 from ctadata_providers.testing.upload import NO_WISHES, Wishes, receive
 
 UUID_PARAMETER = "dcache-http-uuid"

@@ -7,10 +7,10 @@ from email.utils import formatdate
 from xml.sax.saxutils import escape, quoteattr
 
 from ctadata_providers.testing.digests import all_digests
+from ctadata_providers.testing.entries import Entry
 from ctadata_providers.testing.exchange import quote_path
 from ctadata_providers.testing.facts import Facts
 from ctadata_providers.testing.questions import DAV, Name, Question
-from ctadata_providers.testing.storage import Entry
 
 SRM = "http://srm.lbl.gov/StorageResourceManager"
 DCACHE = "http://www.dcache.org/2013/webdav"

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Iterator
 from aiohttp import web
 
 from ctadata_providers.testing import pages, propfind
+from ctadata_providers.testing.entries import Entry
 from ctadata_providers.testing.exchange import Exchange, Refusal, quote_path
 from ctadata_providers.testing.facts import Facts
 from ctadata_providers.testing.faults import Faults
 from ctadata_providers.testing.pool import Pool
 from ctadata_providers.testing.questions import BadQuestionError, parse_propfind
-from ctadata_providers.testing.storage import Entry, Storage
+from ctadata_providers.testing.storage import Storage
 from ctadata_providers.testing.tokens import Activity, Login
 
 # Depth "infinity" goes this far, without a word (dCache issue 7850).

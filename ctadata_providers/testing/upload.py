@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Self
 
 from ctadata_providers.checksum import new_hasher
 from ctadata_providers.errors import IntegrityError, NotFoundError, QuotaError
+from ctadata_providers.testing.entries import Entry
 from ctadata_providers.testing.exchange import Exchange, Refusal
 
 if TYPE_CHECKING:
-    from ctadata_providers.testing.storage import Entry, Storage
+    from ctadata_providers.testing.storage import Storage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,7 @@ class Upload:
         wishes: What the client wants beside.
     """
 
-    def __init__(self, storage: "Storage", entry: "Entry", received: str, wishes: Wishes) -> None:
+    def __init__(self, storage: "Storage", entry: Entry, received: str, wishes: Wishes) -> None:
         self.entry = entry
         self.size = 0
         self._storage = storage
@@ -82,7 +83,7 @@ class Upload:
         """Return the checksums of what has arrived so far, hexadecimal."""
         return {name: hasher.hexdigest() for name, hasher in self._hashers.items()}
 
-    def commit(self, *, md5: str | None = None, keep_corrupt: bool = False) -> "Entry":
+    def commit(self, *, md5: str | None = None, keep_corrupt: bool = False) -> Entry:
         """Make the file visible, whole, and return it.
 
         Args:
@@ -104,9 +105,7 @@ class Upload:
         raise IntegrityError(f"Checksum mismatch (expected=[2:{expected}], actual=[2:{actual}])", path=self.entry.path)
 
 
-async def receive(
-    exchange: Exchange, storage: "Storage", entry: "Entry", wishes: Wishes, *, keep_corrupt: bool
-) -> "Entry":
+async def receive(exchange: Exchange, storage: "Storage", entry: Entry, wishes: Wishes, *, keep_corrupt: bool) -> Entry:
     """Store the body of a PUT under its entry.
 
     Args:

@@ -11,12 +11,13 @@ from ctadata_providers import uri
 from ctadata_providers.errors import NotADirError
 from ctadata_providers.testing import propfind
 from ctadata_providers.testing.digests import wanted_algorithms
+from ctadata_providers.testing.entries import Entry
 from ctadata_providers.testing.exchange import Exchange, Refusal, path_of_url
 from ctadata_providers.testing.facts import Facts
 from ctadata_providers.testing.pool import Pool
 from ctadata_providers.testing.questions import BadQuestionError, Change, parse_proppatch
 from ctadata_providers.testing.reading import find, require
-from ctadata_providers.testing.storage import Entry, Storage
+from ctadata_providers.testing.storage import Storage
 from ctadata_providers.testing.tokens import Activity, Login
 from ctadata_providers.testing.upload import Wishes, receive
 

@@ -10,6 +10,7 @@ from typing import Literal
 from ctadata_providers.errors import NotADirError, NotFoundError, QuotaError
 from ctadata_providers.testing import pages, propfind
 from ctadata_providers.testing.door import Manners
+from ctadata_providers.testing.entries import Entry
 from ctadata_providers.testing.exchange import ClientGoneError, Exchange, Refusal
 from ctadata_providers.testing.facts import Facts
 from ctadata_providers.testing.fault_bends import bend, struck
@@ -23,7 +24,7 @@ from ctadata_providers.testing.services.replies import Reply, error_reply, pausi
 from ctadata_providers.testing.services.rewriting import Span
 from ctadata_providers.testing.services.users import stored_path
 from ctadata_providers.testing.services.xrootd import NO_UPLOAD, SERVER, xrootd_listing
-from ctadata_providers.testing.storage import Entry, Storage
+from ctadata_providers.testing.storage import Storage
 
 BASE = "/pnfs/cta.cscs.ch/"
 """Where the storage has what the services serve."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from xml.sax.saxutils import escape
 
 from ctadata_providers.testing import propfind
-from ctadata_providers.testing.storage import Entry
+from ctadata_providers.testing.entries import Entry
 
 SERVER = "XrootD/v5.5.3"
 NO_UPLOAD = "Invalid chunked encoding"

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from ctadata_providers.errors import NotADirError, NotFoundError
-from ctadata_providers.testing.storage import Entry, Storage
+from ctadata_providers.testing.entries import Entry
+from ctadata_providers.testing.storage import Storage
 
 
 def found(storage: Storage, path: str) -> Entry:
