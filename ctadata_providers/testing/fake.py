@@ -8,20 +8,20 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, Unpack, get_args
+from typing import TYPE_CHECKING, Self, Unpack
 
-from ctadata_providers import uri
 from ctadata_providers.errors import ConfigError
 from ctadata_providers.testing.bans import Bans
 from ctadata_providers.testing.door import Manners
-from ctadata_providers.testing.entries import Locality
 from ctadata_providers.testing.fault_kinds import FaultName, FaultOptions
 from ctadata_providers.testing.faults import Fault, Faults
+from ctadata_providers.testing.files import FilesFront
 from ctadata_providers.testing.logins import Anonymous, Logins
 from ctadata_providers.testing.past_proxies import past_proxies
 from ctadata_providers.testing.requestlog import LoggedRequest, RequestLog, ServerName
 from ctadata_providers.testing.running import Parts, Plan, Running, build
 from ctadata_providers.testing.services.front import SERVICE_BACKS, SERVICE_FRONTS, ServicesFront
+from ctadata_providers.testing.storage import Storage
 from ctadata_providers.testing.tokens import ANY_AUDIENCE, FULL_SCOPE, TokenIssuer
 from ctadata_providers.testing.wallclock import WallClock
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ctadata_providers.testing.services.upstream import StorageKind
 
 
-class FakeCta(ServicesFront):
+class FakeCta(FilesFront, ServicesFront):
     """A CTA data centre: a WebDAV door with pools on other ports, which behave like dCache's.
 
     A context manager; the servers run in a background thread from `start` to `close`.
@@ -279,72 +279,6 @@ class FakeCta(ServicesFront):
     def clock_ahead(self, seconds: float) -> None:
         self._wall_clock.ahead = seconds
 
-    # What is stored, seen and changed without HTTP
-
-    def put(self, path: str, data: bytes) -> None:
-        """Store a file, with missing folders.
-
-        Raises:
-            IsADirError: When the path is a folder.
-        """
-        self._parts.storage.put(uri.parse_path(path), data)
-
-    def get(self, path: str) -> bytes:
-        """Return the bytes of a file; none while it is being uploaded.
-
-        Raises:
-            NotFoundError: When there is no such file.
-            IsADirError: When the path is a folder.
-        """
-        storage = self._parts.storage
-        with open(storage.open(storage.file(uri.parse_path(path))), "rb") as file:  # noqa: PTH123 - a descriptor
-            return file.read()
-
-    def xattrs(self, path: str) -> dict[str, str]:
-        """Return the extended attributes of a file.
-
-        Raises:
-            NotFoundError: When there is no such file.
-            IsADirError: When the path is a folder.
-        """
-        storage = self._parts.storage
-        return dict(storage.notes(storage.file(uri.parse_path(path))).xattrs)
-
-    def set_locality(self, path: str, locality: Locality, *, recall: float | None = None) -> None:
-        """Say where a file is, until it is overwritten.
-
-        A GET of a NEARLINE file blocks for `recall` seconds; if that is None or more than the door's patience, it
-        gets 500 at the end of that. UNAVAILABLE blocks and gets 500, LOST gets it at once.
-
-        Args:
-            path: The file.
-            locality: ONLINE, NEARLINE (on tape only), ONLINE_AND_NEARLINE, UNAVAILABLE (its pool is down), LOST or
-                NONE.
-            recall: Seconds that it takes to bring it from tape; then it is ONLINE_AND_NEARLINE.
-
-        Raises:
-            ConfigError: For an unknown locality.
-            NotFoundError: When there is no such file.
-            IsADirError: When the path is a folder.
-        """
-        if locality not in get_args(Locality):
-            raise ConfigError(f"unknown locality {locality!r}", remedy=f"use one of {', '.join(get_args(Locality))}")
-        storage = self._parts.storage
-        notes = storage.notes_to_change(storage.file(uri.parse_path(path)))
-        notes.locality, notes.recall = locality, recall
-
-    def exists(self, path: str) -> bool:
-        """Tell whether a file or folder exists."""
-        return self._parts.storage.stat(uri.parse_path(path)) is not None
-
-    def paths(self) -> list[str]:
-        """Return the paths of all files, sorted."""
-        return sorted(entry.path for entry in self._parts.storage.walk() if not entry.is_dir)
-
-    def make_dir(self, path: str) -> None:
-        """Make a folder and those above it; one that exists is fine."""
-        self._parts.storage.make_dirs(uri.parse_path(path))
-
     # What goes wrong
 
     @property
@@ -394,7 +328,7 @@ class FakeCta(ServicesFront):
         self._parts.door.lift_bans()
         for pool in self._parts.pools:
             pool.drop_transfers()
-        self._parts.storage.clear()
+        self._storage.clear()
         if self._parts.services:
             self._parts.services.reset()
         self._log.clear()
@@ -405,6 +339,10 @@ class FakeCta(ServicesFront):
     @property
     def _parts(self) -> Parts:
         return self._servers.parts
+
+    @property
+    def _storage(self) -> Storage:
+        return self._parts.storage
 
     @property
     def _services(self) -> ServicesServer:
