@@ -15,8 +15,6 @@ from ctadata_providers.errors import (
     CredentialError,
     CtaError,
     IntegrityError,
-    IsADirError,
-    NotADirError,
     NotFoundError,
     PermissionDeniedError,
     StorageError,
@@ -29,9 +27,9 @@ from ctadata_providers.transfer import explanations, verify
 from ctadata_providers.transfer.asking import in_own_thread
 from ctadata_providers.transfer.context import Attempts, Context, Progress, TransferResult
 from ctadata_providers.transfer.events import TransferEvent, watched
-from ctadata_providers.transfer.folders import make_dirs
 from ctadata_providers.transfer.names import part_name
 from ctadata_providers.transfer.sources import LocalSource
+from ctadata_providers.transfer.target import Target
 from ctadata_providers.transfer.tidying import cleared, removed, tidy, until_cleared
 from ctadata_providers.transfer.uploads import Remembered, abandoned, remember
 from ctadata_providers.uri import split
@@ -140,6 +138,7 @@ class _Upload:
         self._source = source
         self._write = write
         self._path = path
+        self._target = Target(context, path)
         self._overwrite = overwrite
         self._attempts = Attempts(context)
         self._unanswered = False
@@ -153,9 +152,9 @@ class _Upload:
     async def run(self) -> TransferResult:
         await until_cleared(self._context, self._path)
         if not self._overwrite:
-            await wait(asked(self._refuse_existing))
+            await wait(asked(self._target.refuse_existing))
         elif self._source.size >= LOOKED_FOR_FROM:
-            await wait(asked(self._target_before))
+            await wait(asked(self._target.found))
         await wait(asked(self._remove_abandoned))
         try:
             if not (self._can_rename() and await self._through_temporary_name()):
@@ -163,7 +162,7 @@ class _Upload:
         except IntegrityError:
             raise  # it tells all; that of a cancelled upload must not wait for a thread
         except StorageError as error:
-            raise await wait(asked(partial(self._explained, error))) from error
+            raise await wait(asked(partial(self._target.explained, error))) from error
         if self._late:
             await wait(asked(self._remove_late))
         attempts = self._attempts
@@ -218,18 +217,13 @@ class _Upload:
 
     async def _again(self, error: TransientError) -> None:
         """Wait before the next attempt, unless that would be in vain."""
-        if self._name_is_too_long(error):
+        if self._target.refuses_length(error):
             raise error
         await self._attempts.again(error)
 
-    def _name_is_too_long(self, error: CtaError) -> bool:
-        """Tell whether the name may be why: servers answer so to one that their file system does not take."""
-        refused = isinstance(error, StorageError) and error.status in (403, 404, 500)
-        return refused and explanations.has_long_name(self._path)
-
     async def _under_its_name(self) -> None:
         """Store under the final name; what a failure leaves there is removed, an untouched old file is not."""
-        before = await wait(asked(self._target_before))
+        before = await wait(asked(self._target.found))
         self._stored = False
         begun = None
         try:
@@ -244,9 +238,9 @@ class _Upload:
                 if isinstance(error, AlreadyExistsError) and before is None:
                     raise explanations.came_to_exist(self._path, error) from error
                 raise
-            clean, stopped = partial(self._cleaned, before), isinstance(error, CancelledError)
-            unanswered = self._unanswered
-            if not await cleared(self._context, self._path, clean, unanswered=unanswered, stopped=stopped):
+            free = partial(self._target.freed, before, stored=self._stored)
+            unanswered, stopped = self._unanswered, isinstance(error, CancelledError)
+            if not await cleared(self._context, self._path, free, unanswered=unanswered, stopped=stopped):
                 if not isinstance(error, (CtaError, CancelledError)):
                     error.add_note(f"a partial file may remain at {self._path}: remove it before anything reads it")
                     raise
@@ -297,7 +291,7 @@ class _Upload:
         """
         while True:
             try:
-                return await wait(asked(self._make_parents))
+                return await wait(asked(self._target.make_parents))
             except TransientError as error:
                 if isinstance(failed, TransientError):
                     return False
@@ -345,52 +339,6 @@ class _Upload:
             return False
         return True
 
-    def _refuse_existing(self) -> None:
-        if self._target_before() is not None:
-            raise AlreadyExistsError(
-                f"cannot upload {self._path}: it exists",
-                path=self._path,
-                remedy="remove it first, or allow overwriting",
-            )
-
-    def _target_before(self) -> FileInfo | None:
-        try:
-            info = self._backend.stat(self._path)
-        except NotFoundError:
-            return None
-        if info.is_dir:
-            raise explanations.is_folder(self._path)
-        return info
-
-    def _cleaned(self, before: FileInfo | None) -> bool | None:
-        """Remove a partial file under the final name, as `tidying.removed`; an untouched old one is none."""
-        try:
-            now = self._context.cleaner.stat(self._path)
-        except NotFoundError:
-            return None
-        except CtaError:
-            return False
-        untouched = before is not None and (now.size, now.modified, now.etag) == (
-            before.size,
-            before.modified,
-            before.etag,
-        )
-        if now.is_dir or (untouched and not self._stored):
-            return None
-        return removed(self._context, self._path)
-
-    def _make_parents(self) -> bool:
-        """Make the missing parents of the target; return whether any was missing."""
-        folder = split(self._path)[0]
-        try:
-            is_dir = self._context.cleaner.stat(folder).is_dir  # once: the write itself is tried again
-        except NotFoundError:
-            make_dirs(self._backend, folder)
-            return True
-        if not is_dir:
-            raise explanations.below_file(self._path, folder)
-        return False
-
     def _remove_abandoned(self) -> None:
         for remembered in abandoned(self._context.door, self._path):
             gone = removed(self._context, remembered.path)
@@ -404,24 +352,3 @@ class _Upload:
         for remembered in self._late:
             if removed(self._context, remembered.path) is not False:
                 remembered.forget()
-
-    def _explained(self, error: CtaError) -> CtaError:
-        """Return a better error where the target is a folder or below a file: servers answer with anything then."""
-        if self._name_is_too_long(error):
-            return explanations.too_long(self._path, error)
-        gone = isinstance(error, TransientError) and error.status is None
-        if gone or isinstance(error, (IsADirError, NotADirError)):
-            return error
-        folder = self._path
-        while folder != "/":
-            try:
-                is_dir = self._backend.stat(folder).is_dir
-            except NotFoundError:
-                folder = split(folder)[0]
-                continue
-            except CtaError:
-                return error
-            if folder == self._path:
-                return explanations.is_folder(folder) if is_dir else error
-            return error if is_dir else explanations.below_file(self._path, folder)
-        return error
