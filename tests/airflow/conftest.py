@@ -77,6 +77,25 @@ def cta_default(fake_cta: Any, store_connection: StoreConnection) -> Any:
     return fake_cta
 
 
+@pytest.fixture(scope="module")
+def site_server() -> Iterator[Any]:
+    """Return a second data centre."""
+    from ctadata_providers.testing import FakeCta
+
+    with FakeCta(markers=0.05, bans=False) as cta:
+        yield cta
+
+
+@pytest.fixture
+def site(cta_default: Any, site_server: Any, store_connection: StoreConnection) -> Any:
+    """Return a data centre, empty, that the connection `site` describes; `cta_default` and it copy from each other."""
+    site_server.reset()
+    for name, cta in {"cta_default": cta_default, "site": site_server}.items():
+        extra = {"door_url": cta.door_url, "ca_path": str(cta.ca_file), "retries": 0, "copy_hosts": "localhost"}
+        store_connection(name, password=cta.token, extra=extra)
+    return site_server
+
+
 @pytest.fixture
 def shelf(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Return a storage of another provider, empty; files of some MB count as large."""

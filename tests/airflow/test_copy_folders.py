@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,22 +13,6 @@ from ctadata_providers import AlreadyExistsError, NotADirError
 from ctadata_providers.testing import FakeCta
 
 KILO = 1000
-
-
-@pytest.fixture(scope="module")
-def site_server() -> Iterator[FakeCta]:
-    with FakeCta(markers=0.05, bans=False) as cta:
-        yield cta
-
-
-@pytest.fixture
-def site(cta_default: FakeCta, site_server: FakeCta, store_connection: Any) -> FakeCta:
-    """Another data centre, empty: the connection `site`."""
-    site_server.reset()
-    for name, cta in {"cta_default": cta_default, "site": site_server}.items():
-        extra = {"door_url": cta.door_url, "ca_path": str(cta.ca_file), "retries": 0, "copy_hosts": "localhost"}
-        store_connection(name, password=cta.token, extra=extra)
-    return site_server
 
 
 def copy_of_night(**settings: Any) -> CtaCopyOperator:

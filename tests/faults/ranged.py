@@ -60,3 +60,8 @@ def asked_bytes(door: Door, path: str) -> list[tuple[int, int] | None]:
 def left_in(folder: Path) -> list[str]:
     """Return the names of parts and sidecars in a folder."""
     return sorted(place.name for place in folder.iterdir() if place.name.endswith(".ctapart"))
+
+
+def cut(count: int) -> Callable[[int], bool]:
+    """Return what stops an answer after so many bytes."""
+    return lambda sent: sent >= count

@@ -1,4 +1,4 @@
-"""What moves, removals, transactions and appends must not do: lose a byte that nobody asked to remove."""
+"""What moves, removals and appends must not do: lose a byte that nobody asked to remove."""
 
 from array import array
 from collections.abc import Callable, Iterator
@@ -70,17 +70,6 @@ def test_a_pattern_for_a_whole_tree_removes_it(fs: CtaFileSystem) -> None:
     fs.rm("/lst/night/**", recursive=True)
 
     assert fs.find("/", withdirs=True) == ["/", "/lst"]
-
-
-def test_a_file_that_is_open_when_its_transaction_ends_is_an_error_and_nothing_of_it_is_stored(
-    fs: CtaFileSystem,
-) -> None:
-    with pytest.raises(StorageError, match="/lst/open is still open"), fs.transaction:  # noqa: PT012 (its end raises)
-        file = fs.open("/lst/open", "wb")
-        file.write(b"half")
-    file.close()
-
-    assert not fs.exists("/lst/open")
 
 
 def test_of_two_who_begin_a_file_by_appending_the_second_is_told(fs: CtaFileSystem) -> None:
@@ -155,79 +144,6 @@ def test_the_end_of_a_folder_or_of_a_file_of_unknown_size_is_an_error(
     with pytest.raises(UnsupportedError):
         fs.cat_file("/lst/a", -3)
     assert isinstance(fs.cat_ranges(["/lst/a"], [-3], [None])[0], UnsupportedError)
-
-
-def _left_open(fs: CtaFileSystem) -> None:
-    fs.open("/lst/open", "wb").write(b"half")
-
-
-def _over_a_folder(fs: CtaFileSystem) -> None:
-    fs.pipe_file("/lst/folder", b"x")
-
-
-def _twice_new(fs: CtaFileSystem) -> None:
-    for _ in range(2):
-        fs.pipe_file("/lst/new", b"x", mode="create")
-
-
-def _appended_to_what_is_replaced(fs: CtaFileSystem) -> None:
-    fs.pipe_file("/lst/a", b"x")
-    with fs.open("/lst/a", "ab") as file:
-        file.write(b"y")
-
-
-def _taken_meanwhile(fs: CtaFileSystem) -> None:
-    fs.pipe_file("/lst/new", b"x", mode="create")
-    fs.client.write("/lst/new", b"theirs")
-
-
-def _changed_meanwhile(fs: CtaFileSystem) -> None:
-    with fs.open("/lst/a", "ab") as file:
-        file.write(b"y")
-    fs.client.write("/lst/a", b"theirs")
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        *(_left_open, _over_a_folder, _twice_new),
-        *(_appended_to_what_is_replaced, _taken_meanwhile, _changed_meanwhile),
-    ],
-)
-def test_a_transaction_of_which_one_file_cannot_be_stored_stores_none(
-    fs: CtaFileSystem, spoil: Callable[[CtaFileSystem], None]
-) -> None:
-    fs.pipe({"/lst/a": b"a", "/lst/folder/b": b"b"})
-    fs.start_transaction()
-    fs.pipe_file("/lst/first", b"first")
-    spoil(fs)
-    before = fs.cat("/lst", recursive=True)
-
-    with pytest.raises(OSError, match="/lst/"):
-        fs.end_transaction()
-    assert fs.cat("/lst", recursive=True) == before
-    fs.pipe_file("/lst/afterwards", b"x")
-    assert fs.cat_file("/lst/afterwards") == b"x"
-
-
-def test_a_transaction_stores_all_that_can_be_stored() -> None:
-    fs = CtaFileSystem(client=CtaClient(backend="memory"), use_listings_cache=True)
-    fs.pipe_file("/lst/a", b"a")
-    fs.ls("/lst")
-    with fs.transaction:
-        fs.pipe({"/lst/b": b"one", "/lst/sub/c": b"c"})
-        fs.pipe_file("/lst/b", b"two")
-        fs.pipe_file("/lst/new", b"new", mode="create")
-        with fs.open("/lst/a", "a") as file:
-            file.write("b")
-
-    assert fs.cat("/lst", recursive=True) == {
-        "/lst/a": b"ab",
-        "/lst/b": b"two",
-        "/lst/new": b"new",
-        "/lst/sub/c": b"c",
-    }
-    assert fs.ls("/lst", detail=False) == ["/lst/a", "/lst/b", "/lst/new", "/lst/sub"]
 
 
 @pytest.mark.parametrize("mode", ["w", "wb", "x", "a"])

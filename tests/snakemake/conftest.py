@@ -92,6 +92,14 @@ def kill_while_it_writes(process: subprocess.Popen[str], folder: Path) -> None:
     process.wait()
 
 
+def local_file(made: StorageObject, content: bytes) -> Path:
+    """Make the local copy of an object."""
+    local: Path = made.local_path()
+    local.parent.mkdir(parents=True, exist_ok=True)
+    local.write_bytes(content)
+    return local
+
+
 @pytest.fixture
 def workdir(fake_cta: FakeCta, tmp_path: Path) -> Iterator[Workdir]:
     path, home = tmp_path / "work", tmp_path / "home"

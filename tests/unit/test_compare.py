@@ -1,9 +1,6 @@
-"""What two trees have under the same names, and whether it is the same."""
+"""Whether two trees, or two files, are the same."""
 
 import os
-import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +17,10 @@ from ctadata_providers import (
 )
 from ctadata_providers.backends import FileInfo
 from ctadata_providers.backends.memory import MemoryBackend
-from ctadata_providers.patterns import EVERYTHING, Selection
 from ctadata_providers.session.request import Sink
-from ctadata_providers.session.tasks import in_thread, wait
 from ctadata_providers.testing import FakeCta
 from ctadata_providers.transfer import Context, LocalEntry
 from ctadata_providers.transfer.compare import same_by_listing
-from ctadata_providers.transfer.ordered import in_order
-from ctadata_providers.transfer.pairs import Pair, pairs
 from ctadata_providers.transfer.verification import Difference, verify_tree
 from tests.unit.two_trees import TOP, client, local, methods, plant, sow
 
@@ -35,122 +28,6 @@ __all__ = ["client", "local"]
 
 NOON = "Sun, 22 Nov 2026 12:00:00 GMT"
 NOON_SECONDS = 1795348800.0
-
-
-# Pairs
-
-
-def walked(client: CtaClient, local: Path, **options: Any) -> list[str]:
-    """Walk, and show each pair as its path and where it is."""
-    found = pairs(client._transfers.backend, local, TOP, **options)
-    return [f"{pair.relative}:{'h' if pair.local else ''}{'t' if pair.remote else ''}" for pair in found]
-
-
-def test_pairs_come_in_the_order_of_their_paths(client: CtaClient, fake_cta: FakeCta, local: Path) -> None:
-    plant(local, {"b": b"", "a/z": b"", "a/b/c": b"", "a-b": b"", "only here/f": b""})
-    sow(fake_cta, {"b": b"", "a/z": b"", "a/b/d": b"", "a.b": b"", "only there/f": b""})
-
-    assert walked(client, local) == [
-        ":ht",
-        "a:ht",
-        "a/b:ht",
-        "a/b/c:h",
-        "a/b/d:t",
-        "a/z:ht",
-        "a-b:h",
-        "a.b:t",
-        "b:ht",
-        "only here:h",
-        "only here/f:h",
-        "only there:t",
-        "only there/f:t",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("source", "seen"),
-    [
-        ("local", ["only here:h", "only here/f:h", "only there:t"]),
-        ("remote", ["only here:h", "only there:t", "only there/f:t"]),
-    ],
-)
-def test_a_folder_of_the_target_alone_is_not_looked_into(
-    source: Any, seen: list[str], client: CtaClient, fake_cta: FakeCta, local: Path
-) -> None:
-    plant(local, {"only here/f": b""})
-    sow(fake_cta, {"only there/f": b""})
-
-    assert walked(client, local, source=source)[1:] == seen
-
-
-def test_only_the_target_may_be_missing(client: CtaClient, fake_cta: FakeCta, local: Path) -> None:
-    plant(local, {"f": b""})
-
-    assert walked(client, local, source="local") == [":h", "f:h"]
-    for source in ("remote", None):
-        with pytest.raises(NotFoundError):
-            walked(client, local, source=source)
-    sow(fake_cta, {"g": b""})
-    assert walked(client, local / "none", source="remote") == [":t", "g:t"]
-    for source in ("local", None):
-        with pytest.raises(NotFoundError):
-            walked(client, local / "none", source=source)
-
-
-def test_an_excluded_folder_is_not_even_listed(client: CtaClient, fake_cta: FakeCta, local: Path) -> None:
-    sow(fake_cta, {"tmp/f": b"", "n/f": b"", "n/g.fits": b""})
-    selection = Selection(include=("*.fits",), exclude=("tmp/",))
-    seen = walked(client, local, selection=selection)
-
-    assert seen == [":ht", "n:t", "n/g.fits:t"]
-    assert [request.path for request in fake_cta.requests] == [TOP, f"{TOP}/n"]
-
-
-def test_a_file_and_a_folder_of_one_name_clash() -> None:
-    pair = Pair("x", LocalEntry("x", is_dir=False, size=1, mtime=None), FileInfo("/x", is_dir=True))
-
-    assert (pair.clash, pair.is_dir) == (True, False)
-
-
-def test_a_folder_that_cannot_be_listed_is_told_and_passed_over(local: Path) -> None:
-    class Broken(MemoryBackend):
-        def list_dir(self, path: str) -> Iterator[FileInfo]:
-            if path.endswith("/b"):
-                raise TransientError("the listing broke off", path=path)
-            return super().list_dir(path)
-
-    backend = Broken()
-    for path in ("/lst", TOP, *(f"{TOP}/{name}" for name in "abc"), f"{TOP}/c/d"):
-        backend.make_dir(path)
-    told: list[tuple[str, str]] = []
-    seen = [
-        pair.relative
-        for pair in pairs(backend, local, TOP, on_error=lambda path, error: told.append((path, error.message)))
-    ]
-
-    assert seen == ["", "a", "b", "c", "c/d"]
-    assert told == [("b", "the listing broke off")]
-    with pytest.raises(TransientError):
-        list(pairs(backend, local, TOP))
-
-
-def test_closing_the_walk_ends_its_threads(local: Path) -> None:
-    backend = MemoryBackend()
-    backend.make_dir("/lst")
-    backend.make_dir(TOP)
-    for number in range(50):
-        backend.make_dir(f"{TOP}/{number}")
-    walk = pairs(backend, local, TOP)
-    for _ in range(5):
-        next(walk)
-    walk.close()
-    deadline = time.monotonic() + 5
-    while any(thread.name.startswith("ctadata-listing") for thread in threading.enumerate()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-# By listings
 
 
 def entry(size: int | None = 4, mtime: float | None = NOON_SECONDS) -> LocalEntry:
@@ -207,9 +84,6 @@ def test_a_copy_is_right_when_it_is_not_older(offset: float, uploaded: bool, ahe
     here = entry(mtime=NOON_SECONDS + offset)
 
     assert same_by_listing(here, info(), "mtime", uploaded=uploaded, clock_ahead=ahead) is same
-
-
-# Verification
 
 
 def shown(found: Any) -> list[tuple[str, str, str | None, str | None]]:
@@ -391,43 +265,3 @@ def test_a_verification_that_is_closed_stops(client: CtaClient, fake_cta: FakeCt
 
     assert first == Difference("000", "missing there", "file", None)
     assert list(found) == []
-
-
-# In order
-
-
-def test_outcomes_come_in_the_order_of_the_tasks_and_few_at_once() -> None:
-    running: list[int] = []
-    most = 0
-    release = {number: threading.Event() for number in range(20)}
-
-    async def task(number: int) -> int:
-        nonlocal most
-        running.append(number)
-        most = max(most, len(running))
-        if number + 1 in release:
-            release[number + 1].set()  # each lets the next one end: the first ends last of its batch
-        await wait(in_thread(lambda: release[number].wait(0.05)))
-        running.remove(number)
-        return number
-
-    outcomes = [(key, future.result()) for key, future in in_order(((n, task(n)) for n in range(20)), 4)]
-
-    assert outcomes == [(number, number) for number in range(20)]
-    assert most <= 4
-
-
-def test_an_error_of_a_task_is_in_its_future_and_the_others_go_on() -> None:
-    async def task(number: int) -> int:
-        if number == 1:
-            raise NotFoundError("none")
-        return number
-
-    futures = [future for _, future in in_order(((n, task(n)) for n in range(3)), 2)]
-
-    assert isinstance(futures[1].exception(), NotFoundError)
-    assert [futures[0].result(), futures[2].result()] == [0, 2]
-
-
-def test_no_selection_takes_everything() -> None:
-    assert EVERYTHING.takes("a/b", is_dir=False)

@@ -260,7 +260,7 @@ AROUND = (
     Row(
         fault="remote name too long",
         ends=ends(None, (None, fails(StorageError)), direct=(None, None)),
-        tried="tests/faults/test_upload.py, tests/conformance/suite/names.py",
+        tried="tests/faults/test_upload_targets.py, tests/conformance/suite/names.py",
     ),
     Row(
         fault="clock of this machine set forward by a day",
