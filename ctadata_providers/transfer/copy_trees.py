@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import chain
 
 from ctadata_providers.backends import FileInfo
 from ctadata_providers.errors import CtaError, NotADirError, NotFoundError, StorageError
@@ -71,12 +72,6 @@ def copy_tree(
     def jobs() -> Jobs:
         with closing(walk(route.source.backend, path, selection=selection, on_error=unlisted)) as entries:
             first = next(entries, None)  # a missing folder must not leave an empty one there
-            yield from steps(_chained(first, entries))
+            yield from steps(chain([first] if first else [], entries))
 
     return run_jobs(jobs(), route.target.max_parallel, failures)
-
-
-def _chained(first: FileInfo | None, entries: Iterator[FileInfo]) -> Iterator[FileInfo]:
-    if first is not None:
-        yield first
-    yield from entries

@@ -145,14 +145,7 @@ def upload_tree(
         CtaError: With `stop` the first error, by the order of the tree among those that there were when it stopped;
             else only what no other file would survive. What is whole stays.
     """
-    try:
-        is_dir = stat.S_ISDIR(local.stat().st_mode)
-    except FileNotFoundError as error:
-        raise NotFoundError(f"cannot upload {local}: it does not exist", path=local, remedy="check the path") from error
-    except OSError as error:
-        raise explained(error, local, "read") from error
-    if not is_dir:
-        raise NotADirError(f"cannot upload {local} as a tree: it is a file", path=local, remedy="upload it as a file")
+    _require_local_folder(local)
     failures = Failures(on_error)
     top = path.rstrip("/")
 
@@ -179,6 +172,17 @@ def upload_tree(
             yield Job(step, task, after=Step(folder), urgent=entry.is_dir)
 
     return run_jobs(jobs(), context.max_parallel, failures)
+
+
+def _require_local_folder(local: Path) -> None:
+    try:
+        is_dir = stat.S_ISDIR(local.stat().st_mode)
+    except FileNotFoundError as error:
+        raise NotFoundError(f"cannot upload {local}: it does not exist", path=local, remedy="check the path") from error
+    except OSError as error:
+        raise explained(error, local, "read") from error
+    if not is_dir:
+        raise NotADirError(f"cannot upload {local} as a tree: it is a file", path=local, remedy="upload it as a file")
 
 
 def remove_tree(context: Context, path: str) -> None:
