@@ -274,9 +274,9 @@ def test_each_command_has_its_parser_by_its_name() -> None:
     assert all(name in words for name, words in found.items())
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--help", "get"], ["-qh", "get"], ["-h", "list"]])
-def test_help_before_a_command_tells_of_all(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    code = main(arguments)
+@pytest.mark.parametrize("line", ["--help", "--help get", "-qh get", "-h list --help", "--profile get -h list --help"])
+def test_help_before_a_command_tells_of_all(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(line.split())
 
     assert (code, capsys.readouterr().out) == (0, command_line().format_help())
 
