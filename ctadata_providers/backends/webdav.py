@@ -231,7 +231,7 @@ class WebdavBackend(LookingDoor, CopyingDoor):
         server = self.server
         headers = asked_digest(server) | ({} if overwrite else {"If-None-Match": "*"})
         # Never without content (RFC 9110 section 10.1.1): XRootD then answers nothing at all.
-        expect = size > 0 and (size >= server.expect_from or self._session.redirects_uploads)
+        expect = size > 0 and (size >= server.expect_from or self._session.uploads_ask_first)
         request = self._request(
             "PUT",
             path,

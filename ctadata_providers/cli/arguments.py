@@ -2,7 +2,7 @@
 
 import argparse
 
-from ctadata_providers.cli.options import Commands, add_on_error, add_recursive, command
+from ctadata_providers.cli.options import Commands, add_no_overwrite, add_on_error, add_recursive, command
 
 
 def add_list(commands: Commands) -> None:
@@ -51,7 +51,7 @@ def add_get(commands: Commands) -> None:
     )
     add_recursive(parser)
     add_on_error(parser)
-    parser.add_argument("--no-overwrite", action="store_true", help="fail where a local file exists")
+    add_no_overwrite(parser, "a local file exists")
 
 
 def add_put(commands: Commands) -> None:
@@ -73,7 +73,7 @@ def add_put(commands: Commands) -> None:
     )
     add_recursive(parser)
     add_on_error(parser)
-    parser.add_argument("--no-overwrite", action="store_true", help="fail where a remote file exists")
+    add_no_overwrite(parser, "a remote file exists")
 
 
 def add_cp(commands: Commands) -> None:
@@ -96,7 +96,7 @@ def add_cp(commands: Commands) -> None:
     )
     add_recursive(parser)
     add_on_error(parser)
-    parser.add_argument("--no-overwrite", action="store_true", help="fail where a file exists at the target")
+    add_no_overwrite(parser, "a file exists at the target")
 
 
 def add_rm(commands: Commands) -> None:

@@ -201,6 +201,11 @@ def add_selection(parser: argparse.ArgumentParser, *, which: str = "") -> None:
     )
 
 
+def add_no_overwrite(parser: argparse.ArgumentParser, where: str) -> None:
+    """Add `--no-overwrite`."""
+    parser.add_argument("--no-overwrite", action="store_true", help=f"fail where {where} (default: it is replaced)")
+
+
 def add_on_error(parser: argparse.ArgumentParser) -> None:
     """Add `--on-error`."""
     parser.add_argument(

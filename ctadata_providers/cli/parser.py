@@ -98,9 +98,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     named = [word for word in arguments if word in COMMANDS]
     try:
         # One command is meant, and the parsers of all take longer than most that is done with them.
-        args = _parsed(command_line(named, add_help=False), arguments)
+        args = _parsed(command_line(named), arguments)
     except ConfigError:
-        args = _parsed(command_line(), arguments)  # help and errors tell of all of them
+        args = _parsed(command_line(), arguments)  # errors tell of all of them
     check_selection(args)
     return args
 
@@ -110,20 +110,17 @@ def _parsed(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argpar
     return parser.parse_args(arguments, argparse.Namespace(json=False, debug=False, quiet=False, verbose=0))
 
 
-def command_line(names: Iterable[str] = COMMANDS, *, add_help: bool = True) -> argparse.ArgumentParser:
-    """Return the parser of `ctadata`, which has those of its commands.
+class _PartialParser(Parser):
+    """The parser of some commands; its help tells of all."""
 
-    Args:
-        names: The commands.
-        add_help: Whether there is `--help` before the command.
-    """
-    parser = Parser(
-        prog="ctadata",
-        usage="ctadata [OPTION]... COMMAND ...",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        add_help=add_help,
-    )
+    def format_help(self) -> str:
+        return command_line().format_help()
+
+
+def command_line(names: Iterable[str] = COMMANDS) -> argparse.ArgumentParser:
+    """Return the parser of `ctadata`, which has those of some or all of its commands."""
+    kind = Parser if names is COMMANDS else _PartialParser
+    parser = kind(prog="ctadata", usage="ctadata [OPTION]... COMMAND ...", description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument("--version", action="version", version=f"ctadata {__version__}")
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", required=True, title="commands", parser_class=CommandParser, prog="ctadata"

@@ -3,6 +3,7 @@
 libcurl carries bytes (`exchange`), requests carries messages (`message`, `stream`); what is decided is decided here.
 """
 
+import math
 import os
 import time
 from collections import Counter
@@ -41,6 +42,8 @@ WAY_SECONDS = 0.05
 """For so long the short way is taken to be open as it was: less than between two looks at a file with a token."""
 FEW_DETOURS = 4
 """So many requests of a kind may go the short way in vain before it is asked whether that is worth it."""
+DOUBT_SECONDS = 60.0
+"""For so long after a connection to the door broke uploads ask first; the longest wait before a retry is half of it."""
 MESSAGE_FACTOR = 10
 """A whole answer to a message may take this many times the time-out."""
 
@@ -100,9 +103,13 @@ class Session:
         return self._server_header
 
     @property
-    def redirects_uploads(self) -> bool:
-        """Whether the door has redirected an upload, so that the next should ask first."""
-        return self.credential.home in _redirecting
+    def uploads_ask_first(self) -> bool:
+        """Whether the next upload should ask first: the door has redirected one, or has just left us without an answer.
+
+        It may have refused an upload: who sends on meanwhile sees no more than that the connection breaks.
+        """
+        home = self.credential.home
+        return home in _redirecting or time.monotonic() - _broken.get(home, -math.inf) < DOUBT_SECONDS
 
     @property
     def clock_ahead(self) -> float | None:

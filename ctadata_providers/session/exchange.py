@@ -352,8 +352,11 @@ class Exchange:
         set_option(pycurl.MAXLIFETIME_CONN, age or 0)
         # libcurl keeps a look-up in vain for half of this: every retry would be in vain, too.
         set_option(pycurl.DNS_CACHE_TIMEOUT, 60 if age is None else 0)
-        if age == 0:
+        copies = request.method == "COPY"
+        if age == 0 or copies:  # on one that has died libcurl sends a copy again, though it may have been done
             set_option(pycurl.FRESH_CONNECT, 1)
+        if copies:  # a tree of them would leave the server with many idle ones
+            set_option(pycurl.FORBID_REUSE, 1)
         if headers:
             if headers != known:
                 set_option(pycurl.HTTPHEADER, headers)

@@ -199,6 +199,7 @@ class Copying:
     # Transfers
 
     def _session(self, headers: dict[str, str]) -> aiohttp.ClientSession:
+        headers = {"User-Agent": self._server_header, **headers}
         return aiohttp.ClientSession(headers=headers, auto_decompress=False, skip_auto_headers=("Content-Type",))
 
     async def _pulled(self, transfer: _Transfer, fault: Fault | None) -> None:

@@ -114,9 +114,14 @@ class Exchange:
         return self.headers.get("Expect", "").lower() == "100-continue"
 
     @property
+    def by_door(self) -> bool:
+        """Whether a door asks, for a copy; a client never says that it is dCache."""
+        return self.headers.get("User-Agent", "").startswith("dCache/")
+
+    @property
     def client(self) -> str:
-        """The address that asks."""
-        return self.request.remote or ""
+        """The address that asks; a door's would be another than that of the client here."""
+        return f"{'door at ' if self.by_door else ''}{self.request.remote or ''}"
 
     @property
     def received(self) -> int:
@@ -287,6 +292,7 @@ class Exchange:
                     sent=self.received,
                     form=safe_form(self.form),
                     error=self.error,
+                    by_door=self.by_door,
                 )
             )
 

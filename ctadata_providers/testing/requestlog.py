@@ -43,6 +43,7 @@ class LoggedRequest:
         sent: Bytes of request body that arrived.
         form: The fields of a form that the issuer was sent; secrets among them are fingerprints.
         error: The error code that the issuer answered, if any.
+        by_door: Whether a door asked, for a copy from or to another one, and not a client.
     """
 
     server: ServerName
@@ -54,6 +55,7 @@ class LoggedRequest:
     sent: int
     form: dict[str, str] = field(default_factory=dict)
     error: str = ""
+    by_door: bool = False
 
 
 class Record:

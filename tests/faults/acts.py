@@ -99,6 +99,17 @@ def refuse_body(code: int, *headers: str) -> Act:
     return act
 
 
+def lose_refusal(code: int) -> Act:
+    """Refuse a body at once and close: on a body that comes unasked the answer is lost with the connection."""
+
+    def act(exchange: Exchange) -> None:
+        if "expect" not in exchange.asked.headers:
+            exchange.reset()
+        refuse_body(code)(exchange)
+
+    return act
+
+
 def redirect(url: str, code: int = 302) -> Act:
     """Send the client elsewhere."""
     return lambda exchange: exchange.answer(code, f"Location: {url}")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ctadata_providers import CtaClient
+from ctadata_providers import CtaClient, PermissionDeniedError
 from ctadata_providers.session import tasks
 from ctadata_providers.session.futures import Future
 from ctadata_providers.transfer import background, parallel, uploads
@@ -144,6 +144,41 @@ def test_an_interrupted_call_ends_before_its_parts_are_gone_and_close_waits_for_
 
     assert seconds < SOON
     assert len(parts_at(door)) == len(noted(door)) == count
+    removal.may.set()
+    client.close()
+
+    assert door.files == OLD
+    assert noted(door) == []
+
+
+@pytest.mark.usefixtures("nobody_gives_up")
+def test_the_error_of_a_tree_is_told_before_the_parts_of_its_other_files_are_gone_and_close_waits_for_that(
+    door: Door, client_of: Client, large: Path, hold: Hold, tmp_path: Path
+) -> None:
+    (tree := tmp_path / "tree").mkdir()
+    for number in range(4):
+        (tree / str(number)).symlink_to(large)
+    goes_on, removal = bottomless([]), hold(delete)
+
+    def is_refused(exchange: Exchange) -> bool:
+        return "/.3." in exchange.asked.path
+
+    def take(exchange: Exchange) -> None:
+        if is_refused(exchange):
+            children.wait_until(lambda: len(parts_at(door)) == 3)
+            acts.refuse_body(403)(exchange)
+        goes_on(exchange)
+
+    door.fault("PUT", take)
+    door.fault("DELETE", lambda exchange: (delete if is_refused(exchange) else removal)(exchange))
+    client = client_of(door, timeout=LONGEST, max_parallel=4)
+    begun = time.monotonic()
+    with pytest.raises(PermissionDeniedError):
+        client.upload_tree(tree, "/night")
+    seconds = time.monotonic() - begun
+
+    assert seconds < SOON
+    assert len(parts_at(door)) == 3
     removal.may.set()
     client.close()
 
@@ -307,7 +342,7 @@ if task:
     os.waitpid(task, 0)
     raise KeyboardInterrupt
 atexit._clear()
-from ctadata_providers import CtaClient
+from ctadata_providers import CtaClient, PermissionDeniedError
 try:
     client.upload(*sys.argv[1:])
 finally:

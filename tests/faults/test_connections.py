@@ -3,23 +3,37 @@
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
 from ctadata_providers import CtaClient, TransientError
 from tests.faults import acts
-from tests.faults.scripted import RIGHT, Door, Exchange
+from tests.faults.copied import COPY, PATH, Pair, pair
+from tests.faults.scripted import RIGHT, Act, Door, Exchange
+
+__all__ = ["pair"]
 
 Open = Callable[..., Door]
 Client = Callable[..., CtaClient]
 FILES = {f"/tree/{number}": b"x" * 1000 for number in range(40)}
 
 
-def once_a_connection(exchange: Exchange) -> None:
-    """Answer rightly, but die at the second request of a connection, as a door behind a balancer that restarts."""
-    if exchange.number > 1:
-        exchange.reset()
-    RIGHT[exchange.asked.method](exchange)
+def once_a_connection(act: Act) -> Act:
+    """Act rightly, but die at the second request of a connection, as a door behind a balancer that restarts."""
+
+    def once(exchange: Exchange) -> None:
+        if exchange.number > 1:
+            exchange.reset()
+        act(exchange)
+
+    return once
+
+
+def copy_inside(exchange: Exchange) -> None:
+    target = unquote(urlsplit(exchange.asked.headers["destination"]).path)
+    exchange.door.files[target] = exchange.door.files[exchange.asked.path]
+    exchange.answer(201)
 
 
 @pytest.fixture
@@ -36,7 +50,7 @@ def idle(open_door: Open, client_of: Client, tmp_path: Path) -> tuple[Door, CtaC
     door.fault("GET", at_once, times=12)
     client.download_tree("/tree", tmp_path / "tree")
     for method in ("GET", "PUT"):
-        door.fault(method, once_a_connection)
+        door.fault(method, once_a_connection(RIGHT[method]))
     return door, client
 
 
@@ -68,3 +82,23 @@ def test_a_silent_server_is_not_asked_again_at_once_on_a_kept_connection(open_do
         client.checksum("/x")
 
     assert len(door.requests("GET")) == 2
+
+
+def test_a_copy_from_door_to_door_is_not_sent_again_when_a_kept_connection_has_died(pair: Pair) -> None:
+    pair.target.fault("COPY", once_a_connection(pair.pulls()))
+    results = [pair.copy() for _ in range(3)]
+
+    assert [(result.way, result.retries) for result in results] == [("pull", 0)] * 3
+    assert len(pair.target.requests("COPY")) == 3
+
+
+def test_a_copy_inside_a_server_is_not_sent_again_when_a_kept_connection_has_died(
+    open_door: Open, client_of: Client
+) -> None:
+    door = open_door(files={PATH: b"x"}, folders={"/copies"})
+    client = client_of(door)
+    door.fault("COPY", once_a_connection(copy_inside))
+    results = [client.copy(PATH, COPY) for _ in range(3)]
+
+    assert [(result.way, result.retries) for result in results] == [("server", 0)] * 3
+    assert len(door.requests("COPY")) == 3

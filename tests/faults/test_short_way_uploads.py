@@ -13,6 +13,7 @@ import pytest
 from ctadata_providers import (
     CtaClient,
     NotFoundError,
+    PermissionDeniedError,
 )
 from ctadata_providers.transfer import begin_upload, tidying
 from ctadata_providers.transfer.local import small_content
@@ -145,6 +146,18 @@ def test_who_writes_into_a_pipe_is_not_disturbed_by_a_look_at_it(tmp_path: Path)
     os.close(reader)
 
     assert seen == [(None, False)] * 100
+
+
+def test_a_refusal_that_was_lost_with_the_connection_is_told_when_it_is_asked_for(
+    open_door: Open, client_of: Client, local: Path
+) -> None:
+    door = open_door(folders={"/night"})
+    door.fault("PUT", put, times=1)
+    door.fault("PUT", acts.lose_refusal(403))
+    result = client_of(door, retries=0, max_parallel=1).upload_tree(local, "night", on_error="continue")
+
+    assert len(door.files) == 1
+    assert {type(failure.error) for failure in result.failures} == {PermissionDeniedError}
 
 
 def test_what_is_stored_short_is_not_renamed(open_door: Open, client_of: Client, local: Path) -> None:

@@ -167,6 +167,18 @@ def test_a_small_body_refused_early_is_a_permission_error(door: Door, client_of:
     assert door.files == {PATH: b"old one"}
 
 
+@pytest.mark.parametrize(("code", "kind"), [(403, PermissionDeniedError), (413, QuotaError), (507, QuotaError)])
+def test_a_small_upload_whose_refusal_was_lost_asks_first_at_its_retry(
+    code: int, kind: type[CtaError], door: Door, client_of: Client, source: Path
+) -> None:
+    door.fault("PUT", acts.lose_refusal(code))
+    with pytest.raises(kind):
+        client_of(door, retries=1).upload(source, PATH)
+
+    assert ["expect" in asked.headers for asked in door.requests("PUT")][:2] == [False, True]
+    assert door.files == {PATH: b"old one"}
+
+
 @pytest.mark.parametrize("renames", [True, False])
 def test_storage_that_keeps_less_is_an_integrity_error_and_leaves_nothing(
     renames: bool, door: Door, client_of: Client, source: Path

@@ -60,6 +60,14 @@ def test_help_explains_each_command_with_examples(name: str, capsys: pytest.Capt
     assert max(len(line) for line in text.partition("examples:")[0].splitlines()) <= 104
 
 
+@pytest.mark.parametrize("name", ["get", "put", "cp"])
+def test_help_tells_what_becomes_of_a_file_that_exists(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main([name, "--help"])
+
+    options = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"--no-overwrite fail where a [a-z ]*file exists[a-z ]* \(default: it is replaced\)", options)
+
+
 def test_help_lists_the_commands_and_not_their_other_names(capsys: pytest.CaptureFixture[str]) -> None:
     main(["--help"])
     text = capsys.readouterr().out
@@ -274,9 +282,9 @@ def test_each_command_has_its_parser_by_its_name() -> None:
     assert all(name in words for name, words in found.items())
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--help", "get"], ["-qh", "get"], ["-h", "list"]])
-def test_help_before_a_command_tells_of_all(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    code = main(arguments)
+@pytest.mark.parametrize("line", ["--help", "--help get", "-qh get", "-h list --help", "--profile get -h list --help"])
+def test_help_before_a_command_tells_of_all(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(line.split())
 
     assert (code, capsys.readouterr().out) == (0, command_line().format_help())
 

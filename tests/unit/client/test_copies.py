@@ -132,7 +132,7 @@ class TestWays:
 
         assert (result.way, result.size, result.retries) == ("pull", len(DATA), 0)
         assert site.get("/a") == DATA
-        assert [r.method for r in fake_cta.requests if "requests" in r.headers["user-agent"]] == ["PROPFIND"]
+        assert [r.method for r in fake_cta.requests if not r.by_door] == ["PROPFIND"]
 
     def test_what_cannot_reach_the_other_is_reached_by_it(
         self, here: CtaClient, there: CtaClient, fake_cta: FakeCta, site: FakeCta

@@ -51,6 +51,29 @@ def test_a_push_sends_and_ends_with_success(fake_cta: FakeCta, other: FakeCta, a
     assert other.xattrs("/b") == {}
 
 
+def test_what_a_door_asks_for_a_copy_is_told_from_what_its_client_asks(
+    fake_cta: FakeCta, other: FakeCta, ask: Asker
+) -> None:
+    fake_cta.put("/a", b"events")
+    ask("COPY", "/a", headers(other, Destination=f"{other.door_url}/b"))
+    ask("COPY", "/c", headers(other, Source=f"{other.door_url}/b"))
+
+    assert [(r.method, r.by_door) for r in fake_cta.requests] == [("COPY", False)] * 2
+    assert {(r.method, r.by_door) for r in other.requests} == {("PUT", True), ("HEAD", True), ("GET", True)}
+
+
+def test_a_door_that_is_refused_by_another_one_has_nobody_else_banned_there(
+    fake_cta: FakeCta, other: FakeCta, ask: Asker
+) -> None:
+    refused = {**headers(other), "TransferHeaderAuthorization": "Bearer wrong"}
+    for _ in range(3):
+        ask("COPY", "/c", {**refused, "Source": f"{other.door_url}/b"})
+    answer = ask.at("GET", f"{other.door_url}/b", {"Authorization": f"Bearer {other.token}"})
+
+    assert [r.status for r in other.requests] == [401] * 3 + [404]
+    assert answer.status_code == 404
+
+
 def test_a_data_centre_at_another_host_is_trusted_too(fake_cta: FakeCta, ask: Asker) -> None:
     with FakeCta(host="127.0.0.1") as other:
         other.put("/a", b"events")
