@@ -390,7 +390,8 @@ def test_a_pool_that_refuses_says_nothing_about_the_token(
 
 
 FORK = """
-import time
+import time, warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # of fork with threads: that is what is tried
 signal_file, answer_file, state = sys.argv[1:]
 asking = threading.Thread(target=lambda: client.stat("/slow"))
 asking.start()
