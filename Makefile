@@ -1,12 +1,17 @@
 # A machine with Python >= 3.11 and make is all that is needed: everything else comes into .venv.
 PYTHON ?= python3
 VENV := .venv
+LOCK := requirements.lock
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 READY := $(VENV)/.ready
+LOWEST := .venv-lowest
+RESOLVE = $(UV) pip compile -q --upgrade pyproject.toml snakemake_plugin/pyproject.toml airflow_provider/pyproject.toml \
+	  --all-extras --group dev --generate-hashes --no-header --no-emit-package ctadata-providers \
+	  --no-emit-package snakemake-storage-plugin-cta --no-emit-package airflow-provider-cta
 
-
-.PHONY: help demo test test-real fuzz soak servers-table faults-table lint format bench bench-snakemake docs lock clean
+.PHONY: help demo test test-lowest test-real fuzz soak servers-table faults-table lint format bench bench-snakemake docs lock \
+  clean
 help: ## Tell what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -16,6 +21,11 @@ demo: $(READY) ## Run the example analysis in both engines on a data centre in o
 test: $(READY) ## Run the tests that need no system packages
 	$(BIN)/python -m pytest -n 4 --dist loadfile -m "not real and not soak" --ignore tests/conformance
 	$(BIN)/python -m pytest -m "not real and not soak" tests/conformance
+
+test-lowest: $(READY) ## Run them with the least versions that each pyproject.toml asks for
+	mkdir -p $(LOWEST)
+	$(RESOLVE) --python $(BIN)/python --resolution lowest-direct -o $(LOWEST)/requirements.lock
+	$(MAKE) VENV=$(LOWEST) LOCK=$(LOWEST)/requirements.lock test
 
 test-real: $(READY) ## Run the tests on real servers and engines (Debian packages)
 	sh tests/real/install.sh
@@ -66,20 +76,17 @@ docs: $(READY) ## Build the documentation into docs/_build
 	$(BIN)/sphinx-build -E -W --keep-going -q -b html docs docs/_build
 
 lock: $(READY) ## Resolve the pins of requirements.lock anew
-	$(UV) pip compile -q --upgrade pyproject.toml snakemake_plugin/pyproject.toml airflow_provider/pyproject.toml \
-	  --all-extras --group dev --group docs --universal --python-version 3.11 --generate-hashes --no-header \
-	  --no-emit-package ctadata-providers --no-emit-package snakemake-storage-plugin-cta \
-	  --no-emit-package airflow-provider-cta -o requirements.lock
+	$(RESOLVE) --group docs --universal --python-version 3.11 -o requirements.lock
 
 clean: ## Remove what was made
-	rm -rf $(VENV) docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks
+	rm -rf .venv .venv-* docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-$(READY): requirements.lock pyproject.toml snakemake_plugin/pyproject.toml airflow_provider/pyproject.toml
+$(READY): $(LOCK) pyproject.toml snakemake_plugin/pyproject.toml airflow_provider/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed; say make PYTHON=...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv
-	$(UV) pip install --python $(BIN)/python -q --compile-bytecode --require-hashes -r requirements.lock
+	$(UV) pip install --python $(BIN)/python -q --compile-bytecode --require-hashes -r $(LOCK)
 	$(UV) pip install --python $(BIN)/python -q --no-deps --no-build-isolation -e . -e snakemake_plugin -e airflow_provider
 	$(BIN)/python -m compileall -q ctadata_providers snakemake_plugin airflow_provider
 	@touch $@

@@ -90,6 +90,39 @@ def test_on_kill_leaves_nothing_partial_at_the_data_centre(
     assert cta_default.paths() == []
 
 
+def test_a_kill_while_files_are_given_out_ends_all_of_them() -> None:
+    stop = threading.Event()
+
+    def files() -> Iterator[str]:
+        yield "begun"
+        raise KeyboardInterrupt
+
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        streams.each(lambda _: stop.wait(15), files(), stop)  # type: ignore[arg-type]  # a list is never interrupted
+
+    assert time.monotonic() - begun < 10
+    assert stop.is_set()
+
+
+def test_a_kill_while_a_thread_begins_leaves_it_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, started, done = threading.Thread.start, [], []
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        started.append(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        streams.each(done.append, ["a"], threading.Event())
+    for thread in started:
+        thread.join(10)
+
+    assert started
+    assert done == []
+
+
 def test_a_storage_that_takes_bytes_slowly_holds_up_no_other_transfer(
     shelf: Shelf, cta_default: FakeCta, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

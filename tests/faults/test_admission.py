@@ -159,7 +159,8 @@ def test_a_fault_of_the_first_request_leaves_the_turn_to_the_next(
 
 
 FORK = """
-import time
+import time, warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # of fork with threads: that is what is tried
 signal_file, answer_file, state = sys.argv[1:]
 asking = threading.Thread(target=lambda: client.stat("/slow"))
 asking.start()

@@ -65,10 +65,11 @@ def run(*arguments: str) -> str:
     return done.stdout
 
 
-def test_make_installs_into_its_own_environment_also_where_another_is_active() -> None:
+@pytest.mark.parametrize("venv", [".venv", ".venv-3.13"])
+def test_make_installs_into_its_own_environment_also_where_another_is_active(venv: str) -> None:
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     done = subprocess.run(
-        ["make", "--always-make", "--dry-run", ".venv/.ready", "soak"],
+        ["make", "--always-make", "--dry-run", f"VENV={venv}", f"{venv}/.ready", "soak"],
         cwd=ROOT,
         env=environ,
         stdout=subprocess.PIPE,
@@ -78,7 +79,7 @@ def test_make_installs_into_its_own_environment_also_where_another_is_active() -
     installs = [line for line in done.stdout.splitlines() if "uv pip install" in line]
 
     assert len(installs) == 3
-    assert [line for line in installs if " --python .venv/bin/python " not in line] == []
+    assert [line for line in installs if f" --python {venv}/bin/python " not in line] == []
 
 
 @pytest.mark.parametrize(

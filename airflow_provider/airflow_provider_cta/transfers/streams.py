@@ -240,9 +240,18 @@ def each(work: Callable[[T], R], items: Sequence[T], stop: threading.Event) -> l
         items: With what.
         stop: Set when all is to end; `work` looks at it.
     """
+    given_out = threading.Event()
+
+    def begin(item: T) -> R:
+        given_out.wait()  # the pool does not know, nor wait for, a thread in whose beginning it is interrupted
+        if stop.is_set():
+            raise StoppedError
+        return work(item)
+
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="cta-stream") as pool:
-        futures = [pool.submit(work, item) for item in items]
         try:
+            futures = [pool.submit(begin, item) for item in items]
+            given_out.set()
             pending = set(futures)
             while pending:  # so that a signal is acted on between two waits
                 done, pending = wait(pending, timeout=_GLANCE, return_when=FIRST_EXCEPTION)
@@ -250,8 +259,8 @@ def each(work: Callable[[T], R], items: Sequence[T], stop: threading.Event) -> l
                     future.result()
         except BaseException:
             stop.set()
-            for future in futures:
-                future.cancel()
+            given_out.set()
+            pool.shutdown(wait=False, cancel_futures=True)
             raise
     return [future.result() for future in futures]
 
