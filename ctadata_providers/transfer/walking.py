@@ -173,7 +173,7 @@ class LocalFolder:
             self._names = sorted(os.listdir(place))  # noqa: PTH208 (names are wanted)
         except OSError as error:
             raise explained(error, place, "read") from error
-        if not (self._names or found.st_nlink):  # a mirror of it would lose all files
+        if not (self._names or found.st_nlink):  # by a job that has made it anew, for example
             raise NotFoundError(f"cannot read {place}: it was removed", path=place, remedy="name it by its whole path")
         own = (found.st_dev, found.st_ino)
         circle: frozenset[tuple[int, int]] = above._circle if above else frozenset()
