@@ -8,7 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from ctadata_providers.checksum import Hasher, new_hasher
-from ctadata_providers.errors import AlreadyExistsError, IntegrityError, IsADirError, QuotaError, StorageError
+from ctadata_providers.errors import (
+    AlreadyExistsError,
+    IntegrityError,
+    IsADirError,
+    PermissionDeniedError,
+    QuotaError,
+    StorageError,
+)
 from ctadata_providers.transfer import owners
 from ctadata_providers.transfer.context import Progress
 from ctadata_providers.transfer.hashing import digest_of
@@ -106,7 +113,22 @@ class Target:
                 path=self.place,
                 remedy="remove it first, or allow overwriting",
             )
+        if _is_kept_from_us(found, self.place.parent):
+            raise PermissionDeniedError(
+                f"cannot write {self.place}: it belongs to another user, and its folder has the sticky bit",
+                path=self.place,
+                remedy="choose another name or folder",
+            )
         return found
+
+
+def _is_kept_from_us(old: os.stat_result, folder: Path) -> bool:
+    """Tell whether only others can replace a file: better told now than when all bytes are there."""
+    user = os.geteuid()
+    if user in (0, old.st_uid):
+        return False
+    found = folder.stat()
+    return bool(found.st_mode & stat.S_ISVTX) and user != found.st_uid
 
 
 def _part_mode(old: os.stat_result) -> int:

@@ -195,6 +195,23 @@ def test_a_folder_that_cannot_be_written_is_refused(
     assert door.requests("GET") == []
 
 
+def test_a_file_that_only_somebody_else_can_replace_is_refused_before_it_is_fetched(
+    open_door: Open, client_of: Client, target: Path, payload: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = open_door(files={PATH: payload})
+    client, new = client_of(door), target.with_name("new")
+    target.parent.chmod(0o1777)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+
+    refused(lambda: client.download(PATH, target), PermissionDeniedError, target)
+
+    assert target.read_bytes() == b"old"
+    assert door.requests("GET") == []
+    client.download(PATH, new)
+
+    assert new.read_bytes() == payload
+
+
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
 def test_a_read_only_place_is_a_permission_error(
     number: int, open_door: Open, client_of: Client, target: Path, payload: bytes, monkeypatch: pytest.MonkeyPatch
