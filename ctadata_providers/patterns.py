@@ -170,6 +170,8 @@ class Selection:
             relative: Its path from the tree's top, without `/` at the ends.
             is_dir: Whether it is a folder.
         """
+        if not self._included and not self._excluded:
+            return True
         names = relative.split("/")
         if any(rule.meets(names, is_dir=is_dir).covered for rule in self._excluded):
             return False

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, runtime_checkable
 
 from ctadata_providers.errors import IntegrityError, TransientError
-from ctadata_providers.session.brief import Step
+from ctadata_providers.session.brief import Brief
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.request import Sink, Source
 from ctadata_providers.uri import format_uri, split
@@ -219,8 +219,8 @@ class BriefOperations(Protocol):
     the curl loop's thread.
     """
 
-    def read(self, path: str, step: Step | None = None) -> "Future[Any] | None":
-        """Begin to read a file whole; the future ends with its bytes, or with what a step makes of them."""
+    def read(self, path: str, brief: Brief | None = None) -> "Future[Any] | None":
+        """Begin to read a file whole; the future ends with its bytes, or with what the given one makes of them."""
 
     def can_store(self, path: str) -> bool:
         """Tell whether a file can be stored and renamed to this path."""

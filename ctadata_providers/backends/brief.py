@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 from ctadata_providers.backends.servers import Server, is_plain
 from ctadata_providers.session import Session
-from ctadata_providers.session.brief import Ask, Slot, Step
+from ctadata_providers.session.brief import Ask, Brief, Slot
 from ctadata_providers.session.futures import Future
 
 
@@ -42,23 +42,23 @@ class BriefWay:
         literal = unquote(url)
         return url == literal or (literal.isascii() and self._session.server_header is not None)
 
-    def read(self, path: str, step: Step | None = None) -> Future[Any] | None:
+    def read(self, path: str, brief: Brief | None = None) -> Future[Any] | None:
         """Begin to read a file whole, by GET."""
-        return None if "?" in path else self._session.brief(_GET, self._url(path), path, step=step)
+        return None if "?" in path else self._session.brief(brief or Brief(), _GET, self._url(path), path)
 
     def write(self, path: str, content: bytes) -> Future[Any] | None:
         """Begin to store a file whole, by PUT."""
-        return self._session.brief(_PUT, self._url(path), path, body=content)
+        return self._session.brief(Brief(), _PUT, self._url(path), path, body=content)
 
     def size(self, path: str) -> Future[int | None] | None:
         """Begin to ask for the size of a file, by HEAD."""
-        return self._session.brief(_HEAD, self._url(path), path)
+        return self._session.brief(Brief(), _HEAD, self._url(path), path)
 
     def rename(self, source: str, target: str) -> Future[Any] | None:
         """Begin to rename a file to a name that is free, by MOVE; XRootD does not decode the Destination."""
         url = self._url(target)
         headers = (f"Destination: {unquote(url) if self._server().literal_hrefs else url}",)
-        return self._session.brief(_MOVE, self._url(source), source, headers=headers)
+        return self._session.brief(Brief(), _MOVE, self._url(source), source, headers)
 
 
 def _length(slot: Slot) -> int | None:

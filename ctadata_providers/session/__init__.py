@@ -17,7 +17,7 @@ from ctadata_providers.credentials.hub import services_instead
 from ctadata_providers.errors import CtaError, StorageError, TransientError
 from ctadata_providers.retry import RetryPolicy
 from ctadata_providers.session.admission import Admission, Pass
-from ctadata_providers.session.brief import Ask, Brief, Detour, Outcome, Step, Way
+from ctadata_providers.session.brief import Ask, Brief, Detour, Outcome, Way
 from ctadata_providers.session.exchange import Exchange, Wire
 from ctadata_providers.session.limits import RateLimiter, limiter, throttle
 from ctadata_providers.session.locks import fork_safe_lock
@@ -158,36 +158,21 @@ class Session:
         raise _endless(request)
 
     def brief(
-        self,
-        ask: Ask,
-        url: str,
-        path: str,
-        *,
-        headers: tuple[str, ...] = (),
-        body: bytes | None = None,
-        step: Step | None = None,
+        self, brief: Brief, ask: Ask, url: str, path: str, headers: tuple[str, ...] = (), body: bytes | None = None
     ) -> Brief | None:
-        """Begin a request with a small answer the short way; None when that way is not open now.
+        """Begin a request with a small answer the short way, and return it; None when that way is not open now.
 
         It is where the credential has been accepted, nothing has to wait, nothing has just broken, and the door does
         not redirect. The future ends with a `TransientError` when the long way has to wait first, else with a `Detour`.
         """
         way = self._way
-        if way is None or not self._is_open(way):
+        if way is None or not _is_open(way):
             way = self._way = self._open_way()
         if way is None or self._redirects or not self.is_worth_it(ask.method):
             return None
         self._briefs[ask.method] += 1
-        return Brief(way, ask, url, path, headers=headers, body=body, step=step)
-
-    def _is_open(self, way: Way) -> bool:
-        gate = way.admitted.gate
-        return (
-            time.monotonic() < way.until
-            and (gate is None or gate.open_until > time.time())
-            and way.broken_at == _broken.get((self._home or self._first_home()).place)
-            and way.loop is curl_loop()  # it is not in a forked process
-        )
+        brief.begin(way, ask, url, path, headers, body)
+        return brief
 
     def _open_way(self) -> Way | None:
         """Return the short way, if it is open now."""
@@ -202,7 +187,10 @@ class Session:
         if broken_at is not None and not youngest:
             return None
         until = now + WAY_SECONDS if admitted.certificate is None else now  # its file may be gone the next moment
-        return Way(self._wire(home, admitted), admitted, broken_at, youngest, curl_loop(), self._explained, until)
+        if admitted.gate is not None:
+            until = min(until, now + admitted.gate.open_until - time.time())
+        wire, loop = self._wire(home, admitted), curl_loop()
+        return Way(wire, admitted, home.place, broken_at, youngest, loop, self._explained, until)
 
     def is_worth_it(self, method: str) -> bool:
         """Tell whether the short way mostly leads to the end: it costs a request where it does not."""
@@ -410,6 +398,17 @@ class Session:
 def _certificate_of(credential: Credential, admitted: Pass) -> ClientCertificate | None:
     """Return the client certificate if that is what a request shows."""
     return None if admitted.certificate is None else credential.certificate
+
+
+def _is_open(way: Way) -> bool:
+    """Tell whether the short way is as it was when it was opened."""
+    gate = way.admitted.gate
+    return (
+        time.monotonic() < way.until
+        and (gate is None or gate.open_until > 0)  # a refusal closes it at once
+        and _broken.get(way.place) == way.broken_at
+        and way.loop is curl_loop()  # it is not in a forked process
+    )
 
 
 def _endless(request: Request) -> StorageError:

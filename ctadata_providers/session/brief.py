@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from ctadata_providers.session.admission import Pass
 from ctadata_providers.session.exchange import MAX_IDLE_HANDLES, Wire
@@ -33,14 +33,14 @@ class Ask:
         act: What it does, for messages.
         accepts: The statuses that are as usual.
         headers: Headers beside the credential.
-        result: Makes the result of what was received; None when that is not as usual.
+        result: Makes the result of what was received, None when that is not as usual; without it, it is the body.
     """
 
     method: str
     act: str
     accepts: frozenset[int] = frozenset({200})
     headers: tuple[str, ...] = ()
-    result: Callable[["Slot"], Any] = lambda slot: b"".join(slot.chunks)
+    result: Callable[["Slot"], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,7 @@ class Way:
     Attributes:
         wire: With what they go.
         admitted: What they show.
+        place: The server.
         broken_at: When a connection to the server broke last.
         youngest: Seconds that a connection may have lived, 0 for any: older ones are dead, or show what was before.
         loop: Who drives them.
@@ -80,21 +81,12 @@ class Way:
 
     wire: Wire
     admitted: Pass
+    place: tuple[str, str, int]
     broken_at: float | None
     youngest: int
     loop: CurlLoop
     explain: Callable[[Outcome], BaseException]
     until: float
-
-
-class Step(Protocol):
-    """What is done with the outcome, in the loop's thread, so that the whole is one future."""
-
-    def take(self, result: Any, /) -> Any:
-        """Make of a usual result what the future ends with; what is raised ends it, too."""
-
-    def otherwise(self, error: BaseException, /) -> Future[Any]:
-        """Begin what is to be done after another end; the future ends as this one."""
 
 
 class Slot:
@@ -132,31 +124,25 @@ class Slot:
 class Brief(Future[Any]):
     """One request at the door, which ends with the result of the usual answer, or with what `Way.explain` returns.
 
-    Args:
-        way: How.
-        ask: What is asked for.
-        url: Where.
-        path: The same, for messages.
-        headers: Headers of this request alone, beside those of its kind.
-        body: What is sent.
-        step: What is done with the outcome, if anything.
+    What makes more of either is a class of its own, so that the whole is one future.
     """
 
-    __slots__ = ("_ask", "_begun", "_path", "_slot", "_step", "_stopped", "_under_way", "_way", "handle")
+    __slots__ = ("_ask", "_begun", "_path", "_slot", "_stopped", "_under_way", "_way", "handle")
 
-    def __init__(
-        self,
-        way: Way,
-        ask: Ask,
-        url: str,
-        path: str,
-        *,
-        headers: tuple[str, ...] = (),
-        body: bytes | None = None,
-        step: Step | None = None,
+    def begin(
+        self, way: Way, ask: Ask, url: str, path: str, headers: tuple[str, ...] = (), body: bytes | None = None
     ) -> None:
-        Future.__init__(self)
-        self._way, self._ask, self._path, self._step = way, ask, path, step
+        """Send it, once.
+
+        Args:
+            way: How.
+            ask: What is asked for.
+            url: Where.
+            path: The same, for messages.
+            headers: Headers of this request alone, beside those of its kind.
+            body: What is sent.
+        """
+        self._way, self._ask, self._path = way, ask, path
         self._stopped = False
         self._under_way: Future[Any] | None = None
         self._begun = time.monotonic()
@@ -170,6 +156,15 @@ class Brief(Future[Any]):
         if headers or body is not None or slot.youngest != way.youngest:
             self._set_more(headers, body)
         way.loop.start(self)
+
+    def take(self, result: Any) -> Any:
+        """Return what the future ends with, in the loop's thread; what is raised ends it, too."""
+        return result
+
+    def otherwise(self, error: BaseException) -> Future[Any] | None:
+        """Begin what is to be done after another end, in the loop's thread; None ends the future with the error."""
+        del error
+        return None
 
     def _set_more(self, headers: tuple[str, ...], body: bytes | None) -> None:
         import pycurl
@@ -198,18 +193,19 @@ class Brief(Future[Any]):
 
     def finished(self, code: int, text: str) -> None:
         """Deliver the outcome."""
-        slot, ask, way = self._slot, self._ask, self._way
+        slot, ask = self._slot, self._ask
         status = slot.status()
+        result = None
         if not code and status in ask.accepts:
-            result = ask.result(slot)
-            if result is not None:
-                slot.give_back()
-                return self.set_result(result) if self._step is None else self._succeed(self._step, result)
-        fault = (text or slot.handle.errstr() or f"libcurl error {code}") if code else ""
-        outcome = Outcome(ask, self._path, way.admitted, status, slot.retry_after() or None, fault)
-        if not code:
-            slot.give_back()
-        return self._fail(way.explain(outcome))
+            result = b"".join(slot.chunks) if ask.result is None else ask.result(slot)
+        if result is None:
+            return self._fail(self._way.explain(self._outcome(code, text, status)))
+        slot.give_back()
+        try:
+            result = self.take(result)
+        except BaseException as failed:  # noqa: BLE001 (it belongs to who waits for it)
+            return self.set_exception(failed)
+        return self.set_result(result)
 
     def stalled(self, now: float) -> bool:
         """Tell whether it takes too long: what is small comes soon, or the long way has the patience."""
@@ -219,22 +215,25 @@ class Brief(Future[Any]):
         """Deliver the cancellation."""
         self.set_exception(CancelledError())
 
-    def _succeed(self, step: Step, result: Any) -> None:
-        try:
-            result = step.take(result)
-        except BaseException as failed:  # noqa: BLE001 (it belongs to who waits for it)
-            return self.set_exception(failed)
-        return self.set_result(result)
+    def _outcome(self, code: int, text: str, status: int) -> Outcome:
+        """Return how it ended that did not end as usual; a handle on which something broke is not used again."""
+        slot = self._slot
+        fault = (text or slot.handle.errstr() or f"libcurl error {code}") if code else ""
+        outcome = Outcome(self._ask, self._path, self._way.admitted, status, slot.retry_after() or None, fault)
+        if not code:
+            slot.give_back()
+        return outcome
 
     def _fail(self, error: BaseException) -> None:
         if self._stopped:
             return self.stopped()
-        if self._step is None:
+        under_way = self.otherwise(error)
+        if under_way is None:
             return self.set_exception(error)
-        self._under_way = self._step.otherwise(error)
+        self._under_way = under_way
         if self._stopped:
-            self._under_way.cancel()
-        return self._under_way.add_done_callback(self._arrive)
+            under_way.cancel()
+        return under_way.add_done_callback(self._arrive)
 
     def _arrive(self, ended: Future[Any]) -> None:
         if ended.error is None:

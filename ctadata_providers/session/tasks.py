@@ -131,8 +131,10 @@ def run(task: Task[T]) -> T:
 def take(queue: SimpleQueue[T]) -> T:
     """Take the next item of a queue; a signal is acted on meanwhile."""
     while True:
-        with suppress(Empty):
+        try:
             return queue.get(timeout=SIGNAL_PATIENCE)
+        except Empty:
+            continue
 
 
 @coroutine

@@ -11,7 +11,7 @@ from typing import TypeVar
 from ctadata_providers.backends import BriefOperations, FileInfo
 from ctadata_providers.checksum import checksum_of
 from ctadata_providers.errors import CtaError, TransientError
-from ctadata_providers.session.brief import Detour
+from ctadata_providers.session.brief import Brief, Detour
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import Task, spawn, wait
 from ctadata_providers.transfer import owners, verify
@@ -63,7 +63,7 @@ async def _untold(
     return await wait(begin(replace(context, on_event=None), progress=progress))
 
 
-class _Small:
+class _Small(Brief):
     """A small file on its way here.
 
     Args:
@@ -74,14 +74,14 @@ class _Small:
         overwrite: Whether a file there may be replaced.
     """
 
-    __slots__ = ("_begun", "_context", "_info", "_local", "_overwrite", "_progress", "_stem", "_target")
+    __slots__ = ("_context", "_info", "_local", "_overwrite", "_progress", "_stem", "_target")
 
     def __init__(
         self, context: Context, progress: Progress | None, info: FileInfo, local: Path, *, overwrite: bool
     ) -> None:
+        Future.__init__(self)
         self._context, self._progress, self._info, self._local = context, progress, info, local
         self._overwrite = overwrite
-        self._begun = time.monotonic()
 
     def long_way(self) -> Task[TransferResult]:
         """Return the coroutine that does everything anew."""

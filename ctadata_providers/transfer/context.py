@@ -156,7 +156,7 @@ class Attempts:
         return time.monotonic() - self.started
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # a frozen one takes four times as long to make, and many are made
 class TransferResult:
     """A file that has been transferred and verified.
 

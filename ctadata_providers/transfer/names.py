@@ -1,8 +1,8 @@
 """Names of what is not whole yet, local and remote: `.<name>.<hash>.<uuid>.ctapart`."""
 
-import hashlib
 import os
 import re
+import zlib
 
 MAX_NAME_BYTES = 255
 _PART = re.compile(r"\..*\.ctapart", re.DOTALL)
@@ -33,4 +33,4 @@ def is_part(name: str) -> bool:
 
 def address_hash(address: str) -> str:
     """Return eight hexadecimal digits that stand for an address."""
-    return hashlib.sha256(address.encode(errors="surrogateescape")).hexdigest()[:8]
+    return f"{zlib.crc32(address.encode(errors='surrogateescape')):08x}"

@@ -28,7 +28,7 @@ STOP_PATIENCE = 1.2
 """Seconds that stopped tasks have, at most, for cleaning up here: Ctrl-C shall end a command within 2 s."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Job(Generic[K, T]):
     """A task of many.
 
@@ -190,10 +190,8 @@ class Pump(Generic[K, T]):
                 job = (self._urgent or self._waiting).popleft()
                 self._places -= 1
             future = job.begin()
-            with self._lock:
-                self._running[future] = job
-                stopped = self._stopped
-            if stopped:
+            self._running[future] = job
+            if self._stopped:  # who stops says so before he looks who runs
                 future.cancel()
             if future.done():
                 self._finish(future)
@@ -208,22 +206,20 @@ class Pump(Generic[K, T]):
 
     def _finish(self, future: Future[T]) -> None:
         """Hand out an outcome, free its place, and line up what needed it."""
-        succeeded = future.error is None
+        refused: list[Job[K, T]] = []
         with self._lock:
             job = self._running.pop(future)
             self._places += 1
-            refused: list[Job[K, T]] = []
-            if succeeded and job.urgent:
+            if future.error is not None:
+                refused = self._fail(job)
+            elif job.urgent:
                 for other in self._needing.pop(job.key):
                     refused += self._line_up(other)
-            elif not succeeded:
-                refused = self._fail(job)
-            plenty = len(self._waiting) > self._limit and not self._stopped
             idle = self._stopped and self._places == self._limit
         self._ended.append((job.key, future))
         if refused:
             self._refuse(refused)
-        if not plenty or len(self._ended) > self._limit:
+        if len(self._waiting) <= self._limit or len(self._ended) > self._limit or self._stopped:
             self._bell.ring()
         elif not self._will_ring:
             self._will_ring = True

@@ -102,7 +102,7 @@ def _placed(entries: Iterable[FileInfo], root: LocalRoot, failures: Failures) ->
     refused: set[str] = set()
     for info in entries:
         target = None
-        if split(info.path)[0] not in refused:
+        if not refused or split(info.path)[0] not in refused:
             try:
                 place = root.place_of(info.path)
                 target = made_folder(place) if info.is_dir else place
@@ -237,7 +237,7 @@ def run_jobs(jobs: Jobs, limit: int, failures: Failures) -> TreeResult:
             for step, future in outcomes:
                 if future.cancelled():
                     continue  # its folder could not be made, which is told once
-                error = future.exception()
+                error = future.error
                 if isinstance(error, CtaError):
                     if failures.stop(error) or step.number == 0:
                         ends.append((step.number, error))
