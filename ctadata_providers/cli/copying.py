@@ -1,10 +1,10 @@
 """The sub-command that copies from one remote place to another: `cp`."""
 
 import argparse
+import os
 from collections.abc import Iterable
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctadata_providers import uri
@@ -98,7 +98,7 @@ def _remote(text: str, *, to_be_written: bool = False) -> uri.Address:
     if text.startswith(_LOCAL) or text in (".", "..", "-"):
         raise ConfigError(f"{text} is no remote path, and cp copies from remote to remote", path=text, remedy=_REMEDY)
     address = paths.parse(text)
-    if to_be_written and not uri.is_uri(text) and Path(text).exists():
+    if to_be_written and not uri.is_uri(text) and _is_here(text):
         raise ConfigError(
             f"{text} exists on this machine: is that meant?",
             path=text,
@@ -107,11 +107,15 @@ def _remote(text: str, *, to_be_written: bool = False) -> uri.Address:
     return address
 
 
+def _is_here(text: str) -> bool:
+    return os.path.exists(text)  # noqa: PTH110 (`Path.exists` raises below a folder that may not be entered)
+
+
 def _expand(client: "CtaClient", text: str, address: uri.Address) -> "Iterable[FileInfo]":
     try:
         yield from paths.expand(client, address)
     except NotFoundError as error:
-        if uri.is_uri(text) or not Path(text).exists():
+        if uri.is_uri(text) or not _is_here(text):
             raise
         raise NotFoundError(
             f"there is no remote {address.path}, but {text} is on this machine", path=address.path, remedy=_REMEDY

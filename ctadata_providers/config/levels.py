@@ -1,5 +1,7 @@
 """From where settings come, and which level gives them."""
 
+import logging
+import os
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -7,6 +9,8 @@ from typing import Any, Literal
 
 from ctadata_providers.config.folders import config_folder
 from ctadata_providers.errors import ConfigError
+
+logger = logging.getLogger(__name__)
 
 Level = Literal["explicit", "profile", "environment", "built-in"]
 """Who gave a setting: the caller, the user's config.toml, an environment variable, or a built-in profile."""
@@ -161,6 +165,8 @@ def profile_names(environ: Mapping[str, str]) -> tuple[str, ...]:
 def own_profile(name: str, environ: Mapping[str, str], names: Iterable[str]) -> dict[str, Any]:
     """Return what the user's config.toml says of a profile; nothing of a built-in one that it does not mention.
 
+    In a home that may not be entered there is nothing either, for a profile that is built in.
+
     Args:
         name: Of the profile.
         environ: The environment, which tells where the file is.
@@ -175,6 +181,9 @@ def own_profile(name: str, environ: Mapping[str, str], names: Iterable[str]) -> 
     except (FileNotFoundError, NotADirectoryError):  # a home such as /dev/null holds nothing
         told = {}
     except OSError as error:
+        if name in BUILT_IN_PROFILES and _is_out_of_reach(path):
+            logger.warning("cannot look into %s: no settings are taken from there", path.parent)
+            return {}
         remedy = "make it readable, or set XDG_CONFIG_HOME to a folder that is"
         raise ConfigError(f"cannot read {path}: {error.strerror}", path=path, remedy=remedy) from error
     except ValueError as error:
@@ -193,3 +202,14 @@ def own_profile(name: str, environ: Mapping[str, str], names: Iterable[str]) -> 
         remedy = f"chmod 600 {path}, or name a file with token_file or client_secret_file"
         raise ConfigError(f"{path} holds a secret and is open to other users", path=path, remedy=remedy)
     return known(own, names)
+
+
+def _is_out_of_reach(path: Path) -> bool:
+    """Tell whether a file lies in a home that may not be entered: another user's, or one on AFS without a token."""
+    try:
+        os.lstat(path)
+    except PermissionError:
+        return True
+    except OSError:
+        pass
+    return False

@@ -12,9 +12,9 @@ from ctadata_providers.credentials.hub import services_instead
 from ctadata_providers.credentials.resolve import resolve
 from ctadata_providers.credentials.tokens import FileToken, FixedToken, Renewable, Token, require_fresh
 from ctadata_providers.credentials.x509.certificate import ClientCertificate, ProxyInfo, inspect
-from ctadata_providers.errors import CredentialError, CtaError
+from ctadata_providers.errors import ConfigError, CredentialError, CtaError
 from ctadata_providers.transport.proxies import proxy_for
-from ctadata_providers.transport.trust import system_bundle, trust
+from ctadata_providers.transport.trust import check_ca_path, system_bundle, trust
 
 State = Literal["used", "shadowed", "absent", "unusable"]
 SOON = 600.0
@@ -103,6 +103,10 @@ def report(config: Config) -> Report:
         decides = next((place for place in failed if place.chosen), None)
         advice = decides.remedy if decides else _login_advice(config) if _can_log_in(config) else error.remedy
         return Report(found=failed, fault=error, advice=advice or error.remedy or _login_advice(config))
+    try:
+        check_ca_path(config.ca_path)
+    except ConfigError as error:
+        return Report(found=found, token=token, certificate=certificate, fault=error, advice=error.remedy or "")
     fault = certificate.fault if certificate else None
     advice = _advice(config, chosen, token, certificate)
     return Report(found=found, token=token, certificate=certificate, fault=fault, advice=advice)

@@ -169,9 +169,18 @@ class _BlockingThreads:
         if not self._idle.acquire(blocking=False):
             with self._lock:
                 if self._started < BLOCKING_THREADS:
-                    self._started += 1
-                    threading.Thread(target=self._main, name=f"ctadata-blocking-{self._started}", daemon=True).start()
+                    self._start_another()
         return future
+
+    def _start_another(self) -> None:
+        name = f"ctadata-blocking-{self._started + 1}"
+        try:
+            threading.Thread(target=self._main, name=name, daemon=True).start()
+        except RuntimeError:  # no more are allowed (ulimit -u, a container's limit): those that there are do it
+            if not self._started:
+                raise
+        else:
+            self._started += 1
 
     def _main(self) -> None:
         while True:

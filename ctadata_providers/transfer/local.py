@@ -23,6 +23,8 @@ def explained(error: OSError, path: Path, act: str) -> StorageError:
     kinds: dict[int | None, tuple[type[StorageError], str]] = {
         errno.ENOSPC: (QuotaError, "free some space, or choose another folder"),
         errno.EDQUOT: (QuotaError, "free some space, or choose another folder"),
+        errno.EFBIG: (QuotaError, "choose another folder; the file system or 'ulimit -f' allows no file of this size"),
+        errno.EMFILE: (StorageError, "raise the limit of open files (ulimit -n), or lower max_parallel"),
         errno.ENOENT: (NotFoundError, "check the path"),
         errno.EACCES: (PermissionDeniedError, "check the permissions, or choose another folder"),
         errno.EPERM: (PermissionDeniedError, "check the permissions, or choose another folder"),

@@ -8,7 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from ctadata_providers.checksum import Hasher, new_hasher
-from ctadata_providers.errors import AlreadyExistsError, IntegrityError, IsADirError, QuotaError, StorageError
+from ctadata_providers.errors import (
+    AlreadyExistsError,
+    IntegrityError,
+    IsADirError,
+    PermissionDeniedError,
+    QuotaError,
+    StorageError,
+)
 from ctadata_providers.transfer import owners
 from ctadata_providers.transfer.context import Progress
 from ctadata_providers.transfer.hashing import digest_of
@@ -38,14 +45,14 @@ class Target:
         self.place = place
         self._overwrite = overwrite
         self._text = os.fspath(place)
-        self._mode: int | None = None
+        self._old: os.stat_result | None = None
         try:
-            self._mode = self._check(os.lstat(self._text))
+            self._old = self._check(os.lstat(self._text))
         except FileNotFoundError:
             pass
         except OSError as error:
             raise explained(error, place, "write") from error
-        self.part_mode = 0o666 if self._mode is None else self._mode & 0o666 | 0o600
+        self.part_mode = 0o666 if self._old is None else _part_mode(self._old)
         """The permissions of a new part: who may not read the file that it replaces reads nothing of this one."""
         folder, slash, self.name = self._text.rpartition("/")
         self._folder = folder + slash
@@ -63,8 +70,8 @@ class Target:
             AlreadyExistsError: When the target has come to be meanwhile and may not be overwritten.
         """
         try:
-            if self._mode is not None:
-                os.fchmod(fd, self._mode)
+            if self._old is not None:
+                _permit_as(self._old, fd)
         finally:
             os.close(fd)  # a full quota may show only here
         if self._overwrite:
@@ -86,8 +93,8 @@ class Target:
                 remedy="free some space, or choose another folder",
             )
 
-    def _check(self, found: os.stat_result) -> int:
-        """Return the permissions of the file to be replaced."""
+    def _check(self, found: os.stat_result) -> os.stat_result:
+        """Return what is known of the file to be replaced."""
         if stat.S_ISLNK(found.st_mode):
             self._text = os.path.realpath(self.place)
             self.place = Path(self._text)
@@ -106,7 +113,41 @@ class Target:
                 path=self.place,
                 remedy="remove it first, or allow overwriting",
             )
-        return stat.S_IMODE(found.st_mode)
+        if _is_kept_from_us(found, self.place.parent):
+            raise PermissionDeniedError(
+                f"cannot write {self.place}: it belongs to another user, and its folder has the sticky bit",
+                path=self.place,
+                remedy="choose another name or folder",
+            )
+        return found
+
+
+def _is_kept_from_us(old: os.stat_result, folder: Path) -> bool:
+    """Tell whether only others can replace a file: better told now than when all bytes are there."""
+    user = os.geteuid()
+    if user in (0, old.st_uid):
+        return False
+    found = folder.stat()
+    return bool(found.st_mode & stat.S_ISVTX) and user != found.st_uid
+
+
+def _part_mode(old: os.stat_result) -> int:
+    """Return the permissions of a part, which may have another group than the file that it replaces."""
+    return old.st_mode & 0o666 | 0o600 if old.st_gid == os.getegid() else 0o600
+
+
+def _permit_as(old: os.stat_result, fd: int) -> None:
+    """Permit of a new file what the old one permits to the same group, or to no group more than to all others.
+
+    A setuid bit is not kept: whoever has set it on a file of theirs would run as us what we have fetched.
+    """
+    mode = old.st_mode & 0o777
+    if os.fstat(fd).st_gid != old.st_gid:
+        try:
+            os.fchown(fd, -1, old.st_gid)
+        except OSError:  # we are not of that group
+            mode &= ~0o070 | (mode & 0o007) << 3
+    os.fchmod(fd, mode)
 
 
 def created(target: Target, place: StrPath, mode: int) -> int:

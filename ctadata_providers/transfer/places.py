@@ -22,7 +22,10 @@ class LocalRoot:
     def __init__(self, local: Path, top: str, *, holds: Callable[[str], bool]) -> None:
         self._local = local
         self._holds = holds
-        self._real = os.path.realpath(local)
+        try:
+            self._real = os.path.realpath(local)
+        except OSError as error:  # there is no working folder any more
+            raise explained(error, local, "write") from error
         self._top = top.rstrip("/") + "/"
         self._checked: tuple[str, Path] | None = None
 

@@ -19,7 +19,7 @@ from ctadata_providers.transfer.hashing import stoppable
 from ctadata_providers.transfer.local import explained
 
 _BLOCK = 1024 * 1024
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class OpenSource:

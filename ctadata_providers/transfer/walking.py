@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from ctadata_providers.backends import Backend, FileInfo
-from ctadata_providers.errors import CtaError, StorageError
+from ctadata_providers.errors import CtaError, NotFoundError, StorageError
 from ctadata_providers.patterns import EVERYTHING, Selection
 from ctadata_providers.transfer.listings import Listings
 from ctadata_providers.transfer.local import explained
@@ -173,6 +173,8 @@ class LocalFolder:
             self._names = sorted(os.listdir(place))  # noqa: PTH208 (names are wanted)
         except OSError as error:
             raise explained(error, place, "read") from error
+        if not (self._names or found.st_nlink):  # by a job that has made it anew, for example
+            raise NotFoundError(f"cannot read {place}: it was removed", path=place, remedy="name it by its whole path")
         own = (found.st_dev, found.st_ino)
         circle: frozenset[tuple[int, int]] = above._circle if above else frozenset()
         if own in circle:

@@ -44,7 +44,7 @@ def system_bundle() -> Path:
     """Return the system's CA bundle, else the one that requests brings."""
     default = ssl.get_default_verify_paths().cafile
     for candidate in (default, *_BUNDLES):
-        if candidate and Path(candidate).is_file():
+        if candidate and os.path.isfile(candidate) and os.access(candidate, os.R_OK):  # noqa: PTH113 (never raises)
             return Path(candidate)
     import certifi
 
@@ -68,11 +68,11 @@ def trust(ca_path: Path | None) -> Trust:
     libcurl takes one file, and parses it for each connection unless it is alone (20 ms for the system's 140); folders
     cost next to nothing.
     """
-    extra = ca_path or (GRID_CERTIFICATES if GRID_CERTIFICATES.is_dir() else None)
+    extra = ca_path or _grid_certificates()
     if extra is None:
         return Trust(system_bundle())
     system = system_folder()
-    if extra.is_dir():
+    if _is_folder(extra):
         return Trust(None, (system, extra)) if system else Trust(system_bundle(), (extra,))
     if system:
         return Trust(extra, (system,))
@@ -85,7 +85,7 @@ def check_ca_path(ca_path: Path | None) -> None:
     Raises:
         ConfigError: When there is no such file or folder.
     """
-    if ca_path is not None and not os.access(ca_path, os.R_OK):
+    if ca_path is not None and not os.access(ca_path, os.R_OK | os.X_OK if _is_folder(ca_path) else os.R_OK):
         raise ConfigError(
             f"ca_path {ca_path} cannot be read", path=ca_path, remedy="give a PEM file or a hashed folder of CAs"
         )
@@ -105,8 +105,8 @@ def ssl_context(ca_path: Path | None, *, cert_file: Path | None = None, key_file
         context.load_verify_locations(capath=system)  # looked into only for the CA that is wanted: 20 ms less
     else:
         context.load_verify_locations(cafile=system_bundle())
-    extra = ca_path or (GRID_CERTIFICATES if GRID_CERTIFICATES.is_dir() else None)
-    if extra is not None and extra.is_dir():
+    extra = ca_path or _grid_certificates()
+    if extra is not None and _is_folder(extra):
         context.load_verify_locations(capath=extra)
     elif extra is not None:
         try:
@@ -118,6 +118,14 @@ def ssl_context(ca_path: Path | None, *, cert_file: Path | None = None, key_file
     if cert_file is not None:
         context.load_cert_chain(cert_file, key_file)
     return context
+
+
+def _grid_certificates() -> Path | None:
+    return GRID_CERTIFICATES if _is_folder(GRID_CERTIFICATES) else None
+
+
+def _is_folder(place: Path) -> bool:
+    return os.path.isdir(place)  # noqa: PTH112 (`Path.is_dir` raises below a folder that may not be entered)
 
 
 def _is_hashed(folder: Path) -> bool:

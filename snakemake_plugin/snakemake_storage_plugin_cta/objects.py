@@ -21,6 +21,7 @@ from snakemake_interface_storage_plugins.storage_object import (
 )
 
 from snakemake_storage_plugin_cta import queries
+from snakemake_storage_plugin_cta.removal import make_removable
 from snakemake_storage_plugin_cta.signals import keep_sigterm_from_blocking
 
 if TYPE_CHECKING:
@@ -298,6 +299,7 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
     def _remove_copy(self) -> None:
         local: Path = self.local_path()
         if local.is_dir() and not local.is_symlink():
+            make_removable(local)
             shutil.rmtree(local, ignore_errors=True)
         else:
             local.unlink(missing_ok=True)
@@ -344,8 +346,9 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
             raise self._failed("list what matches", error) from error
 
     def cleanup(self) -> None:
-        """Forget what was noted of the local copy, which Snakemake removes itself."""
+        """Forget what was noted of the local copy, and let Snakemake remove it, which it does itself."""
         self._storage.clean_up(self.local_path())
+        make_removable(self.local_path())
 
 
 def _size(info: "FileInfo") -> int:

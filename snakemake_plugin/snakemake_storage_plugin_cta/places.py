@@ -2,9 +2,10 @@
 
 import json
 import logging
-import shutil
 from contextlib import suppress
 from pathlib import Path
+
+from snakemake_storage_plugin_cta.removal import remove_folder
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ def claim(prefix: Path, profile: str | None, place: str) -> None:
         for old in prefix.iterdir():
             if _profile_of(old.name) == profile:
                 logger.warning("%s is removed: it was copied from %s, not from %s", old, before, place)
-                shutil.rmtree(old) if old.is_dir() else old.unlink()
+                remove_folder(old) if old.is_dir() else old.unlink()
     with suppress(OSError):  # a prefix that cannot be written to will be told by the first transfer
         note.write_text(json.dumps(places | {profile or "": place}), encoding="utf-8")
 

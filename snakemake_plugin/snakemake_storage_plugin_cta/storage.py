@@ -25,6 +25,7 @@ from ctadata_providers import (
 from snakemake_storage_plugin_cta.asking import Threads
 from snakemake_storage_plugin_cta.listing import Listing
 from snakemake_storage_plugin_cta.notes import Notes
+from snakemake_storage_plugin_cta.removal import remove_folder
 from snakemake_storage_plugin_cta.times import Times
 from snakemake_storage_plugin_cta.waiting import ended
 
@@ -122,7 +123,7 @@ class Storage:
             self._client.download_tree(info.path, part, progress=progress)
             _make_way(local, is_dir=True)
             if local.exists():
-                shutil.rmtree(local)
+                remove_folder(local)
             part.rename(local)
             self.times.give(local, info.mtime)
         finally:
@@ -357,7 +358,7 @@ def _make_way(local: Path, *, is_dir: bool) -> None:
     if is_dir and local.is_file():
         local.unlink()
     elif not is_dir and local.is_dir():
-        shutil.rmtree(local)
+        remove_folder(local)
 
 
 def _part_name(name: str) -> str:

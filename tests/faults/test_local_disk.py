@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from ctadata_providers import (
 )
 from tests.faults.cells import assert_absent, parts_at, parts_in
 from tests.faults.scripted import Door
-from tests.places import unwritable
+from tests.places import another_group, unwritable
 
 PATH = "/night/events.fits"
 Open = Callable[..., Door]
@@ -194,6 +195,23 @@ def test_a_folder_that_cannot_be_written_is_refused(
     assert door.requests("GET") == []
 
 
+def test_a_file_that_only_somebody_else_can_replace_is_refused_before_it_is_fetched(
+    open_door: Open, client_of: Client, target: Path, payload: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = open_door(files={PATH: payload})
+    client, new = client_of(door), target.with_name("new")
+    target.parent.chmod(0o1777)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+
+    refused(lambda: client.download(PATH, target), PermissionDeniedError, target)
+
+    assert target.read_bytes() == b"old"
+    assert door.requests("GET") == []
+    client.download(PATH, new)
+
+    assert new.read_bytes() == payload
+
+
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
 def test_a_read_only_place_is_a_permission_error(
     number: int, open_door: Open, client_of: Client, target: Path, payload: bytes, monkeypatch: pytest.MonkeyPatch
@@ -325,6 +343,47 @@ def test_what_replaces_a_private_file_is_private_from_its_first_byte(
     assert seen <= {0o600}
     assert seen
     assert target.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("size", [3, 300_000, 3_000_000])
+def test_what_has_arrived_runs_as_nobody_else(size: int, open_door: Open, client_of: Client, target: Path) -> None:
+    door = open_door(files={PATH: bytes(size)})
+    target.chmod(0o6755)  # by whoever it belongs to, where several write into a folder
+    client_of(door).download(PATH, target)
+
+    assert stat.S_IMODE(target.stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize("size", [3, 300_000, 3_000_000])
+@pytest.mark.parametrize(("allowed", "mode"), [(True, 0o654), (False, 0o644)])
+def test_a_file_keeps_its_group_or_the_other_group_may_no_more_than_anybody(
+    allowed: bool,
+    mode: int,
+    size: int,
+    open_door: Open,
+    client_of: Client,
+    target: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    door = open_door(tls=False, files={PATH: bytes(size)})
+    group, own = another_group(), target.stat().st_gid
+    os.chown(target, -1, group)
+    target.chmod(0o654)
+    if not allowed:
+        monkeypatch.setattr(os, "fchown", refuse)  # who is not of a group can give it nothing
+    seen: set[int] = set()
+
+    def look(_: int) -> None:
+        seen.update(Path(place).stat().st_mode & 0o077 for place in parts_in(target.parent))
+
+    client_of(door).download(PATH, target, progress=look)
+
+    found = target.stat()
+    assert (stat.S_IMODE(found.st_mode), found.st_gid) == (mode, group if allowed else own)
+    assert seen <= {0}  # the bytes on their way are not for the group of the part
 
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK])

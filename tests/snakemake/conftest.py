@@ -14,6 +14,7 @@ import pytest
 from snakemake_storage_plugin_cta import StorageObject, StorageProvider, StorageProviderSettings
 
 from ctadata_providers.testing import FakeCta
+from tests.places import AS_PLAIN_USER
 
 _OURS = ("CTA_", "BEARER_TOKEN", "X509_", "SNAKEMAKE_", "XDG_")
 
@@ -44,7 +45,7 @@ class Workdir:
 
     def start(self, *options: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor", *options],
+            [*AS_PLAIN_USER, sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor", *options],
             cwd=self.path,
             env=self.environ,
             stdin=subprocess.DEVNULL,

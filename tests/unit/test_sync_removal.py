@@ -7,6 +7,7 @@ import pytest
 
 from ctadata_providers import (
     CtaClient,
+    NotFoundError,
     PermissionDeniedError,
     StorageError,
 )
@@ -169,3 +170,19 @@ def test_a_file_that_cannot_be_removed_is_told_once_and_keeps_its_folders(
     assert [failure.path for failure in result.failures] == [f"{TOP}/old/deep/stuck"]
     assert stored(fake_cta) == {"f": b"1", "old/deep/stuck": b"s"}
     assert result.removed == 3
+
+
+def test_a_working_folder_that_was_removed_is_not_taken_for_an_empty_one(
+    client: CtaClient, fake_cta: FakeCta, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sow(fake_cta, {"f": b"1"})
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    (tmp_path / "gone").mkdir()  # as a job makes it anew
+    with pytest.raises(NotFoundError, match="was removed"):
+        client.sync(".", ADDRESS, delete=True)
+
+    assert stored(fake_cta) == {"f": b"1"}
+    with pytest.raises(NotFoundError, match="copy"):
+        client.sync(ADDRESS, "copy")

@@ -14,7 +14,7 @@ import pytest
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.limits import RateLimiter
 from ctadata_providers.session.loop import CurlLoop, curl_loop
-from ctadata_providers.session.tasks import CancellableFuture, in_thread, run, spawn, wait
+from ctadata_providers.session.tasks import CancellableFuture, _BlockingThreads, in_thread, run, spawn, wait
 
 PATIENCE = 10.0
 
@@ -314,3 +314,21 @@ def test_a_future_that_has_ended_holds_nothing_of_what_could_stop_it(end: Callab
 
     assert known() is None
     assert not future.cancel()
+
+
+def test_where_no_more_threads_are_allowed_those_that_there_are_do_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, begin, real, left = _BlockingThreads(), threading.Event(), threading.Thread.start, [2]
+
+    def start(thread: threading.Thread) -> None:
+        if not left[0]:
+            raise RuntimeError("can't start new thread")
+        left[0] -= 1
+        real(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    work = [threads.submit(begin.wait) for _ in range(20)]
+    begin.set()
+
+    assert all(future.result(PATIENCE) for future in work)
+    with pytest.raises(RuntimeError, match="can't start"):
+        _BlockingThreads().submit(begin.wait)

@@ -7,6 +7,7 @@ holds a lock as long as it lives; so whether one runs is asked of the kernel, no
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -60,10 +61,21 @@ class AgentStatus:
 
 
 def default_target(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return where WLCG's bearer token discovery looks for a file of this user."""
+    """Return where WLCG's bearer token discovery looks for a file of this user.
+
+    After `su` the runtime folder is still that of the other user.
+    """
     name = f"bt_u{os.geteuid()}"
     folder = environ.get("XDG_RUNTIME_DIR")
-    return (Path(folder) if folder and Path(folder).is_dir() else Path("/tmp")) / name  # noqa: S108 (WLCG's place)
+    return (Path(folder) if folder and _is_own_folder(folder) else Path("/tmp")) / name  # noqa: S108 (WLCG's place)
+
+
+def _is_own_folder(folder: str) -> bool:
+    try:
+        found = os.stat(folder)  # noqa: PTH116 (as a text it may be anything)
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
 def ctadata_target(config: Config) -> Path:
@@ -240,7 +252,11 @@ def _same_file(one: Path, other: Path) -> bool:
     try:
         return one.samefile(other)
     except OSError:
+        pass  # one of them is not there
+    try:
         return one.absolute() == other
+    except OSError:
+        return False  # there is no working folder any more
 
 
 def _launch(errand: Errand) -> None:

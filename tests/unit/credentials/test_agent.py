@@ -83,6 +83,26 @@ def test_without_a_runtime_folder_token_discovery_looks_into_tmp(tmp_path: Path)
     assert agent.default_target({"XDG_RUNTIME_DIR": str(tmp_path)}) == tmp_path / name
 
 
+def test_a_runtime_folder_of_another_user_is_not_ours(tmp_path: Path) -> None:
+    other = Path("/proc/1")  # somebody else's for all but root
+    if os.geteuid() == 0:
+        other = tmp_path
+        os.chown(other, 65534, -1)
+
+    assert agent.default_target({"XDG_RUNTIME_DIR": str(other)}) == Path("/tmp") / f"bt_u{os.geteuid()}"
+    assert agent.default_target({"XDG_RUNTIME_DIR": "/proc/1/fd/none"}) == Path("/tmp") / f"bt_u{os.geteuid()}"
+
+
+def test_who_has_no_working_folder_any_more_can_start_an_agent(
+    config: Config, target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+
+    assert agent.start(config, target).token_file == target
+
+
 @linux
 def test_the_agent_is_detached_from_who_started_it(config: Config, target: Path) -> None:
     reader, writer = os.pipe()
@@ -192,7 +212,7 @@ def test_stop_waits_for_the_end(config: Config, target: Path) -> None:
     assert stopped == status.pid
     assert agent.running(config) is None
     assert agent.stop(config) is None
-    assert status.log.read_text().splitlines()[-1].endswith("INFO ended by a signal")
+    until(lambda: status.log.read_text().splitlines()[-1].endswith("INFO ended by a signal"))  # behind its lock
 
 
 def test_a_named_file_stays_after_the_end_for_those_that_read_it(config: Config, target: Path) -> None:

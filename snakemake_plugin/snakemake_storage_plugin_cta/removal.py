@@ -1,0 +1,26 @@
+"""Local copies of folders that go, also when Snakemake (`protected`) or a job has write-protected them."""
+
+import os
+import shutil
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a local folder with all that is in it.
+
+    Raises:
+        OSError: When something in it cannot be removed.
+    """
+    make_removable(folder)
+    shutil.rmtree(folder)
+
+
+def make_removable(local: Path) -> None:
+    """Let all that is in a local folder be removed by its owner; a file needs nothing for that."""
+    if local.is_symlink():
+        return
+    with suppress(OSError):  # somebody else's: told by the removal
+        for folder, _, _ in os.walk(local):
+            Path(folder).chmod(stat.S_IRWXU)
