@@ -146,5 +146,7 @@ def _explain(error: BaseException) -> tuple[str, str | None, str | None]:
         return (f"{path}: {error.strerror}" if path else error.strerror), path, None
     if isinstance(error, OSError | ImportError):
         return str(error), None, None
+    if isinstance(error, RuntimeError) and "start new thread" in str(error):
+        return "no more threads are allowed to this user", None, "end other programs, or raise the limit (ulimit -u)"
     name = type(error).__name__
     return f"unexpected {name}: {error}", None, "this is a fault of ctadata: please report it with what --debug shows"

@@ -200,6 +200,7 @@ def test_paths_work_like_those_of_pathlib(cta: FakeCta) -> None:
     assert cta.get(f"{ALICE}/notes.txt") == b"dark night"
 
 
+@pytest.mark.filterwarnings("ignore:unclosed file .* name='kept/:ResourceWarning")  # fsspec itself, before 2026.9
 def test_a_local_copy_is_fetched_once(cta: FakeCta) -> None:
     names = run("A local copy")
     cta.clear_requests()

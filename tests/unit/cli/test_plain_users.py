@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from ctadata_providers.cli import commands
 from ctadata_providers.testing import FakeCta
 from tests.places import AS_PLAIN_USER
+from tests.unit.cli.conftest import Ran
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -37,6 +39,19 @@ def locked(tmp_path: Path) -> Path:
     (folder / "file").write_text("x")
     folder.chmod(0o600)
     return folder
+
+
+def test_a_limit_of_threads_is_no_fault_of_ours(ctadata: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(commands, "list_", refuse)
+    ran = ctadata("list", "lst")
+
+    assert (ran.code, ran.err) == (
+        1,
+        "ctadata: no more threads are allowed to this user; end other programs, or raise the limit (ulimit -u)\n",
+    )
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o600])

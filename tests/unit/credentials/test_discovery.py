@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -351,4 +353,7 @@ def test_resolving_runs_no_program(home: Path) -> None:
 
 
 def test_the_fixtures_stand_for_the_real_thing() -> None:
-    assert Path("/tmp") == discovery.SHARED_FOLDER
+    code = f"import {discovery.__name__} as discovery; print(discovery.SHARED_FOLDER)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert ran.stdout == "/tmp\n"
