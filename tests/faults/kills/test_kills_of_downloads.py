@@ -74,7 +74,7 @@ def test_a_download_killed_between_two_calls_of_the_system_goes_on(name: str, de
 def test_a_run_killed_while_it_takes_a_part_over_loses_nothing_of_it(name: str, death: Death, stages: Get) -> None:
     stage, commands, _ = stages(name)
     stage.prepare()
-    codes = [die(stage, commands, at=lambda: stage.wait_for(stage.kind.size // 2))]
+    codes = [die(stage, commands, at=lambda: stage.wait_for(stage.kind.size // 4))]
     there = stage.kind.size - stage.missing()
     codes.append(die(stage, commands, dies=[death]))
     still_there = stage.kind.size - stage.missing()
