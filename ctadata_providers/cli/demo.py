@@ -8,10 +8,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from ctadata_providers.config.folders import cache_folder
 from ctadata_providers.errors import ConfigError, CtaError, IntegrityError
 
 NIGHT = "cta://lst/DL3/20241114"
@@ -118,9 +120,18 @@ def environment(settings: Mapping[str, str], scratch: Path) -> dict[str, str]:
         "AIRFLOW__CORE__DAGS_FOLDER": str(find_workflows()),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "XDG_CACHE_HOME": str(_cache(scratch)),
         "XDG_CONFIG_HOME": str(config),
         "XDG_STATE_HOME": str(state),
     }
+
+
+def _cache(scratch: Path) -> Path:
+    """Return where the engines keep what they need again: the usual place, if there can be one."""
+    usual = cache_folder().parent
+    with suppress(OSError):
+        usual.mkdir(parents=True, exist_ok=True)
+    return usual if os.access(usual, os.W_OK) else scratch / "cache"
 
 
 def _door(settings: Mapping[str, str], token_file: Path) -> tuple[dict[str, str], dict[str, str]]:

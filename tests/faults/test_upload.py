@@ -9,6 +9,7 @@ import pytest
 
 from ctadata_providers import (
     CtaClient,
+    CtaError,
     IntegrityError,
     PermissionDeniedError,
     QuotaError,

@@ -44,6 +44,17 @@ def test_token_is_in_a_private_file_and_not_in_the_environment(tmp_path: Path) -
     assert [name for name, value in environ.items() if TOKEN in value] == []
 
 
+def test_a_home_that_cannot_be_written_to_is_no_hindrance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "homeless").mkdir()
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "/proc")
+    without = environment(DOOR, tmp_path / "homeless")
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    assert without["XDG_CACHE_HOME"] == str(tmp_path / "homeless" / "cache")
+    assert environment(DOOR, tmp_path)["XDG_CACHE_HOME"] == str(tmp_path / ".cache")
+
+
 def test_both_engines_are_pointed_at_the_same_door(tmp_path: Path) -> None:
     environ = environment(DOOR, tmp_path)
 
