@@ -190,7 +190,9 @@ def test_a_signal_ends_it_in_order(tmp_path: Path, number: signal.Signals) -> No
         seconds = time.monotonic() - start
 
     assert first_comment.startswith("# ")
-    assert (process.returncode, errors) == (0, "")
+    slow = "Executing <"  # asyncio tells of each step beyond 0.1 s, which a busy machine may take
+    assert process.returncode == 0
+    assert [line for line in errors.splitlines() if not line.startswith(slow)] == []
     assert seconds < 5
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
