@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,17 +128,19 @@ def test_50_inputs_cost_one_listing_and_50_downloads_and_settings_reach_the_jobs
     (workdir.path / "token").write_text(fake_cta.token)
     for name in fake_cta.environ():
         del workdir.environ[name]
+    begun = time.monotonic()
     workdir.succeed(
         *("--storage-cta-door-url", fake_cta.door_url),
         *("--storage-cta-token-file", "token"),
         *("--storage-cta-ca-path", str(fake_cta.ca_file)),
         *("--storage-cta-allow-http-pools", "false", "--storage-cta-max-parallel", "4"),
     )
+    aged = int((time.monotonic() - begun) / 10)  # so often a busy machine may look again: a listing is believed for 10 s
 
     assert (workdir.path / "merged.txt").read_text().splitlines() == [f"/lst/DL3/run_{n}.txt" for n in range(1, 51)]
     assert sorted(workdir.asked("GET")) == sorted(runs)
     # The process of the job, which `run:` starts, looks for itself.
-    assert len(workdir.asked("PROPFIND")) == 2
+    assert 2 <= len(workdir.asked("PROPFIND")) <= 2 + aged
     assert workdir.asked("HEAD") == []
 
 
