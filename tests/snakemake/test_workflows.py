@@ -135,7 +135,9 @@ def test_50_inputs_cost_one_listing_and_50_downloads_and_settings_reach_the_jobs
         *("--storage-cta-ca-path", str(fake_cta.ca_file)),
         *("--storage-cta-allow-http-pools", "false", "--storage-cta-max-parallel", "4"),
     )
-    aged = int((time.monotonic() - begun) / 10)  # so often a busy machine may look again: a listing is believed for 10 s
+    aged = int(
+        (time.monotonic() - begun) / 10
+    )  # so often a busy machine may look again: a listing is believed for 10 s
 
     assert (workdir.path / "merged.txt").read_text().splitlines() == [f"/lst/DL3/run_{n}.txt" for n in range(1, 51)]
     assert sorted(workdir.asked("GET")) == sorted(runs)
