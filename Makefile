@@ -72,6 +72,8 @@ bench-snakemake: $(READY) ## Measure whole workflows against the storage plugins
 	-sh tests/real/install.sh benchmarks/packages.txt
 	$(BIN)/python -m benchmarks --only plugins --repeats 1 $(BENCH)
 
+$(LOWEST)/requirements.lock: # made by test-lowest
+
 docs: $(READY) ## Build the documentation into docs/_build
 	$(BIN)/sphinx-build -E -W --keep-going -q -b html docs docs/_build
 

@@ -14,7 +14,7 @@ from ctadata_providers.credentials.tokens import FileToken, FixedToken, Renewabl
 from ctadata_providers.credentials.x509.certificate import ClientCertificate, ProxyInfo, inspect
 from ctadata_providers.errors import ConfigError, CredentialError, CtaError
 from ctadata_providers.transport.proxies import proxy_for
-from ctadata_providers.transport.trust import check_ca_path, system_bundle, trust
+from ctadata_providers.transport.trust import check_ca_path, ssl_context, system_bundle, trust
 
 State = Literal["used", "shadowed", "absent", "unusable"]
 SOON = 600.0
@@ -105,6 +105,7 @@ def report(config: Config) -> Report:
         return Report(found=failed, fault=error, advice=advice or error.remedy or _login_advice(config))
     try:
         check_ca_path(config.ca_path)
+        ssl_context(config.ca_path)
     except ConfigError as error:
         return Report(found=found, token=token, certificate=certificate, fault=error, advice=error.remedy or "")
     fault = certificate.fault if certificate else None

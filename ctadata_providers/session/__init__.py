@@ -3,7 +3,6 @@
 libcurl carries bytes (`exchange`), requests carries messages (`message`, `stream`); what is decided is decided here.
 """
 
-import math
 import os
 import time
 from collections import Counter
@@ -42,8 +41,6 @@ WAY_SECONDS = 0.05
 """For so long the short way is taken to be open as it was: less than between two looks at a file with a token."""
 FEW_DETOURS = 4
 """So many requests of a kind may go the short way in vain before it is asked whether that is worth it."""
-DOUBT_SECONDS = 60.0
-"""For so long after a connection to the door broke uploads ask first; the longest wait before a retry is half of it."""
 MESSAGE_FACTOR = 10
 """A whole answer to a message may take this many times the time-out."""
 
@@ -51,6 +48,8 @@ _broken: dict[tuple[str, str, int], float] = {}
 """When a connection to a server broke last, or was left in a bad state: libcurl keeps them for all sessions."""
 _redirecting: set[tuple[str, str, int]] = set()
 """Servers that have redirected an upload whose body they did not want."""
+_silent: set[tuple[str, str, int]] = set()
+"""Servers that have left an upload without an answer, and taken none since."""
 
 
 class Session:
@@ -104,12 +103,12 @@ class Session:
 
     @property
     def uploads_ask_first(self) -> bool:
-        """Whether the next upload should ask first: the door has redirected one, or has just left us without an answer.
+        """Whether the next upload should ask first: the door has redirected one, or left the last without an answer.
 
-        It may have refused an upload: who sends on meanwhile sees no more than that the connection breaks.
+        It may have refused it: who sends on meanwhile sees no more than that the connection breaks.
         """
         home = self.credential.home
-        return home in _redirecting or time.monotonic() - _broken.get(home, -math.inf) < DOUBT_SECONDS
+        return home in _redirecting or home in _silent
 
     @property
     def clock_ahead(self) -> float | None:
@@ -140,6 +139,8 @@ class Session:
                     response = self._meant(await wait(sending.start()), request.method)
                 except TransientError:
                     _broken[hop.place] = time.monotonic()
+                    if request.size and not request.expect:
+                        _silent.add(hop.place)
                     # A pool's URL may be used up; at the door a kept connection that had died is not worth a retry.
                     if sent_again or not sending.died_unused or hop.url != request.url:
                         raise
@@ -149,6 +150,8 @@ class Session:
                     continue
                 self._heard(response, hop, admitted)
                 if succeeded(response, request.method):
+                    if request.size:
+                        _silent.discard(hop.place)
                     return response
                 if response.status not in REDIRECTS:
                     refused = admission.refuses(response, admitted)
@@ -210,6 +213,8 @@ class Session:
         self._detours[ask.method] += 1
         if outcome.fault:
             _broken[home.place] = time.monotonic()
+            if ask.method == "PUT":
+                _silent.add(home.place)
             return Detour(outcome.fault)
         wait = {} if outcome.retry_after is None else {"retry-after": str(outcome.retry_after)}
         response = Response(outcome.status, PHRASES.get(outcome.status, ""), wait, home.shown)

@@ -162,6 +162,7 @@ class _BlockingThreads:
         self._idle = threading.Semaphore(0)
         self._lock = threading.Lock()
         self._started = 0
+        self._without_thread = 0
 
     def submit(self, function: Callable[[], T]) -> Future[T]:
         future: Future[T] = Future()
@@ -169,16 +170,18 @@ class _BlockingThreads:
         if not self._idle.acquire(blocking=False):
             with self._lock:
                 if self._started < BLOCKING_THREADS:
-                    self._start_another()
+                    self._start_another(future)
         return future
 
-    def _start_another(self) -> None:
+    def _start_another(self, future: Future[T]) -> None:
         name = f"ctadata-blocking-{self._started + 1}"
         try:
             threading.Thread(target=self._main, name=name, daemon=True).start()
         except RuntimeError:  # no more are allowed (ulimit -u, a container's limit): those that there are do it
             if not self._started:
+                future.cancel()  # what has been refused is not done later
                 raise
+            self._without_thread += 1
         else:
             self._started += 1
 
@@ -188,6 +191,10 @@ class _BlockingThreads:
             if future.set_running_or_notify_cancel():
                 fulfil(future, function)
             del future, function
+            with self._lock:
+                if self._without_thread:  # it is for that one that this thread looks next
+                    self._without_thread -= 1
+                    continue
             self._idle.release()
 
 

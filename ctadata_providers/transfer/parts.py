@@ -26,6 +26,7 @@ SPACE_CHECKED_FROM = 1024 * 1024
 StrPath = str | Path
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 """What file systems without hard links answer, FUSE with ENOSYS."""
+_ACL = "system.posix_acl_access"
 _CREATE = os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
@@ -52,7 +53,7 @@ class Target:
             pass
         except OSError as error:
             raise explained(error, place, "write") from error
-        self.part_mode = 0o666 if self._old is None else _part_mode(self._old)
+        self.part_mode = 0o666 if self._old is None else 0o600
         """The permissions of a new part: who may not read the file that it replaces reads nothing of this one."""
         folder, slash, self.name = self._text.rpartition("/")
         self._folder = folder + slash
@@ -71,7 +72,7 @@ class Target:
         """
         try:
             if self._old is not None:
-                _permit_as(self._old, fd)
+                _permit_as(self._old, _acl_of(self._text), fd)
         finally:
             os.close(fd)  # a full quota may show only here
         if self._overwrite:
@@ -131,15 +132,11 @@ def _is_kept_from_us(old: os.stat_result, folder: Path) -> bool:
     return bool(found.st_mode & stat.S_ISVTX) and user != found.st_uid
 
 
-def _part_mode(old: os.stat_result) -> int:
-    """Return the permissions of a part, which may have another group than the file that it replaces."""
-    return old.st_mode & 0o666 | 0o600 if old.st_gid == os.getegid() else 0o600
-
-
-def _permit_as(old: os.stat_result, fd: int) -> None:
+def _permit_as(old: os.stat_result, acl: bytes | None, fd: int) -> None:
     """Permit of a new file what the old one permits to the same group, or to no group more than to all others.
 
-    A setuid bit is not kept: whoever has set it on a file of theirs would run as us what we have fetched.
+    A setuid bit is not kept: whoever has set it on a file of theirs would run as us what we have fetched. Where a file
+    system refuses it (CIFS, FAT), the file stays as it was made.
     """
     mode = old.st_mode & 0o777
     if os.fstat(fd).st_gid != old.st_gid:
@@ -147,7 +144,24 @@ def _permit_as(old: os.stat_result, fd: int) -> None:
             os.fchown(fd, -1, old.st_gid)
         except OSError:  # we are not of that group
             mode &= ~0o070 | (mode & 0o007) << 3
-    os.fchmod(fd, mode)
+            mode &= ~0o007 | (old.st_mode & 0o070) >> 3
+    if acl is not None:
+        mode &= ~0o070  # there it is the most that the list gives to anybody
+    with suppress(OSError):
+        os.fchmod(fd, mode)
+    with suppress(OSError):
+        if acl is None:
+            os.removexattr(fd, _ACL)  # that which the folder gives to new files
+        else:
+            os.setxattr(fd, _ACL, acl)
+
+
+def _acl_of(place: str) -> bytes | None:
+    """Return the access control list of a file, None where there is none."""
+    try:
+        return os.getxattr(place, _ACL)
+    except OSError:
+        return None
 
 
 def created(target: Target, place: StrPath, mode: int) -> int:

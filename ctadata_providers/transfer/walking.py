@@ -173,8 +173,8 @@ class LocalFolder:
             self._names = sorted(os.listdir(place))  # noqa: PTH208 (names are wanted)
         except OSError as error:
             raise explained(error, place, "read") from error
-        if not (self._names or found.st_nlink):  # by a job that has made it anew, for example
-            raise NotFoundError(f"cannot read {place}: it was removed", path=place, remedy="name it by its whole path")
+        if not self._names:
+            _refuse_removed(place)
         own = (found.st_dev, found.st_ino)
         circle: frozenset[tuple[int, int]] = above._circle if above else frozenset()
         if own in circle:
@@ -198,6 +198,15 @@ class LocalFolder:
                 continue
             if entry is not None:
                 yield entry
+
+
+def _refuse_removed(place: Path) -> None:
+    """Refuse a working folder that is empty because it was removed, by a job that has made it anew, for example."""
+    try:
+        os.path.realpath(place)
+    except FileNotFoundError as error:
+        remedy = "name it by its whole path"
+        raise NotFoundError(f"cannot read {place}: it was removed", path=place, remedy=remedy) from error
 
 
 def _tell(on_error: OnUnlisted | None, relative: str, error: StorageError) -> None:

@@ -111,9 +111,15 @@ def ssl_context(ca_path: Path | None, *, cert_file: Path | None = None, key_file
     elif extra is not None:
         try:
             context.load_verify_locations(cafile=extra)
-        except (ssl.SSLError, OSError) as error:
+        except ssl.SSLError as error:
             raise ConfigError(
                 f"ca_path {extra} holds no certificate", path=extra, remedy="give a PEM file or a hashed folder of CAs"
+            ) from error
+        except OSError as error:
+            raise ConfigError(
+                f"ca_path {extra} cannot be read: {error.strerror}",
+                path=extra,
+                remedy="check the file, and the limit of open files (ulimit -n)",
             ) from error
     if cert_file is not None:
         context.load_cert_chain(cert_file, key_file)

@@ -19,8 +19,15 @@ def remove_folder(folder: Path) -> None:
 
 def make_removable(local: Path) -> None:
     """Let all that is in a local folder be removed by its owner; a file needs nothing for that."""
-    if local.is_symlink():
+    if local.is_symlink() or not local.is_dir():
         return
-    with suppress(OSError):  # somebody else's: told by the removal
-        for folder, _, _ in os.walk(local):
-            Path(folder).chmod(stat.S_IRWXU)
+    _open(local)
+    for folder, below, _ in os.walk(local):
+        for name in below:
+            _open(Path(folder, name))
+
+
+def _open(folder: Path) -> None:
+    if not folder.is_symlink():
+        with suppress(OSError):  # somebody else's: told by the removal
+            folder.chmod(stat.S_IRWXU)

@@ -180,6 +180,17 @@ def test_a_small_upload_whose_refusal_was_lost_asks_first_at_its_retry(
     assert door.files == {PATH: b"old one"}
 
 
+def test_uploads_ask_first_only_until_one_has_been_taken(door: Door, client_of: Client, source: Path) -> None:
+    door.fault("PUT", acts.lose_refusal(503), times=1)
+    with client_of(door, retries=2) as client:
+        client.upload(source, PATH)
+        before = len(door.requests("PUT"))
+        client.upload(source, PATH)
+
+    assert ["expect" in asked.headers for asked in door.requests("PUT")][:2] == [False, True]
+    assert ["expect" in asked.headers for asked in door.requests("PUT")[before:]] == [False]
+
+
 @pytest.mark.parametrize("renames", [True, False])
 def test_storage_that_keeps_less_is_an_integrity_error_and_leaves_nothing(
     renames: bool, door: Door, client_of: Client, source: Path

@@ -330,5 +330,24 @@ def test_where_no_more_threads_are_allowed_those_that_there_are_do_all(monkeypat
     begin.set()
 
     assert all(future.result(PATIENCE) for future in work)
+    left[0] = 14
+    held = threading.Event()
+    waiting = [threads.submit(held.wait) for _ in range(3)]  # threads can be had again: one for each
+    assert threads.submit(lambda: 1).result(PATIENCE) == 1
+    held.set()
+    assert all(future.result(PATIENCE) for future in waiting)
+
+
+def test_what_was_refused_for_want_of_a_thread_is_not_done_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, done, real = _BlockingThreads(), SimpleQueue[str](), threading.Thread.start
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
     with pytest.raises(RuntimeError, match="can't start"):
-        _BlockingThreads().submit(begin.wait)
+        threads.submit(lambda: done.put("refused"))
+    monkeypatch.setattr(threading.Thread, "start", real)
+    threads.submit(lambda: done.put("taken")).result(PATIENCE)
+
+    assert (done.get(), done.empty()) == ("taken", True)
