@@ -27,6 +27,8 @@ StrPath = str | Path
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 """What file systems without hard links answer, FUSE with ENOSYS."""
 _ACL = "system.posix_acl_access"
+_HAS_LISTS = hasattr(os, "getxattr")
+"""Elsewhere than on Linux the standard library does not know them."""
 _CREATE = os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
@@ -139,29 +141,31 @@ def _permit_as(old: os.stat_result, acl: bytes | None, fd: int) -> None:
     system refuses it (CIFS, FAT), the file stays as it was made.
     """
     mode = old.st_mode & 0o777
+    if acl is not None:
+        mode &= ~0o070  # there it is the most that the list gives to anybody
     if os.fstat(fd).st_gid != old.st_gid:
         try:
             os.fchown(fd, -1, old.st_gid)
-        except OSError:  # we are not of that group
+        except OSError:  # we are not of that group, so that a list would give its rights to another
+            acl = None
             mode &= ~0o070 | (mode & 0o007) << 3
             mode &= ~0o007 | (old.st_mode & 0o070) >> 3
-    if acl is not None:
-        mode &= ~0o070  # there it is the most that the list gives to anybody
+    if acl is None and _HAS_LISTS:
+        with suppress(OSError):
+            os.removexattr(fd, _ACL)  # that which the folder gives to new files
     with suppress(OSError):
         os.fchmod(fd, mode)
-    with suppress(OSError):
-        if acl is None:
-            os.removexattr(fd, _ACL)  # that which the folder gives to new files
-        else:
+    if acl is not None:
+        with suppress(OSError):
             os.setxattr(fd, _ACL, acl)
 
 
 def _acl_of(place: str) -> bytes | None:
     """Return the access control list of a file, None where there is none."""
-    try:
-        return os.getxattr(place, _ACL)
-    except OSError:
-        return None
+    if _HAS_LISTS:
+        with suppress(OSError):
+            return os.getxattr(place, _ACL)
+    return None
 
 
 def created(target: Target, place: StrPath, mode: int) -> int:
