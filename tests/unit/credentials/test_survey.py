@@ -35,6 +35,18 @@ def test_on_an_empty_machine_all_is_absent_and_a_login_advised(home: Path) -> No
     assert told.advice == "log in with 'ctadata login'"
 
 
+@pytest.mark.parametrize("content", ["", "no certificate"])
+def test_cas_that_are_none_are_told_although_the_credential_is_good(content: str, tmp_path: Path) -> None:
+    cas = tmp_path / "cas.pem"
+    cas.write_text(content)
+    good = report(Config.from_mapping({"token": SECRET}))
+    told = report(Config.from_mapping({"token": SECRET, "ca_path": str(cas)}))
+
+    assert good.fault is None
+    assert f"ca_path {cas} holds no certificate" in str(told.fault)
+    assert told.advice == "give a PEM file or a hashed folder of CAs"
+
+
 def test_a_hub_token_that_nothing_leads_to_its_services_is_spoken_of(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
