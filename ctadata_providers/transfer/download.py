@@ -44,7 +44,8 @@ async def download(
 ) -> TransferResult:
     """Download one file; the local target is whole or as it was before.
 
-    A large one goes on with what a run that was killed, or whose server went away, has left beside the target.
+    A large one goes on with what a run that was stopped or killed, or whose server went away, has left beside the
+    target.
 
     Args:
         context: What the transfers of a client share.
@@ -58,7 +59,8 @@ async def download(
         AlreadyExistsError: When the target exists and may not be overwritten.
         IntegrityError: When size or checksum are not what the server said.
         QuotaError: When the disk is full.
-        TransientError: When the retries are used up; what has arrived of a large file is kept for the next run.
+        TransientError: When the retries are used up; what has arrived of a large file is kept for the next run, as it
+            is when the download is cancelled.
     """
     first = TransferEvent("start", "download", info.path, local, info.size)
     return await watched(context, first, progress, partial(fetch, info=info, local=local, overwrite=overwrite))
@@ -131,9 +133,13 @@ async def _large(
         context.leftovers.forget(str(target.place.parent))
         raise _kept(error, part.received) from error
     finally:
-        closing = part.discard()
+        stopped = isinstance(sys.exception(), CancelledError)
+        if stopped and part.received >= RESUMED_FROM:
+            closing = part.leave()
+            context.leftovers.forget(str(target.place.parent))
+        else:
+            closing = part.discard()
         if closing is not None:
-            stopped = isinstance(sys.exception(), CancelledError)
             await wait(end_of(closing, within=MOMENT if stopped else None))
     return TransferResult(
         path=info.path,
@@ -164,7 +170,9 @@ async def _opened(context: Context, info: FileInfo, target: Target, progress: Pr
             if adopted is not None:
                 there = await _read_again(adopted, algorithm)
         except BaseException as error:
-            adopting.add_done_callback(lambda done: _drop(folder, done))
+            stopped = isinstance(error, CancelledError)
+            context.leftovers.forget(str(folder))
+            adopting.add_done_callback(lambda done: _drop(folder, done, keep=stopped))
             if isinstance(error, OSError) and not isinstance(error, CtaError):
                 adopted, there = None, []  # what cannot be read again is fetched again
             else:
@@ -179,13 +187,14 @@ async def _read_again(adopted: Adopted, algorithm: str | None) -> list[tuple[int
     return [(start, stop, 1) for start, stop in adopted.ranges]
 
 
-def _drop(folder: Path, adopting: "Future[Adopted | None]") -> None:
-    """Remove a part that was adopted in vain."""
+def _drop(folder: Path, adopting: "Future[Adopted | None]", *, keep: bool) -> None:
+    """Let go of a part that was adopted in vain: remove it, or keep it for the next run if it is worth that."""
     adopted = None if adopting.cancelled() or adopting.exception() else adopting.result()
     if adopted is not None:
         with suppress(OSError):
             os.close(adopted.fd)
-        leftovers.remove(folder, adopted.name)
+        if not keep or sum(stop - start for start, stop in adopted.ranges) < RESUMED_FROM:
+            leftovers.remove(folder, adopted.name)
         adopted.name.give_up()
 
 

@@ -1,4 +1,4 @@
-"""The part of a large file: filled at several places, and gone on with by whoever comes after a kill."""
+"""The part of a large file: filled at several places, and gone on with by whoever comes after a stop or a kill."""
 
 import os
 import threading
@@ -307,6 +307,27 @@ class ResumablePart:
                 self._sidecar.close()
             self._name.give_up()
 
+    def leave(self) -> Future[None] | None:
+        """Leave what has arrived to the next run, at once: unlike `keep`, not safe from what happens to the machine.
+
+        Returns:
+            What is done when it is closed, None when it is: a file system of another machine may send it only then.
+        """
+        with self.lock:
+            descriptor, self._fd = self._fd, -1
+            self._stop_following()
+            if self._ended:
+                return None
+            self._ended = True
+            if self._tells_rows:
+                with suppress(OSError):  # then the next run has fewer of the bytes
+                    for segment in self.segments.parts:
+                        self._tell_row(segment)
+        if self._sidecar is not None:
+            self._sidecar.close()
+        self._name.give_up()
+        return _closing(descriptor) if descriptor >= 0 else None
+
     @property
     def _place(self) -> Path:
         return self._target.place.parent / self._name.part
@@ -359,7 +380,7 @@ class ResumablePart:
 
 
 def _closing(descriptor: int) -> Future[None]:
-    """Close what is thrown away, in a thread: gigabytes are freed then, which takes a while."""
+    """Close a part in a thread, for it takes a while: gigabytes are freed then, or sent to where the disk is."""
     close = partial(os.close, descriptor)
     try:
         return in_own_thread(close)

@@ -77,14 +77,37 @@ def interrupted(child: "subprocess.Popen[str]") -> float:
     return time.monotonic() - begun
 
 
-def test_ctrl_c_during_a_download_ends_at_once_and_leaves_nothing(
+def test_ctrl_c_during_a_download_ends_at_once_and_leaves_what_is_worth_it(
     open_door: Open, target: Path, settings: dict[str, object]
 ) -> None:
     started: list[int] = []
     door = open_door(files={PATH: b""}, sizes={PATH: BIG})
     door.fault("GET", endless(started))
     child = children.start(DOWNLOAD, {**settings, "door_url": door.url}, PATH, target)
-    children.wait_until(lambda: len(started) > 3)
+    children.wait_until(lambda: len(started) > 40)
+
+    assert interrupted(child) < 2
+    assert target.read_bytes() == b"old"
+    assert len(parts_in(target.parent)) == 2
+    assert sum(Path(place).stat().st_size for place in parts_in(target.parent)) > 1 << 20
+
+
+def test_ctrl_c_leaves_nothing_of_a_download_that_has_hardly_begun(
+    open_door: Open, target: Path, settings: dict[str, object]
+) -> None:
+    started: list[int] = []
+    door = open_door(files={PATH: b""}, sizes={PATH: BIG})
+    door.fault(
+        "GET",
+        lambda exchange: (
+            exchange.head(200, f"Content-Length: {BIG}"),
+            exchange.send(bytes(100_000)),
+            started.append(1),
+            exchange.stall(),
+        ),
+    )
+    child = children.start(DOWNLOAD, {**settings, "door_url": door.url, "timeout": 60}, PATH, target)
+    children.wait_until(lambda: started)
 
     assert interrupted(child) < 2
     assert target.read_bytes() == b"old"
@@ -123,7 +146,7 @@ def test_ctrl_c_during_a_direct_upload_leaves_no_part(
     assert door.files == {}
 
 
-def test_ctrl_c_during_a_tree_download_ends_at_once_and_leaves_nothing(
+def test_ctrl_c_during_a_tree_download_ends_at_once_and_leaves_nothing_of_what_has_hardly_begun(
     open_door: Open, target: Path, settings: dict[str, object]
 ) -> None:
     started: list[int] = []

@@ -1,4 +1,4 @@
-"""A large download is stopped in any state within 0.2 s, and leaves nothing; what a kill left is not made worse."""
+"""A large download is stopped in any state within 0.2 s, and what has come is for the next run."""
 
 import os
 import random
@@ -21,14 +21,18 @@ from ctadata_providers.session.tasks import spawn
 from ctadata_providers.testing import FakeCta
 from ctadata_providers.transfer import download, hashing
 from tests.faults import acts
-from tests.faults.cells import assert_whole, parts_in
-from tests.faults.ranged import ranged
+from tests.faults.cells import assert_whole
+from tests.faults.ranged import asked_bytes, left_in, ranged
 from tests.faults.scripted import Door, Exchange
 from tests.faults.services.scripted import HOME, TOKEN, Service
 from tests.faults.services.scripted import PATH as AT_SERVICE
 
 PATH = "/night/events.fits"
 SIZE = 12 << 20
+EACH = 2 << 20
+"""Bytes that come in each attempt that is stopped, in one stream or in several."""
+GATHERED = 1 << 17
+"""Bytes of a stream that may not yet have been written."""
 Open = Callable[..., Door]
 Client = Callable[..., CtaClient]
 
@@ -60,20 +64,76 @@ def wait_for(happened: Callable[[], object]) -> None:
         time.sleep(0.005)
 
 
-def stopped(client: CtaClient, target: Path, ready: Callable[[], object], **changed: Any) -> float:
-    """Begin a download, stop it when a state has come, and return the seconds to its end."""
+def stopped(client: CtaClient, target: Path, ready: Callable[[], object], *, kept: int = 2, **changed: Any) -> float:
+    """Begin a download, stop it when a state has come, and return the seconds to its end.
+
+    Args:
+        client: Downloads it.
+        target: Where an old file is.
+        ready: Tells whether the state has come.
+        kept: How many files are left beside the target: a part of 1 MiB and more, with its sidecar.
+        changed: What is not as the server tells of the file.
+    """
     info = replace(client.stat(PATH), **changed)
     future = spawn(download(client._transfers, info, target))
-    wait_for(ready)
-    begun = time.monotonic()
-    future.cancel()
-    with pytest.raises(CancelledError):
-        future.result(5)
-    seconds = time.monotonic() - begun
+    seconds = cancelled(future, ready)
     assert target.read_bytes() == b"old"
-    assert parts_in(target.parent) == []
+    assert len(left_in(target.parent)) == kept
     assert client._transfers.places.used == 0
     return seconds
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("streams", [1, 4])
+def test_what_has_come_is_for_the_next_run_and_is_one_part_however_often_it_is_stopped(
+    streams: int, times: int, open_door: Open, client_of: Client, target: Path, payload: bytes
+) -> None:
+    door = open_door(tls=False, files={PATH: payload}, checksums=True)
+    door.fault("GET", ranged(stop=lambda sent: sent >= EACH // streams, then=Exchange.stall), times=streams * times)
+    least = 0
+    for attempt in range(1, times + 1):
+        least = attempt * EACH - streams * GATHERED
+        client, passed = client_of(door, streams=streams, timeout=60.0), [0]
+        future = spawn(download(client._transfers, client.stat(PATH), target, progress=passed.append))
+        wait_for(lambda passed=passed, least=least: sum(passed) >= least)
+
+        assert cancelled(future) < 0.2
+        assert len(left_in(target.parent)) == 2
+    asked = len(door.requests("GET"))
+    door.fault("GET", ranged())
+
+    result = client_of(door, streams=1).download(PATH, target)
+
+    assert_whole(target, payload)
+    assert result.resumed >= least
+    assert sum(span[1] - span[0] for span in asked_bytes(door, PATH)[asked:] if span) == SIZE - result.resumed
+
+
+@pytest.mark.parametrize("streams", [1, 4])
+def test_less_than_1_mib_is_not_kept(
+    streams: int, open_door: Open, client_of: Client, target: Path, payload: bytes
+) -> None:
+    door = open_door(tls=False, files={PATH: payload}, checksums=True)
+    door.fault("GET", ranged(stop=lambda sent: sent >= 1 << 17, then=Exchange.stall))
+
+    client = client_of(door, streams=streams, timeout=60.0)
+    seconds = stopped(client, target, lambda: len(door.requests("GET")) == streams, kept=0)
+
+    assert seconds < 0.2
+
+
+def test_nor_is_what_has_changed_meanwhile(open_door: Open, client_of: Client, target: Path, payload: bytes) -> None:
+    door = open_door(tls=False, files={PATH: payload}, checksums=True)
+    door.fault("GET", ranged(stop=lambda sent: sent >= SIZE // 2, then=Exchange.stall), times=1)
+    stopped(client_of(door, streams=1), target, lambda: big_parts(target.parent))
+    door.files[PATH] = payload[::-1]
+    door.fault("GET", Exchange.stall)
+
+    stopped(client_of(door, streams=1), target, lambda: len(door.requests("GET")) == 2, kept=0)
+
+
+def big_parts(folder: Path) -> list[Path]:
+    return [place for place in folder.glob("*.ctapart") if place.stat().st_size >= SIZE // 2]
 
 
 @pytest.mark.parametrize("streams", [1, 4])
@@ -117,7 +177,7 @@ def test_while_a_dear_checksum_is_computed(
     assert seconds < 0.2
 
 
-def test_while_the_disk_takes_its_time_to_free_what_has_arrived(
+def test_while_the_disk_takes_its_time_to_close_what_has_arrived(
     open_door: Open, client_of: Client, target: Path, payload: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, free = os.close, threading.Event()
@@ -133,8 +193,10 @@ def test_while_the_disk_takes_its_time_to_free_what_has_arrived(
     door.fault("GET", ranged(stop=lambda sent: sent >= SIZE - (1 << 20)), times=1)
     door.fault("GET", acts.status(503, "Retry-After: 100"))
 
-    seconds = stopped(client_of(door, streams=1), target, lambda: len(door.requests("GET")) > 1)
-    free.set()
+    try:
+        seconds = stopped(client_of(door, streams=1), target, lambda: len(door.requests("GET")) > 1)
+    finally:
+        free.set()
 
     assert seconds < 1
 
@@ -221,7 +283,7 @@ def test_while_a_service_is_asked_about_the_file(ca: Path, target: Path, payload
             assert cancelled(future, lambda: service.requests("PROPFIND")) < 1
 
 
-def cancelled(future: Future[Any], ready: Callable[[], object]) -> float:
+def cancelled(future: Future[Any], ready: Callable[[], object] = lambda: True) -> float:
     """Stop what is under way when a state has come, and return the seconds to its end."""
     wait_for(ready)
     begun = time.monotonic()
