@@ -96,6 +96,11 @@ class Request:
     retried: bool = True
 
     @property
+    def is_unasked(self) -> bool:
+        """Whether it is an upload that does not ask first."""
+        return self.size > 0 and not self.expect
+
+    @property
     def is_plain(self) -> bool:
         """Whether it is the download or upload of a small or unknown file's bytes, as there are many."""
         return self.method == "GET" or (self.method == "PUT" and self.size <= SMALL_BYTES)
