@@ -32,7 +32,7 @@ def always_room() -> None:
 
 
 SMALL_BYTES = 256 * 1024
-"""Bytes up to which a file is small."""
+"""Bytes up to which a file is small: it is held in memory whole."""
 
 
 class Source(Protocol):
