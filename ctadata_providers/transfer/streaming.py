@@ -228,7 +228,7 @@ async def _verified(context: Context, info: FileInfo, taken: _Taken) -> Streamed
         compared = bool(computed.keys() & offered.keys())
     if taken.doubtful and not compared:
         now = await wait(asked(lambda: context.backend.stat(info.path)))
-        if (now.size, now.modified, now.etag) != (info.size, info.modified, info.etag):
+        if not now.is_as(info):
             raise IntegrityError(f"{info.path} has changed while it was read", path=info.path)
     return Streamed(size, taken.etag, verified=compared, checksums=computed)
 

@@ -8,10 +8,10 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from ctadata_providers.session.futures import Future
+from ctadata_providers.session.futures import STOP_PATIENCE, Future
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.tasks import CancellableFuture, Task, asked, in_thread, wait
-from ctadata_providers.transfer.parallel import STOP_PATIENCE, Job, Pump, as_ended
+from ctadata_providers.transfer.parallel import Job, Pump, as_ended
 
 PATIENCE = 10.0
 

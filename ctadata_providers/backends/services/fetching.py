@@ -187,7 +187,7 @@ class Fetching:
         else:
             await self._check_end(content)
         now = await wait(asked(partial(self._look, info.path)))
-        if (now.size, now.etag, now.modified) != (info.size, info.etag, info.modified):
+        if not now.is_as(info):
             raise changed(info.path)
         return ReadResult(info.size, encrypted=encrypted, start=window.start)
 
