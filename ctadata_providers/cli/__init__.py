@@ -78,8 +78,8 @@ def _ended(act: Callable[[], int], output: Output) -> int:
             code = _exit_code_of(act)
             sys.stdout.flush()
             return code
-    except _Terminated:
-        return _TERMINATED
+    except _Terminated as end:
+        return _told_if_it_says_more(end, output)
     except BrokenPipeError:
         return _NO_READER
     except KeyboardInterrupt as error:
@@ -91,7 +91,7 @@ def _ended(act: Callable[[], int], output: Output) -> int:
     except Exception as error:  # noqa: BLE001  # the last resort: one line for the user, the trace with --debug
         stop = _signal_behind(error)
         if isinstance(stop, _Terminated):
-            return _TERMINATED
+            return _told_if_it_says_more(stop, output)
         return _told(error, output, _FAILED) if stop is None else _told(stop, output, _INTERRUPTED)
 
 
@@ -117,6 +117,11 @@ def _told(error: BaseException, output: Output, code: int) -> int:
     with suppress(OSError):
         output.error(error)
     return code
+
+
+def _told_if_it_says_more(stop: _Terminated, output: Output) -> int:
+    """Return the exit code of SIGTERM, whose sender knows of it: nothing is told but how to go on."""
+    return _told(stop, output, _TERMINATED) if hasattr(stop, "__notes__") else _TERMINATED
 
 
 def _let_go(stream: TextIO) -> None:
@@ -212,7 +217,7 @@ def _end_cleanly_on_signals() -> Iterator[None]:
         return
 
     def end(number: int, frame: FrameType | None) -> None:
-        raise _Interrupted if number == signal.SIGINT else _Terminated
+        raise _Interrupted if number == signal.SIGINT else _Terminated("ended by SIGTERM")
 
     numbers = [signal.SIGTERM]
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

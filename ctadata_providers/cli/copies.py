@@ -1,8 +1,9 @@
 """The sub-commands that copy: `get` and `put`."""
 
 import argparse
+import shlex
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +18,7 @@ from ctadata_providers.cli.output import Output, amount
 from ctadata_providers.cli.progress import progress_bar
 from ctadata_providers.errors import AlreadyExistsError, ConfigError, CtaError, IsADirError, NotFoundError
 from ctadata_providers.session.futures import Future
-from ctadata_providers.transfer import CopyResult, ends_all
+from ctadata_providers.transfer import CopyResult, ends_all, was_kept
 
 if TYPE_CHECKING:
     from ctadata_providers import FileInfo, TransferResult, TreeResult
@@ -79,7 +80,26 @@ def get(args: argparse.Namespace, output: Output) -> int:
             files = client.download_many(pairs, overwrite=not args.no_overwrite, progress=progress)
             return ((str(local), future) for (_, local), future in files)
 
-        return run_copies("downloaded", plan, many, output, stop=stop) or code
+        try:
+            return run_copies("downloaded", plan, many, output, stop=stop) or code
+        except KeyboardInterrupt as interruption:
+            for note in _how_to_go_on(plan, addresses):
+                interruption.add_note(note)
+            raise
+
+
+def _how_to_go_on(plan: Mapping[str, Copy], addresses: Sequence[uri.Address]) -> Iterator[str]:
+    """Say what goes on with downloads that were interrupted: `get -r` would put a folder into the one that is begun."""
+    copies = [copy for copy in plan.values() if copy.local is not None]
+    trees = [copy for copy in copies if copy.tree is not None]
+    if len(trees) == 1:
+        name, path = paths.profile_of(addresses, None), trees[0].remote
+        source = f"cta://{name}@{path.lstrip('/')}" if name else uri.format_uri(path)
+        yield f"'{shlex.join(['ctadata', 'sync', source, str(trees[0].local)])}' goes on where it stopped"
+    elif trees:
+        yield "'ctadata sync SOURCE TARGET' goes on with each folder where it stopped"
+    if any(copy.tree is None and copy.local is not None and was_kept(copy.local) for copy in copies):
+        yield "the same command goes on where it stopped"
 
 
 def put(args: argparse.Namespace, output: Output) -> int:

@@ -140,7 +140,7 @@ def _explain(error: BaseException) -> tuple[str, str | None, str | None]:
     if isinstance(error, CtaError):
         return error.message, error.path, error.remedy
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted", None, None
+        return str(error) or "interrupted", None, "; ".join(getattr(error, "__notes__", ())) or None
     if isinstance(error, OSError) and error.strerror:
         path = None if error.filename is None else str(error.filename)
         return (f"{path}: {error.strerror}" if path else error.strerror), path, None

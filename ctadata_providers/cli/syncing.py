@@ -23,6 +23,14 @@ _DONE = {"make": "made", "copy": "copied", "replace": "replaced", "remove": "rem
 
 def sync(args: argparse.Namespace, output: Output) -> int:
     """Make a folder like another."""
+    try:
+        return _sync(args, output)
+    except KeyboardInterrupt as interruption:
+        interruption.add_note("the same command goes on where it stopped")
+        raise
+
+
+def _sync(args: argparse.Namespace, output: Output) -> int:
     remotes = [text for text in (args.source, args.target) if uri.is_uri(text)]
     if len(remotes) != 1:
         raise ConfigError(

@@ -18,6 +18,7 @@ from ctadata_providers.transfer.events import TransferEvent
 from ctadata_providers.transfer.failures import Failures, ends_all
 from ctadata_providers.transfer.folders import make_dirs, require_folder, stat_or_none
 from ctadata_providers.transfer.held import upload_held
+from ctadata_providers.transfer.leftovers import was_kept
 from ctadata_providers.transfer.listings import Listings
 from ctadata_providers.transfer.moving import move
 from ctadata_providers.transfer.names import is_part
@@ -85,4 +86,5 @@ __all__ = [
     "upload_tree",
     "usage",
     "walk",
+    "was_kept",
 ]

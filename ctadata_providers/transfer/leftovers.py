@@ -126,6 +126,16 @@ def sweep(folder: Path, names: Sequence[PartName]) -> None:
             remove(folder, name)
 
 
+def was_kept(local: Path) -> bool:
+    """Tell whether a download to a file was cut off and has left what the next one goes on with."""
+    place = Path(os.path.realpath(local))
+    with suppress(OSError), os.scandir(place.parent) as entries:
+        return any(
+            entry.name.startswith(f".{place.name}.") and entry.name.endswith(".json.ctapart") for entry in entries
+        )
+    return False
+
+
 def _standing(folder: Path, name: PartName) -> owners.Standing:
     """Return whether a part is in use; of another machine's it is unknown when it has not changed for long."""
     standing = name.standing

@@ -1,5 +1,6 @@
-"""Ctrl-C in every phase of a command: it ends within 2 s with code 130 and leaves no parts."""
+"""Ctrl-C in every phase of a command: it ends within 2 s with code 130, and leaves only parts that are gone on with."""
 
+import random
 import re
 import signal
 import subprocess
@@ -14,6 +15,11 @@ import pytest
 from ctadata_providers.testing import FakeCta
 
 PATIENCE = 20.0
+EACH = 3 << 19
+"""Bytes that come in each attempt."""
+GATHERED = 1 << 17
+"""Bytes that may not yet have been written."""
+ON_BY_SYNC = "'ctadata sync cta://lst copy' goes on where it stopped"
 CTADATA = [sys.executable, "-m", "ctadata_providers.cli"]
 
 
@@ -37,8 +43,23 @@ def started(*arguments: str) -> "Iterator[subprocess.Popen[str]]":
         process.communicate()
 
 
-def interrupted(arguments: list[str], ready: Callable[[], object]) -> str:
-    """Run a command, send it Ctrl-C at a point, and return what it said, which must end in time."""
+def interrupted(
+    arguments: list[str],
+    ready: Callable[[], object],
+    *,
+    says: str | None = None,
+    kept: int | None = 0,
+    number: signal.Signals = signal.SIGINT,
+) -> str:
+    """Run a command, send it a signal at a point, and return what it said, which must end in time.
+
+    Args:
+        arguments: Those of the command.
+        ready: Tells whether it has come to the point.
+        says: What it says of how to go on; by default that of a folder that is fetched, else nothing.
+        kept: How many downloads leave what has come, None when it may be any.
+        number: The signal.
+    """
     with started(*arguments) as process:
         deadline = time.monotonic() + PATIENCE
         while not ready():
@@ -46,15 +67,18 @@ def interrupted(arguments: list[str], ready: Callable[[], object]) -> str:
             assert time.monotonic() < deadline
             time.sleep(0.005)  # another process comes to a point that only polling shows
         begun = time.monotonic()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, said = process.communicate(timeout=PATIENCE)
         seconds = time.monotonic() - begun
 
-    assert process.returncode == 130, said
-    assert said.endswith("ctadata: interrupted\n")
+    assert process.returncode == 128 + number, said
+    if says is None:
+        says = ON_BY_SYNC if arguments[:2] == ["get", "-r"] else ""
+    what = "interrupted" if number == signal.SIGINT else "ended by SIGTERM"
+    assert said.endswith(f"ctadata: {what}; {says}\n" if says else f"ctadata: {what}\n")
     assert "Traceback" not in said
     assert seconds < 2
-    assert not list(Path().rglob("*.ctapart"))
+    assert kept is None or len(list(Path().rglob("*.ctapart"))) == 2 * kept
     return said
 
 
@@ -101,6 +125,35 @@ def test_while_many_small_files_go(many: FakeCta, state: Path) -> None:
     assert remote_parts(many) == []
     assert [note.read_text() for note in state.rglob("*.json")] == []
     assert {many.get(path) for path in many.paths() if path.startswith("/up/")} == {b"12345"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("command", ["get", "sync"])
+def test_the_same_command_goes_on(command: str, number: signal.Signals, state: Path, fake_cta: FakeCta) -> None:
+    content = random.Random(7).randbytes(4 << 20)
+    fake_cta.put("/lst/night/big", content)
+    arguments = ["get", "lst/night/big", "big"] if command == "get" else ["sync", "cta://lst/night", "."]
+
+    says = "the same command goes on where it stopped"
+    for attempt in (1, 2):
+        fault = fake_cta.faults.add("stall", path="/lst/night/big", method="GET", server="pool", after=EACH)
+        least = attempt * EACH - GATHERED
+        interrupted(arguments, lambda least=least: bytes_here() >= least, says=says, kept=1, number=number)
+        fake_cta.faults.remove(fault)
+    there = bytes_here()
+    fake_cta.clear_requests()
+
+    with started(*arguments) as process:
+        assert process.wait(PATIENCE) == 0
+    assert Path("big").read_bytes() == content
+    assert not list(Path().glob(".*"))
+    assert [one.headers["range"] for one in fake_cta.requests if one.server == "pool"] == [
+        f"bytes={there}-{len(content) - 1}"
+    ]
+
+
+def bytes_here() -> int:
+    return sum(place.stat().st_size for place in Path().glob(".big.*.ctapart") if ".json." not in place.name)
 
 
 def test_while_one_big_file_comes(state: Path, fake_cta: FakeCta) -> None:
@@ -161,7 +214,7 @@ def test_while_a_server_is_asked_for_checksums(state: Path, fake_cta: FakeCta) -
         fake_cta.put(f"/lst/{number}", bytes(1 << 20))
     fake_cta.faults.add("no-digest")
     fault = fake_cta.faults.add("stall", method="HEAD")
-    interrupted(["get", "-r", "--checksum", "require", "lst", "copy"], lambda: fault.hits >= 2)
+    interrupted(["get", "-r", "--checksum", "require", "lst", "copy"], lambda: fault.hits >= 2, kept=None)
 
 
 def test_what_failed_before_is_not_told_instead(many: FakeCta) -> None:
