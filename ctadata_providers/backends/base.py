@@ -173,6 +173,10 @@ class ReadResult:
     start: int = 0
 
 
+class Enough(Exception):
+    """Raised by a sink that has all it wants, to end the answer: no error."""
+
+
 class AnsweredSink(Protocol):
     """A sink that decides by the head of an answer whether its bytes are wanted."""
 
