@@ -61,6 +61,26 @@ rule all:
     assert not (workdir.path / "done").exists()
 
 
+def test_what_has_come_of_a_large_input_is_not_fetched_again_after_ctrl_c(workdir: Workdir, fake_cta: FakeCta) -> None:
+    fake_cta.put("/lst/large.bin", bytes(6_000_000))
+    workdir.write("""
+rule all:
+    input: storage.cta("cta://lst/large.bin")
+    output: "done"
+    shell: "cp {input} {output}"
+""")
+    process = workdir.start("--storage-cta-limit-rate", "2M")
+    wait_until(lambda: sum(part.stat().st_size for part in parts(workdir.copies)) > 2_000_000)
+    _, text = interrupt(process)
+    (there,) = [part.stat().st_size for part in parts(workdir.copies) if ".json." not in part.name]
+    fake_cta.clear_requests()
+    again, _ = workdir.start().communicate(timeout=60)
+
+    assert (workdir.path / "done").stat().st_size == 6_000_000, text + again
+    assert f"bytes={there}-" in str([one.headers.get("range") for one in fake_cta.requests if one.method == "GET"])
+    assert list(workdir.copies.rglob("*.ctapart")) == []
+
+
 @pytest.mark.parametrize(
     ("output", "command"),
     [
