@@ -140,12 +140,14 @@ def local_path(local: Path | str) -> Path:
     """Return a local path.
 
     Raises:
-        ConfigError: When it cannot be one, or is an empty text: a variable without a value is not the current folder.
+        ConfigError: When it cannot be one, is an empty text (a variable without a value is not the current folder), or
+            an address that has lost a slash.
     """
     if local == "":
         raise ConfigError("an empty path", remedy="write . for the current folder")
     if "\0" in str(local):
         raise ConfigError(f"not a usable local path: {str(local)!r}: a NUL is in it", remedy="name a file without it")
+    uri.refuse_one_slash(str(local))
     return Path(local)
 
 

@@ -9,6 +9,7 @@ from ctadata_providers.errors import ConfigError
 SCHEME = "cta://"
 _USUAL = re.compile(r"cta://((?:[\w-][\w.+=,-]*/)*[\w-][\w.+=,-]*)(/?)", re.ASCII)
 """Addresses that hide nothing: most are so, and a workflow has many thousands."""
+_ONE_SLASH = re.compile(r"cta:(?!//)/?")
 _OTHER_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -45,7 +46,8 @@ def parse(text: str) -> Address:
     """Parse a `cta://` address or a plain path, both literal (no percent-decoding).
 
     Raises:
-        ConfigError: For an empty inner name, a segment `.` or `..`, a control character, or another scheme.
+        ConfigError: For an empty inner name, a segment `.` or `..`, a control character, another scheme, or one
+            slash behind `cta:`.
 
     >>> parse("cta://dev@/lst/a") == parse("cta://dev@lst/a")
     True
@@ -69,7 +71,26 @@ def parse(text: str) -> Address:
             rest = first + slash + below
     elif _OTHER_SCHEME.match(text):
         raise _refused(text, "only cta:// addresses and plain paths are understood")
+    else:
+        refuse_one_slash(text)
     return Address(path=_checked(text, rest), name=name, is_folder=rest.endswith("/") or not rest)
+
+
+def refuse_one_slash(text: str) -> None:
+    """Refuse an address that has lost a slash, as `str(Path("cta://lst/x"))` does: it would be a folder named `cta:`.
+
+    Raises:
+        ConfigError: For `cta:/lst/x` and `cta:lst/x`.
+
+    >>> refuse_one_slash("/cta:/x")
+    """
+    torn = _ONE_SLASH.match(text)
+    if torn:
+        raise ConfigError(
+            f"not a usable address: {text!r}: two slashes belong behind 'cta:'",
+            path=text,
+            remedy=f"write {SCHEME}{text[torn.end() :]}; a folder of the name 'cta:' by its absolute path",
+        )
 
 
 def parse_path(text: str) -> str:

@@ -89,8 +89,15 @@ def remote_folder(client: "CtaClient", address: uri.Address, *, several: bool) -
     """Return the remote folder that copies go into, None when the address names the copy itself.
 
     Raises:
+        ConfigError: For the root: `cta:/$HOME_THERE/` is that when the variable has no value.
         NotADirError: When it must be a folder and is a file.
     """
+    if address.path == "/":
+        raise ConfigError(
+            "usage: nothing is copied into the root of the storage",
+            path="/",
+            remedy="name a folder, or the file itself as cta:///name",
+        )
     try:
         is_dir = client.stat(address.path).is_dir
     except NotFoundError:

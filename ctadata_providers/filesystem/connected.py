@@ -188,6 +188,7 @@ def _named(path: Any) -> tuple[str | None, str]:
                 return None, rest
             name = first.partition("@")[0]
             return name, rest[len(name) + 1 :]
+    uri.refuse_one_slash(text)
     return None, text
 
 

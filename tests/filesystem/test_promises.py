@@ -14,6 +14,7 @@ import fsspec
 import pytest
 from fsspec.callbacks import Callback
 
+from ctadata_providers import CtaClient
 from ctadata_providers.errors import ConfigError, IntegrityError
 from ctadata_providers.filesystem import CtaFileSystem
 from tests.filesystem.abstract import file_system
@@ -325,3 +326,15 @@ def test_ranges_of_a_file_that_is_replaced_meanwhile_are_of_one_version(fs: CtaF
 
     assert all(len(each) <= 1 for each in seen)
     assert any(seen)
+
+
+@pytest.mark.parametrize("path", ["cta:/lst/x", "cta:lst/x"])
+def test_an_address_that_has_lost_a_slash_makes_no_folder(path: str) -> None:
+    client = CtaClient(backend="memory")
+    fs = CtaFileSystem(client=client)
+    with pytest.raises(ConfigError, match="two slashes belong behind 'cta:'"):
+        fs.pipe(path, b"x")
+    with pytest.raises(ConfigError, match="two slashes belong behind 'cta:'"):
+        fs.makedirs(path)
+
+    assert list(client.list_dir("/")) == []

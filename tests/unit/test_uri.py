@@ -1,4 +1,5 @@
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, example, given
@@ -141,6 +142,21 @@ def test_only_the_exact_scheme_is_an_address() -> None:
     assert is_uri("cta://")
     assert not is_uri(" cta://lst")
     assert not is_uri("cta:/lst")
+
+
+@pytest.mark.parametrize("text", ["cta:/lst/x", "cta:lst/x", "cta:", "cta:/", str(Path("cta://lst/x"))])
+def test_an_address_that_has_lost_a_slash_is_no_folder_named_cta(text: str) -> None:
+    with pytest.raises(ConfigError, match="two slashes belong behind") as caught:
+        parse(text)
+
+    assert caught.value.remedy is not None
+    if "x" in text:
+        assert caught.value.remedy.startswith("write cta://lst/x;")
+
+
+@pytest.mark.parametrize("text", ["/cta:/x", "cta:///cta:/x", "cta://cta:/x"])
+def test_a_folder_of_that_name_can_be_named(text: str) -> None:
+    assert parse(text).path == "/cta:/x"
 
 
 def test_an_address_is_immutable() -> None:

@@ -240,3 +240,51 @@ def test_a_config_that_cannot_be_read_is_not_one_to_be_mended(
 
     assert ran.code == 2
     assert ran.one_line.endswith("make it readable, or set XDG_CONFIG_HOME to a folder that is")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["put", "own", "cta:/lst/x"],
+        ["put", "own", "cta:lst/"],
+        ["cp", "lst/DL3/a.fits", "cta:/lst/x"],
+        ["mkdir", "-p", "cta:/lst/x"],
+        ["get", "lst/DL3/a.fits", "cta:/lst/x"],
+        ["sync", "cta://lst/DL3", "cta:/lst/x"],
+    ],
+)
+def test_an_address_that_has_lost_a_slash_makes_no_folder(command: list[str], ctadata: Run, night: FakeCta) -> None:
+    Path("own").write_bytes(b"own")
+    before = night.paths()
+    ran = ctadata(*command)
+
+    assert ran.code == 2
+    assert "two slashes belong behind 'cta:'; write cta://lst/" in ran.one_line
+    assert night.paths() == before
+    assert [path.name for path in Path().iterdir()] == ["own"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["put", "own", "cta://"],
+        ["put", "own", "/"],
+        ["put", "-r", ".", "cta:///"],
+        ["cp", "lst/DL3/a.fits", "cta://"],
+    ],
+)
+def test_nothing_is_copied_into_the_root(command: list[str], ctadata: Run, night: FakeCta) -> None:
+    Path("own").write_bytes(b"own")
+    before = night.paths()
+    ran = ctadata(*command)
+
+    assert ran.code == 2
+    assert "nothing is copied into the root of the storage; name a folder, or the file itself as cta:///name" in ran.err
+    assert night.paths() == before
+
+
+def test_a_file_is_put_below_the_root_by_its_name(ctadata: Run, night: FakeCta) -> None:
+    Path("own").write_bytes(b"own")
+
+    assert ctadata("put", "own", "cta:///own").code == 0
+    assert night.get("/own") == b"own"
