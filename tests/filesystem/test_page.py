@@ -33,12 +33,14 @@ def files() -> dict[str, bytes]:
     import pandas as pd
     import xarray as xr
     from astropy.io import fits
+    from astropy.table import Table
 
     random = np.random.default_rng(1)
     images = {"COUNTS": (512, 512), "BACKGROUND": (512, 512), "EXPOSURE": (1024, 1024)}
     hdus = [fits.ImageHDU(random.random(shape, dtype="f4"), name=name) for name, shape in images.items()]
     maps = io.BytesIO()
-    fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(maps)
+    times = fits.BinTableHDU(Table({"START": [0.0, 900.0], "STOP": [800.0, 1700.0]}), name="GTI")
+    fits.HDUList([fits.PrimaryHDU(), *hdus, times]).writeto(maps)
     events = {}
     for run in (19681, 19682):
         columns = {name: random.random(ROWS) * 20 for name in ("energy", "theta", "phi")}
@@ -131,8 +133,9 @@ def test_astropy_reads_one_hdu_by_ranges(cta: FakeCta) -> None:
 
     assert names["counts"].shape == (512, 512)
     assert names["corner"].shape == (8, 8)
-    # 1 MiB of counts; of the others a block with each header, and one with the corner.
-    assert fetched(cta, f"{NIGHT}/maps.fits") < 2**20 + 5 * 2**17
+    assert list(names["good"]["STOP"]) == [800.0, 1700.0]
+    # 1 MiB of counts; of the others a block with each header, one with the corner; all headers once more for the table.
+    assert fetched(cta, f"{NIGHT}/maps.fits") < 2**20 + 10 * 2**17
     assert len(cta.get(f"{NIGHT}/maps.fits")) > 6 * 2**20
 
 
