@@ -47,7 +47,7 @@ def add_get(commands: Commands) -> None:
         nargs="+",
         metavar="REMOTE... [LOCAL]",
         help="remote paths or patterns, then where to: a file, or a folder if it exists, ends in '/', or several files "
-        "come (default: the current folder)",
+        "come (default: the current folder); missing local folders are made",
     )
     add_recursive(parser)
     add_on_error(parser)

@@ -1,7 +1,5 @@
 """The local end of an upload that is no file of the user's: bytes, or an open file."""
 
-import shutil
-import tempfile
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -13,9 +11,8 @@ from ctadata_providers.transfer.context import Context, Progress, TransferResult
 from ctadata_providers.transfer.events import TransferEvent, watched
 from ctadata_providers.transfer.local import explained
 from ctadata_providers.transfer.sources import OpenSource
+from ctadata_providers.transfer.spools import spooled
 from ctadata_providers.transfer.upload import store
-
-_BLOCK = 1024 * 1024
 
 
 async def upload_held(
@@ -40,14 +37,10 @@ async def _send(
     if content.seekable():
         return await _store(context, HeldSource(content, path, algorithm, progress), overwrite)
     try:
-        spool = tempfile.TemporaryFile()  # noqa: SIM115 (closed below)
+        spool = spooled(content, f"{HeldSource.says}{path}", path=path)
     except OSError as error:
-        raise explained(error, Path(path), "spool") from error
+        raise explained(error, Path(path), f"read {HeldSource.says}".rstrip()) from error
     with spool:
-        try:
-            shutil.copyfileobj(content, spool, _BLOCK)
-        except OSError as error:
-            raise explained(error, Path(path), "spool") from error
         return await _store(context, HeldSource(spool, path, algorithm, progress), overwrite)
 
 

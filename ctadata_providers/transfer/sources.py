@@ -1,10 +1,7 @@
 """The local end of an upload: an open file that is sent from its first byte to the size it had."""
 
-import errno
 import os
-import shutil
 import stat
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from functools import partial
@@ -12,14 +9,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ctadata_providers.checksum import Hasher, new_hasher
-from ctadata_providers.errors import IntegrityError, IsADirError, QuotaError
+from ctadata_providers.errors import IntegrityError, IsADirError
 from ctadata_providers.session.tasks import wait
 from ctadata_providers.transfer.context import Progress
 from ctadata_providers.transfer.hashing import stoppable
 from ctadata_providers.transfer.local import explained
+from ctadata_providers.transfer.spools import spooled
 
 _BLOCK = 1024 * 1024
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class OpenSource:
@@ -136,7 +133,8 @@ class LocalSource(OpenSource):
             found = os.fstat(file.fileno())
             # Linux says of what it makes up as it is read, such as /proc/cpuinfo, that it is empty.
             if not stat.S_ISREG(found.st_mode) or (not found.st_size and os.pread(file.fileno(), 1, 0)):
-                file = _spooled(file, local)
+                with file as stream:
+                    file = spooled(stream, str(local), path=local)
                 found = os.fstat(file.fileno())
         except OSError as error:
             raise explained(error, local, "read") from error
@@ -157,25 +155,3 @@ class LocalSource(OpenSource):
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-
-def _spooled(stream: BinaryIO, local: Path) -> BinaryIO:
-    """Return a temporary file with all of a stream: its length must be known before the first byte is sent.
-
-    Raises:
-        QuotaError: When there is no room for it.
-    """
-    with stream:
-        spool: BinaryIO = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (closed by the source that it becomes)
-        try:
-            shutil.copyfileobj(stream, spool, _BLOCK)
-        except OSError as error:
-            spool.close()
-            if error.errno not in _FULL:
-                raise
-            raise QuotaError(
-                f"cannot keep all of {local} in {tempfile.gettempdir()}: {error.strerror}",
-                path=local,
-                remedy="free some space there, or set TMPDIR to another folder",
-            ) from error
-    return spool

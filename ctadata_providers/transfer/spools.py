@@ -1,7 +1,7 @@
-"""Where the bytes of a copy stay that passes through this machine: a folder of its own below the temporary one.
+"""Where bytes stay that pass through this machine: those of a copy, and those of a stream of unknown length.
 
-Its name tells whose it is, as that of a part does. What a killed copy has left is taken over by the next copy of the
-same file, which goes on with the download.
+A copy has a folder of its own below the temporary one. Its name tells whose it is, as that of a part does. What a
+killed copy has left is taken over by the next copy of the same file, which goes on with the download.
 """
 
 import os
@@ -11,10 +11,62 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
+from ctadata_providers.errors import QuotaError, StorageError
 from ctadata_providers.transfer import owners
+from ctadata_providers.transfer.local import explained
 
 _NAME = "ctadata-copy"
+_BLOCK = 1024 * 1024
+_ELSEWHERE = "free some space there, or set TMPDIR to another folder"
+
+
+def spooled(stream: BinaryIO, what: str, *, path: str | Path) -> BinaryIO:
+    """Return a temporary file with all of a stream: its length must be known before the first byte is sent.
+
+    Args:
+        stream: Is read to its end, and stays open.
+        what: What messages call it.
+        path: The path that errors carry.
+
+    Raises:
+        QuotaError: When there is no room for it.
+        StorageError: When the folder for temporary files cannot be written, for another reason.
+        OSError: What the stream raises.
+    """
+    spool: BinaryIO | None = None
+    try:
+        try:
+            spool = tempfile.TemporaryFile()  # noqa: SIM115 (closed by the source that it becomes)
+        except OSError as error:
+            raise _not_kept(error, what, path) from error
+        while block := stream.read(_BLOCK):
+            _append(spool, block, what, path)
+        _append(spool, b"", what, path)
+    except BaseException:
+        if spool is not None:
+            with suppress(OSError):  # it is thrown away, with what cannot be written
+                spool.close()
+        raise
+    return spool
+
+
+def _append(spool: BinaryIO, block: bytes, what: str, path: str | Path) -> None:
+    try:
+        spool.write(block) if block else spool.flush()
+    except OSError as error:
+        raise _not_kept(error, what, path) from error
+
+
+def _not_kept(error: OSError, what: str, path: str | Path) -> StorageError:
+    with suppress(OSError):  # there is no such folder
+        what = f"{what} in {tempfile.gettempdir()}"
+    told = explained(error, Path(what), "keep all of")
+    remedy = _ELSEWHERE if isinstance(told, QuotaError) else "set TMPDIR to a folder that can be written"
+    translated = type(told)(told.message, path=path, remedy=remedy)
+    translated.errno = error.errno
+    return translated
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -359,8 +360,9 @@ def test_a_file_system_without_hard_links_takes_new_files(
     assert parts_in(target.parent) == []
 
 
+@pytest.mark.parametrize("act", ["upload", "write"])
 def test_no_room_for_what_comes_through_a_pipe_tells_the_folder(
-    open_door: Open, client_of: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    act: str, open_door: Open, client_of: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     door = open_door()
     pipe = tmp_path / "pipe"
@@ -369,9 +371,11 @@ def test_no_room_for_what_comes_through_a_pipe_tells_the_folder(
     os.write(writer, b"12345")
     full = Path("/dev/full").open("r+b", buffering=0)  # noqa: SIM115 (closed by who spools)
     monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: full)
-    with pytest.raises(QuotaError, match="TMPDIR") as raised:
-        client_of(door).upload(pipe, PATH)
+    with pipe.open("rb", buffering=0) as stream, pytest.raises(QuotaError, match="TMPDIR") as raised:
+        client_of(door).upload(pipe, PATH) if act == "upload" else client_of(door).write(PATH, stream)
     os.close(writer)
 
-    assert "cannot read" not in str(raised.value)
+    what = str(pipe) if act == "upload" else f"what goes to {PATH}"
+    assert f"cannot keep all of {what} in {tempfile.gettempdir()}: No space left on device" in str(raised.value)
     assert door.requests("PUT") == []
+    assert full.closed
