@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ctadata_providers import uri
 from ctadata_providers.cli import paths
 from ctadata_providers.cli.commands import each, gather, open_client
-from ctadata_providers.cli.output import Output, amount
+from ctadata_providers.cli.output import Output, amount, count
 from ctadata_providers.cli.progress import progress_bar
 from ctadata_providers.errors import AlreadyExistsError, ConfigError, CtaError, IsADirError, NotFoundError
 from ctadata_providers.session.futures import Future
@@ -112,13 +112,7 @@ def put(args: argparse.Namespace, output: Output) -> int:
         plan: dict[str, Copy] = {}
 
         def add(text: str) -> None:
-            source = Path(text)
-            if not (text and source.exists()):  # an empty text would be the current folder
-                raise NotFoundError(
-                    f"{text or repr(text)} does not exist on this machine", path=text, remedy="check the name"
-                )
-            if source.is_dir() and not args.recursive:
-                raise IsADirError(f"{text} is a folder", path=source, remedy="add -r to copy all that is in it")
+            source = source_of(text, recursive=args.recursive)
             # '.' and '..' have no name to be copied under: their content goes into the folder itself.
             inside = folder is not None and source.name not in ("", "..")
             target = uri.join(folder, source.name) if folder is not None and inside else address.path
@@ -152,6 +146,21 @@ def _split_paths(given: Sequence[str]) -> tuple[Sequence[str], str]:
 
     local_path(given[-1])
     return given[:-1], given[-1]
+
+
+def source_of(text: str, *, recursive: bool) -> Path:
+    """Return a local file or folder to upload.
+
+    Raises:
+        NotFoundError: When there is none.
+        IsADirError: When it is a folder, and only files are meant.
+    """
+    source = Path(text)
+    if not (text and source.exists()):  # an empty text would be the current folder
+        raise NotFoundError(f"{text or repr(text)} does not exist on this machine", path=text, remedy="check the name")
+    if source.is_dir() and not recursive:
+        raise IsADirError(f"{text} is a folder", path=source, remedy="add -r to copy all that is in it")
+    return source
 
 
 def claim(target: str, plan: dict[str, Copy]) -> None:
@@ -283,8 +292,7 @@ class Report:
         moved = self._size - self._resumed
         rate, failed = moved / max(seconds, 0.001), len(self._failures) + self._fatal
         parts = [
-            f"{self._verb} {self._files} file{'' if self._files == 1 else 's'}, {amount(self._size)} in {seconds:.1f} s"
-            f" ({amount(rate)}/s)",
+            f"{self._verb} {count(self._files, 'file')}, {amount(self._size)} in {seconds:.1f} s ({amount(rate)}/s)",
             f"{amount(self._resumed)} were there from before" if self._resumed else "",
             f"{self._retries} retries" if self._retries else "",
             f"{failed} failed" if failed else "",

@@ -14,7 +14,6 @@ from ctadata_providers.cli import act, main, paths
 from ctadata_providers.cli.commands import open_client
 from ctadata_providers.cli.legacy_arguments import parse
 from ctadata_providers.cli.output import Output
-from ctadata_providers.errors import IsADirError, NotFoundError
 from ctadata_providers.patterns import has_magic
 
 if TYPE_CHECKING:
@@ -82,15 +81,7 @@ def put(args: argparse.Namespace, output: Output) -> int:
     from ctadata_providers.cli import copies
     from ctadata_providers.compat.places import file_target, target_of
 
-    local = Path(args.local_path)
-    if not (args.local_path and local.exists()):
-        raise NotFoundError(
-            f"{args.local_path or repr(args.local_path)} does not exist on this machine",
-            path=args.local_path,
-            remedy="check the name",
-        )
-    if local.is_dir() and not args.recursive:
-        raise IsADirError(f"{local} is a folder", path=local, remedy="add -r to copy all that is in it")
+    local = copies.source_of(args.local_path, recursive=args.recursive)
     text = _plain(args.path)
     with _open(args, text) as client:
         place = target_of(client, text) if local.is_dir() else file_target(client, local, text)

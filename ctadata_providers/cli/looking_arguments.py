@@ -51,8 +51,8 @@ def add_head(commands: Commands) -> None:
         "paths", nargs="+", metavar="PATH", help="remote files or patterns; several have their names before them"
     )
     how_much = parser.add_mutually_exclusive_group()
-    how_much.add_argument("-n", "--lines", metavar="N", type=amount, default=10, help="how many lines (default: 10)")
-    how_much.add_argument("-c", "--bytes", metavar="N", type=amount, help="how many bytes; 2k is 2048, also M and G")
+    how_much.add_argument("-n", "--lines", metavar="N", type=number, default=10, help="how many lines (default: 10)")
+    how_much.add_argument("-c", "--bytes", metavar="N", type=number, help="how many bytes; 2k is 2048, also M and G")
 
 
 def add_tree(commands: Commands) -> None:
@@ -96,7 +96,7 @@ def add_du(commands: Commands) -> None:
     how_deep = parser.add_mutually_exclusive_group()
     how_deep.add_argument("-s", "--summarize", action="store_true", help="only what each PATH comes to, as -d 0")
     how_deep.add_argument(
-        *("-d", "--depth"), metavar="N", type=amount, help="print folders so deep only; all below is in the sums"
+        *("-d", "--depth"), metavar="N", type=number, help="print folders so deep only; all below is in the sums"
     )
     _add_exclude(parser)
 
@@ -125,10 +125,10 @@ def byte_range(text: str) -> Range:
     return first, last
 
 
-def amount(text: str) -> int:
+def number(text: str) -> int:
     """Return how many are meant.
 
-    >>> amount("10"), amount("2k")
+    >>> number("10"), number("2k")
     (10, 2048)
     """
     found = _AMOUNT.fullmatch(text)
@@ -139,7 +139,7 @@ def amount(text: str) -> int:
 
 def positive(text: str) -> int:
     """Return a number that is at least 1."""
-    number = amount(text)
-    if not number:
+    wanted = number(text)
+    if not wanted:
         raise argparse.ArgumentTypeError("it must be at least 1")
-    return number
+    return wanted

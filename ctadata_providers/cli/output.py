@@ -122,6 +122,15 @@ def utc(seconds: float | None) -> str | None:
         return None
 
 
+def count(number: int, what: str) -> str:
+    """Return a number of things.
+
+    >>> count(1, "file"), count(0, "file")
+    ('1 file', '0 files')
+    """
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def amount(size: float) -> str:
     """Return a number of bytes in the unit that suits it.
 

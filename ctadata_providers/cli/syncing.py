@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ctadata_providers import uri
 from ctadata_providers.cli import paths
 from ctadata_providers.cli.commands import each, open_client
-from ctadata_providers.cli.output import Output, amount, utc
+from ctadata_providers.cli.output import Output, amount, count, utc
 from ctadata_providers.cli.progress import progress_bar
 from ctadata_providers.errors import ConfigError
 
@@ -70,7 +70,7 @@ def _sync(args: argparse.Namespace, output: Output) -> int:
             on_change=tell,
         )
     code = _failed(result.failures, output)
-    _summarize(_synced(result, dry_run=args.dry_run), _sync_summary(result, dry_run=args.dry_run), output)
+    output.summary(_sync_summary(result, dry_run=args.dry_run), **_synced(result, dry_run=args.dry_run))
     return code
 
 
@@ -90,7 +90,7 @@ def _sync_summary(result: "SyncResult", *, dry_run: bool) -> str:
     removed = f", {result.removed} {'would be ' if dry_run else ''}removed" if result.removed else ""
     failed = f", {len(result.failures)} failed" if result.failures else ""
     retries = f", {result.retries} retries" if result.retries else ""
-    copied = f"{_files(result.copied)} {done} ({amount(result.size)} in {result.seconds:.1f} s)"
+    copied = f"{count(result.copied, 'file')} {done} ({amount(result.size)} in {result.seconds:.1f} s)"
     return f"{copied}, {result.unchanged} unchanged{removed}{failed}{retries}"
 
 
@@ -106,9 +106,8 @@ def verify(args: argparse.Namespace, output: Output) -> int:
             for difference in found:
                 differing += 1
                 _show(difference, output)
-    differ = "1 difference" if differing == 1 else f"{differing} differences"
-    summary = f"{_files(found.same)} the same ({amount(found.size)}), {differ}"
-    _summarize({"done": "verified", "same": found.same, "size": found.size, "differences": differing}, summary, output)
+    summary = f"{count(found.same, 'file')} the same ({amount(found.size)}), {count(differing, 'difference')}"
+    output.summary(summary, done="verified", same=found.same, size=found.size, differences=differing)
     return 1 if differing else 0
 
 
@@ -156,9 +155,8 @@ def clean(args: argparse.Namespace, output: Output) -> int:
 
             code = each(addresses, clean_there, output)
     done = "would be removed" if args.dry_run else "removed"
-    parts = "1 part" if totals["removed"] == 1 else f"{totals['removed']} parts"
-    record = {"done": "cleaned", "dry_run": args.dry_run, **totals}
-    _summarize(record, f"{parts} {done} ({amount(totals['size'])}), {totals['kept']} kept", output)
+    line = f"{count(totals['removed'], 'part')} {done} ({amount(totals['size'])}), {totals['kept']} kept"
+    output.summary(line, done="cleaned", dry_run=args.dry_run, **totals)
     return code or failed
 
 
@@ -190,14 +188,3 @@ def _failed(failures: "tuple[Failure, ...]", output: Output) -> int:
     for failure in failures:
         output.error(failure.error)
     return 1 if failures else 0
-
-
-def _summarize(record: Mapping[str, Any], line: str, output: Output) -> None:
-    """Print what was done in all: as the last record, or for people on stderr."""
-    if output.as_json:
-        output.record(record)
-    output.say(line)
-
-
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count} files"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ctadata_providers import uri
 from ctadata_providers.cli import paths
 from ctadata_providers.cli.commands import each, open_client
-from ctadata_providers.cli.output import Output, amount, describe
+from ctadata_providers.cli.output import Output, amount, count, describe
 from ctadata_providers.errors import CtaError
 from ctadata_providers.transfer import Nested, Usage, ends_all
 
@@ -37,7 +37,7 @@ def tree(args: argparse.Namespace, output: Output) -> int:
             output.record({**describe(item.info), "depth": item.depth}, _before(item, lines) + name)
 
     code = _each_tree(args, output, draw)
-    folders, files = (f"{counted[kind]} {kind if counted[kind] != 1 else kind[:-1]}" for kind in ("folders", "files"))
+    folders, files = count(counted["folders"], "folder"), count(counted["files"], "file")
     line = folders if args.folders else f"{folders}, {files}, {amount(counted['size'])}"
     output.summary(line, **counted)
     return code
