@@ -9,7 +9,7 @@ from ctadata_providers import transfer
 from ctadata_providers.backends import FileInfo
 from ctadata_providers.connection import Connection
 from ctadata_providers.copies import route_of
-from ctadata_providers.mirroring import local_file, local_path
+from ctadata_providers.local_places import local_file, local_path
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.request import Sink
 from ctadata_providers.session.tasks import asked, spawn, wait

@@ -19,8 +19,9 @@ from ctadata_providers.errors import (
     PermissionDeniedError,
     UnsupportedError,
 )
+from ctadata_providers.local_places import local_file, local_path
 from ctadata_providers.looking import Looking
-from ctadata_providers.mirroring import Mirroring, local_file, local_path
+from ctadata_providers.mirroring import Mirroring
 from ctadata_providers.patterns import Selection
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import run

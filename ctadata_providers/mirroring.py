@@ -1,12 +1,12 @@
 """What the client does with whole trees on both sides: sync, verify, clean."""
 
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ctadata_providers import uri
 from ctadata_providers.connection import Connection
-from ctadata_providers.errors import ConfigError, IsADirError
+from ctadata_providers.errors import ConfigError
+from ctadata_providers.local_places import local_path
 from ctadata_providers.patterns import Selection
 from ctadata_providers.transfer.cleaning import CleanResult, clean
 from ctadata_providers.transfer.compare import Compare
@@ -134,35 +134,6 @@ class Mirroring(Connection):
             NotADirError: When it is a file.
         """
         return clean(self._transfers, self._path(path), older_than=older_than, dry_run=dry_run)
-
-
-def local_path(local: Path | str) -> Path:
-    """Return a local path.
-
-    Raises:
-        ConfigError: When it cannot be one, is an empty text (a variable without a value is not the current folder), or
-            an address that has lost a slash.
-    """
-    if local == "":
-        raise ConfigError("an empty path", remedy="write . for the current folder")
-    if "\0" in str(local):
-        raise ConfigError(f"not a usable local path: {str(local)!r}: a NUL is in it", remedy="name a file without it")
-    uri.refuse_one_slash(str(local))
-    return Path(local)
-
-
-def local_file(local: Path | str) -> Path:
-    """Return a local path that names a file.
-
-    Raises:
-        ConfigError: As `local_path`.
-        IsADirError: When it ends in a slash.
-    """
-    if str(local).endswith(os.sep):
-        raise IsADirError(
-            f"cannot write {local}: it names a folder", path=local, remedy="give the name of a file in it"
-        )
-    return local_path(local)
 
 
 def _is_remote(place: Path | str) -> bool:

@@ -17,6 +17,7 @@ from ctadata_providers.cli.commands import each, gather, open_client
 from ctadata_providers.cli.output import Output, amount, count
 from ctadata_providers.cli.progress import progress_bar
 from ctadata_providers.errors import AlreadyExistsError, ConfigError, CtaError, IsADirError, NotFoundError
+from ctadata_providers.local_places import local_path
 from ctadata_providers.session.futures import Future
 from ctadata_providers.transfer import CopyResult, ends_all, was_kept
 
@@ -142,8 +143,6 @@ def _split_paths(given: Sequence[str]) -> tuple[Sequence[str], str]:
         raise ConfigError("'-' for standard output is not supported", remedy="use 'ctadata cat'")
     if len(given) == 1 or uri.is_uri(given[-1]):
         return given, "."
-    from ctadata_providers.mirroring import local_path  # what others need not wait for
-
     local_path(given[-1])
     return given[:-1], given[-1]
 

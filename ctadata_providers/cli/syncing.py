@@ -11,6 +11,7 @@ from ctadata_providers.cli.commands import each, open_client
 from ctadata_providers.cli.output import Output, amount, count, utc
 from ctadata_providers.cli.progress import progress_bar
 from ctadata_providers.errors import ConfigError
+from ctadata_providers.local_places import local_path
 
 if TYPE_CHECKING:
     from ctadata_providers.transfer.cleaning import CleanResult, FoundPart
@@ -139,7 +140,6 @@ def clean(args: argparse.Namespace, output: Output) -> int:
 
     if args.local:
         # Here, not above: help and usage errors come at once.
-        from ctadata_providers.mirroring import local_path
         from ctadata_providers.transfer.cleaning import clean_local
 
         def clean_here(text: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ctadata_providers.cli.output import Output
 from ctadata_providers.errors import CtaError
+from ctadata_providers.local_places import local_path
 
 
 def sandbox(args: argparse.Namespace, output: Output) -> int:
@@ -23,17 +24,11 @@ def demo(args: argparse.Namespace, output: Output) -> int:
     with _extra("demo"):
         from ctadata_providers.cli.demo import run_demo
 
-        return run_demo(data=_folder(args.data), output=_local(args.output), services=args.services)
+        return run_demo(data=_folder(args.data), output=local_path(args.output), services=args.services)
 
 
 def _folder(text: str | None) -> Path | None:
-    return None if text is None else _local(text).expanduser()
-
-
-def _local(text: str) -> Path:
-    from ctadata_providers.mirroring import local_path  # what others need not wait for
-
-    return local_path(text)
+    return None if text is None else local_path(text).expanduser()
 
 
 @contextmanager
