@@ -9,7 +9,7 @@ from airflow_provider_cta.triggers import watching
 from airflow_provider_cta.triggers.cta import CtaFolderTrigger
 
 from ctadata_providers import CtaError
-from tests.airflow.looks import INTERVAL, first, listings, run, until
+from tests.airflow.looks import INTERVAL, first, listings, looked, run, until
 
 
 @pytest.fixture(autouse=True)
@@ -53,12 +53,6 @@ class Listener:
     async def __aexit__(self, *error: object) -> None:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-
-
-async def looked(cta: Any, times: int = 2) -> None:
-    """Wait for so many looks from now on."""
-    before = listings(cta)
-    await until(lambda: listings(cta) >= before + times)
 
 
 def test_each_change_of_a_folder_is_told_once(cta_default: Any) -> None:

@@ -10,7 +10,7 @@ from airflow_provider_cta.triggers.cta import CtaPathTrigger
 from airflow_provider_cta.triggers.errors import error_of
 
 from ctadata_providers import CredentialError
-from tests.airflow.looks import INTERVAL, first, listings, run, until
+from tests.airflow.looks import INTERVAL, first, listings, looked, run, until
 
 
 @pytest.fixture(autouse=True)
@@ -109,6 +109,43 @@ def test_who_comes_later_shares_the_looks_of_who_waits_already(cta_default: Any)
             task.cancel()
 
     run(scene())
+
+
+def test_who_comes_later_waits_for_no_interval_of_another(cta_default: Any) -> None:
+    cta_default.put("/lst/here", b"x")
+
+    async def scene() -> tuple[dict[str, Any], bool]:
+        slow = asyncio.create_task(first(CtaPathTrigger("lst/later", poke_interval=3600)))
+        await until(lambda: listings(cta_default) >= 1)
+        event = await asyncio.wait_for(first(CtaPathTrigger("lst/here", poke_interval=3600)), 5)
+        waited = not slow.done()
+        quick = asyncio.create_task(first(CtaPathTrigger("lst/soon", poke_interval=INTERVAL)))
+        await looked(cta_default, 2)
+        cta_default.put("/lst/soon", b"x")
+        await asyncio.wait_for(quick, 5)
+        slow.cancel()
+        return event, waited
+
+    event, waited = run(scene())
+
+    assert event["found"] == ["cta://lst/here"]
+    assert waited
+
+
+def test_who_keep_coming_share_looks_that_are_apart(cta_default: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "GATHERING", 0.001)
+    cta_default.make_dir("/lst")
+
+    async def scene() -> int:
+        waiting = []
+        for number in range(30):
+            waiting.append(asyncio.create_task(first(CtaPathTrigger(f"lst/{number}", poke_interval=3600))))
+            await asyncio.sleep(INTERVAL / 10)
+        for task in waiting:
+            task.cancel()
+        return listings(cta_default)
+
+    assert run(scene()) <= 10
 
 
 def test_nobody_looks_when_nobody_waits(cta_default: Any) -> None:

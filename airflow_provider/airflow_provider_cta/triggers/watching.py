@@ -6,9 +6,11 @@ triggerer for as long as somebody waits there; its looks, which block, are made 
 
 import asyncio
 import logging
+import math
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
@@ -19,9 +21,9 @@ from airflow_provider_cta.wanted import is_pattern
 from ctadata_providers import Config, CtaClient, CtaError, FileInfo, TransientError, uri
 
 GATHERING = 1.0
-"""Seconds, at most, for which the first look at a place waits for others who start together."""
+"""Seconds, at most, for which the first look for somebody waits for others who start together."""
 SHORTEST = 1.0
-"""Seconds from look to look, at least."""
+"""Seconds from the end of a look to the next, at least."""
 
 log = logging.getLogger(__name__)
 
@@ -102,17 +104,26 @@ class _Waiting:
 
 
 class _Watch:
-    """Looks at one place for all who wait there."""
+    """Looks at one place for all who wait there.
+
+    It looks once in the shortest interval of all who wait now, and soon for somebody who has not been served yet.
+    """
 
     def __init__(self, place: Place, ended: Callable[[], object]) -> None:
         self._place = place
         self._ended = ended
         self._waiting: dict[_Waiting, list[str]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._joined = asyncio.Event()
+        self._came: float | None = None  # when the first of those came who have not been served
+        self._begun, self._ended_at = math.inf, -math.inf  # the last look
 
     def join(self, waiting: _Waiting, paths: list[str]) -> None:
         """Let somebody wait for some paths here, from the next look on."""
         self._waiting[waiting] = paths
+        if self._came is None:
+            self._came = asyncio.get_running_loop().time()
+        self._joined.set()
         if self._task is None:
             self._task = asyncio.create_task(self._run())
             self._task.add_done_callback(self._tell_end)
@@ -127,17 +138,32 @@ class _Watch:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        await asyncio.sleep(min(GATHERING, self._interval / 10))
         while True:
-            begun = loop.time()
+            await self._turn()
+            self._begun, self._came = loop.time(), None
             served = dict(self._waiting)
             outcome = await self._look(dict.fromkeys(path for paths in served.values() for path in paths))
+            self._ended_at = loop.time()
             for waiting, paths in served.items():
                 if isinstance(outcome, CtaError):
                     waiting.tell(self._place, outcome)
                 elif outcome is not None:
                     waiting.tell(self._place, {path: outcome[path] for path in paths})
-            await asyncio.sleep(max(0.0, begun + self._interval - loop.time()))
+
+    async def _turn(self) -> None:
+        """Wait until a look is due; who joins meanwhile may bring it forward."""
+        loop = asyncio.get_running_loop()
+        while (left := self._due() - loop.time()) > 0:
+            self._joined.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._joined.wait(), left)
+
+    def _due(self) -> float:
+        """Return when the next look is due, by the clock of the loop."""
+        due = self._begun + self._interval
+        if self._came is not None:
+            due = min(due, self._came + min(GATHERING, self._interval / 10))
+        return max(due, self._ended_at + SHORTEST)
 
     def _tell_end(self, task: asyncio.Task[None]) -> None:
         """Let nobody wait for a watch that a surprise has ended."""
