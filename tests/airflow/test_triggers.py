@@ -1,6 +1,8 @@
 """Triggers that wait for a path, without a metadata database: what they tell, and how rarely they ask."""
 
 import asyncio
+import socket
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +13,13 @@ from airflow_provider_cta.triggers.errors import error_of
 
 from ctadata_providers import CredentialError
 from tests.airflow.looks import INTERVAL, first, listings, looked, run, until
+
+
+@pytest.fixture
+def silent_door() -> Iterator[str]:
+    """Return the URL of a door that takes every call and never says anything."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        yield f"https://localhost:{server.getsockname()[1]}"
 
 
 @pytest.fixture(autouse=True)
@@ -168,6 +177,87 @@ def test_a_server_that_fails_for_a_while_is_asked_again(cta_default: Any, store_
     cta_default.faults.add("unavailable", method="PROPFIND", times=2)
 
     assert run(first(CtaPathTrigger("lst/a", poke_interval=INTERVAL)))["status"] == "success"
+
+
+def test_a_look_asks_once_and_leaves_it_to_the_next_one_to_ask_again(cta_default: Any, caplog: Any) -> None:
+    cta_default.put("/lst/a", b"x")
+    cta_default.faults.add("unavailable", method="PROPFIND", times=1)  # the connection has retries
+
+    assert run(first(CtaPathTrigger("lst/a", poke_interval=INTERVAL)))["status"] == "success"
+    assert listings(cta_default) == 2
+    assert "; retry" not in caplog.text
+
+
+def test_a_server_that_says_when_to_come_again_is_left_alone_until_then(cta_default: Any) -> None:
+    cta_default.put("/lst/a", b"x")
+    cta_default.faults.add("unavailable", method="PROPFIND", times=1, retry_after=2)
+
+    async def scene() -> tuple[float, int]:
+        begun = asyncio.get_running_loop().time()
+        waiting = asyncio.create_task(first(CtaPathTrigger("lst/a", poke_interval=INTERVAL)))
+        await until(lambda: listings(cta_default) >= 1)
+        later = asyncio.create_task(first(CtaPathTrigger("lst/a", poke_interval=INTERVAL)))
+        await asyncio.gather(waiting, later)
+        return asyncio.get_running_loop().time() - begun, listings(cta_default)
+
+    seconds, asked = run(scene())
+
+    assert seconds >= 2
+    assert asked == 2
+
+
+def test_a_look_that_failed_is_made_again_soon_even_of_who_looks_rarely(
+    cta_default: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "SOON", INTERVAL)
+    cta_default.put("/lst/a", b"x")
+    cta_default.faults.add("unavailable", method="PROPFIND", times=1)
+
+    assert run(first(CtaPathTrigger("lst/a", poke_interval=3600)))["status"] == "success"
+
+
+def test_a_door_that_hangs_holds_up_no_sensor_of_another(
+    cta_default: Any, silent_door: str, store_connection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "PATIENCE", 6.0)
+    monkeypatch.setenv("AIRFLOW__CTA__LOOKS_AT_ONCE", "2")
+    watching._threads.cache_clear()
+    patient = {"door_url": silent_door, "ca_path": str(cta_default.ca_file), "connect_timeout": 60, "timeout": 60}
+    store_connection("hanging", password="any-token", extra=patient)
+    cta_default.put("/lst/a", b"x")
+
+    async def scene() -> tuple[dict[str, Any], list[bool]]:
+        hanging = [
+            asyncio.create_task(first(CtaPathTrigger(f"cta://hanging@lst/{number}/x", poke_interval=INTERVAL)))
+            for number in range(2)
+        ]
+        await asyncio.sleep(0.5)
+        event = await asyncio.wait_for(first(CtaPathTrigger("lst/a", poke_interval=INTERVAL)), 4)
+        ended = [task.done() for task in hanging]
+        for task in hanging:
+            task.cancel()
+        return event, ended
+
+    event, ended = run(scene())
+    watching._threads.cache_clear()
+
+    assert event["status"] == "success"
+    assert ended == [False, False]
+
+
+def test_a_hanging_look_ends_within_the_interval_however_patient_its_connection_is(
+    cta_default: Any, silent_door: str, store_connection: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    monkeypatch.setattr(watching, "PATIENCE", 1.0)
+    patient = {"door_url": silent_door, "ca_path": str(cta_default.ca_file), "connect_timeout": 60, "timeout": 60}
+    store_connection("hanging", password="any-token", extra=patient)
+
+    async def scene() -> None:
+        waiting = asyncio.create_task(first(CtaPathTrigger("cta://hanging@lst/x", poke_interval=1)))
+        await asyncio.wait_for(until(lambda: "cannot look at" in caplog.text), 8)
+        waiting.cancel()
+
+    run(scene())
 
 
 @pytest.mark.parametrize(

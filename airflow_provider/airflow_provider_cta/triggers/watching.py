@@ -1,7 +1,8 @@
 """One look an interval for all that wait at a place, however many they are.
 
 A place is a folder of a connection, or a pattern over several folders. Its watch lives in the event loop of the
-triggerer for as long as somebody waits there; its looks, which block, are made in a few threads.
+triggerer for as long as somebody waits there; its looks, which block, are made in a few threads of its connection, so
+that a server that hangs holds up nobody who waits at another.
 """
 
 import asyncio
@@ -24,6 +25,12 @@ GATHERING = 1.0
 """Seconds, at most, for which the first look for somebody waits for others who start together."""
 SHORTEST = 1.0
 """Seconds from the end of a look to the next, at least."""
+SOON = 60.0
+"""Seconds, at most, after which a look that failed for a while is made again."""
+PATIENCE = 30.0
+"""Seconds, at least, for which a look waits for an answer, however short the interval: large listings take some."""
+_BUSY = {429: 20.0}
+"""Seconds for which a server that has said so, and not for how long, is left alone."""
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +123,9 @@ class _Watch:
         self._task: asyncio.Task[None] | None = None
         self._joined = asyncio.Event()
         self._came: float | None = None  # when the first of those came who have not been served
-        self._begun, self._ended_at = math.inf, -math.inf  # the last look
+        self._begun = math.inf  # the last look
+        self._free = -math.inf  # when the next one may begin at the earliest
+        self._failing = False
 
     def join(self, waiting: _Waiting, paths: list[str]) -> None:
         """Let somebody wait for some paths here, from the next look on."""
@@ -143,7 +152,8 @@ class _Watch:
             self._begun, self._came = loop.time(), None
             served = dict(self._waiting)
             outcome = await self._look(dict.fromkeys(path for paths in served.values() for path in paths))
-            self._ended_at = loop.time()
+            self._failing = outcome is None
+            self._free = max(self._free, loop.time() + SHORTEST)
             for waiting, paths in served.items():
                 if isinstance(outcome, CtaError):
                     waiting.tell(self._place, outcome)
@@ -160,10 +170,10 @@ class _Watch:
 
     def _due(self) -> float:
         """Return when the next look is due, by the clock of the loop."""
-        due = self._begun + self._interval
+        due = self._begun + (min(self._interval, SOON) if self._failing else self._interval)
         if self._came is not None:
             due = min(due, self._came + min(GATHERING, self._interval / 10))
-        return max(due, self._ended_at + SHORTEST)
+        return max(due, self._free)
 
     def _tell_end(self, task: asyncio.Task[None]) -> None:
         """Let nobody wait for a watch that a surprise has ended."""
@@ -182,14 +192,23 @@ class _Watch:
     async def _look(self, paths: Iterable[str]) -> Answers | CtaError | None:
         """Look once, with the connection as it is now; None when that has failed for a while."""
         conn_id, where = self._place
+        loop = asyncio.get_running_loop()
         try:
-            config = await CtaHook(conn_id).aconfig()
-            return await asyncio.get_running_loop().run_in_executor(_threads(), _look, config, list(paths))
+            config = self._once(await CtaHook(conn_id).aconfig())
+            return await loop.run_in_executor(_threads(conn_id), _look, config, list(paths))
         except TransientError as error:
             log.warning("cannot look at %s now, trying again: %s", where, error)
+            rest = _BUSY.get(error.status or 0, 0.0) if error.retry_after is None else error.retry_after
+            self._free = loop.time() + rest
             return None
         except CtaError as error:
             return error
+
+    def _once(self, config: Config) -> Config:
+        """Return the settings for one look: the watch asks again, so a look need not hold a thread for long."""
+        most = max(PATIENCE, self._interval)
+        patience = {name: min(getattr(config, name), most) for name in ("connect_timeout", "timeout")}
+        return config.with_settings(retries=0, **patience)
 
 
 def _look(config: Config, paths: list[str]) -> Answers:
@@ -198,8 +217,8 @@ def _look(config: Config, paths: list[str]) -> Answers:
 
 
 @cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(settings.whole("looks_at_once"), thread_name_prefix="cta-look")
+def _threads(conn_id: str) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(settings.whole("looks_at_once"), thread_name_prefix=f"cta-look-{conn_id}")
 
 
 _watches: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Place, _Watch]] = WeakKeyDictionary()
