@@ -1,17 +1,19 @@
 """Triggers that wait for a path, without a metadata database: what they tell, and how rarely they ask."""
 
 import asyncio
+import os
 import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent
+from airflow_provider_cta.hooks.cta import CtaHook
 from airflow_provider_cta.triggers import watching
 from airflow_provider_cta.triggers.cta import CtaPathTrigger
 from airflow_provider_cta.triggers.errors import error_of
 
-from ctadata_providers import CredentialError
+from ctadata_providers import ConfigError, CredentialError
 from tests.airflow.looks import INTERVAL, first, listings, looked, run, until
 
 
@@ -293,9 +295,50 @@ def test_a_refused_token_ends_the_wait_of_all_and_is_not_shown(cta_default: Any,
     assert expired not in str(events)
 
 
-def test_a_connection_that_is_not_there_ends_the_wait() -> None:
-    with pytest.raises(Exception, match="there_is_none"):
-        run(first(CtaPathTrigger("lst/a", cta_conn_id="there_is_none", poke_interval=INTERVAL)))
+def test_a_connection_that_is_not_there_for_a_while_ends_the_wait_with_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watching, "ABSENCE", INTERVAL)
+    event = run(first(CtaPathTrigger("lst/a", cta_conn_id="there_is_none", poke_interval=INTERVAL)))
+
+    with pytest.raises(ConfigError, match="there_is_none"):
+        raise error_of(event)
+
+
+def test_a_connection_that_is_deleted_and_added_again_ends_no_wait(
+    cta_default: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    cta_default.make_dir("/lst")
+    stored = os.environ["AIRFLOW_CONN_CTA_DEFAULT"]
+
+    async def scene() -> dict[str, Any]:
+        waiting = asyncio.create_task(first(CtaPathTrigger("lst/a", poke_interval=INTERVAL)))
+        await until(lambda: listings(cta_default) >= 1)
+        monkeypatch.delenv("AIRFLOW_CONN_CTA_DEFAULT")
+        await until(lambda: caplog.text.count("cannot look up the connection cta_default") >= 2)
+        monkeypatch.setenv("AIRFLOW_CONN_CTA_DEFAULT", stored)
+        cta_default.put("/lst/a", b"x")
+        return await waiting
+
+    assert run(scene())["found"] == ["cta://lst/a"]
+
+
+def test_secrets_that_fail_once_end_no_wait_and_nothing_of_them_is_told(
+    cta_default: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    cta_default.put("/lst/a", b"x")
+    looked_up, failures = CtaHook.aget_connection, [RuntimeError("vault: a-canary-secret")]
+
+    async def fail_once(conn_id: str) -> Any:
+        if failures:
+            raise failures.pop()
+        return await looked_up(conn_id)
+
+    monkeypatch.setattr(CtaHook, "aget_connection", staticmethod(fail_once))
+
+    assert run(first(CtaPathTrigger("lst/a", poke_interval=INTERVAL)))["status"] == "success"
+    assert "cannot look up the connection cta_default" in caplog.text
+    assert "canary" not in caplog.text
 
 
 def test_a_changed_token_is_used_at_the_next_look(cta_default: Any, store_connection: Any) -> None:

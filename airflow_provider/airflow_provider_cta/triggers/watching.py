@@ -16,10 +16,12 @@ from functools import cache
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
+from airflow.sdk.exceptions import AirflowNotFoundException
+
 from airflow_provider_cta import settings
 from airflow_provider_cta.hooks.cta import CtaHook
 from airflow_provider_cta.wanted import is_pattern
-from ctadata_providers import Config, CtaClient, CtaError, FileInfo, TransientError, uri
+from ctadata_providers import Config, ConfigError, CtaClient, CtaError, FileInfo, TransientError, uri
 
 GATHERING = 1.0
 """Seconds, at most, for which the first look for somebody waits for others who start together."""
@@ -27,6 +29,10 @@ SHORTEST = 1.0
 """Seconds from the end of a look to the next, at least."""
 SOON = 60.0
 """Seconds, at most, after which a look that failed for a while is made again."""
+ABSENCE = 60.0
+"""Seconds for which a connection may be missing, as while it is replaced, before those who wait are told."""
+ABSENT = 15.0
+"""Seconds, at most, after which a missing connection is looked up again."""
 PATIENCE = 30.0
 """Seconds, at least, for which a look waits for an answer, however short the interval: large listings take some."""
 _BUSY = {429: 20.0}
@@ -125,7 +131,8 @@ class _Watch:
         self._came: float | None = None  # when the first of those came who have not been served
         self._begun = math.inf  # the last look
         self._free = -math.inf  # when the next one may begin at the earliest
-        self._failing = False
+        self._again = math.inf  # seconds, at most, after which a look that failed for a while is made again
+        self._missed: float | None = None  # since when the connection is missing
 
     def join(self, waiting: _Waiting, paths: list[str]) -> None:
         """Let somebody wait for some paths here, from the next look on."""
@@ -149,10 +156,9 @@ class _Watch:
         loop = asyncio.get_running_loop()
         while True:
             await self._turn()
-            self._begun, self._came = loop.time(), None
+            self._begun, self._came, self._again = loop.time(), None, math.inf
             served = dict(self._waiting)
             outcome = await self._look(dict.fromkeys(path for paths in served.values() for path in paths))
-            self._failing = outcome is None
             self._free = max(self._free, loop.time() + SHORTEST)
             for waiting, paths in served.items():
                 if isinstance(outcome, CtaError):
@@ -170,7 +176,7 @@ class _Watch:
 
     def _due(self) -> float:
         """Return when the next look is due, by the clock of the loop."""
-        due = self._begun + (min(self._interval, SOON) if self._failing else self._interval)
+        due = self._begun + min(self._interval, self._again)
         if self._came is not None:
             due = min(due, self._came + min(GATHERING, self._interval / 10))
         return max(due, self._free)
@@ -194,15 +200,37 @@ class _Watch:
         conn_id, where = self._place
         loop = asyncio.get_running_loop()
         try:
-            config = self._once(await CtaHook(conn_id).aconfig())
-            return await loop.run_in_executor(_threads(conn_id), _look, config, list(paths))
+            config = await CtaHook(conn_id).aconfig()
+        except CtaError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 (a secrets backend raises what it likes)
+            return self._without_connection(error)
+        self._missed = None
+        try:
+            return await loop.run_in_executor(_threads(conn_id), _look, self._once(config), list(paths))
         except TransientError as error:
             log.warning("cannot look at %s now, trying again: %s", where, error)
             rest = _BUSY.get(error.status or 0, 0.0) if error.retry_after is None else error.retry_after
-            self._free = loop.time() + rest
+            self._again, self._free = SOON, loop.time() + rest
             return None
         except CtaError as error:
             return error
+
+    def _without_connection(self, error: Exception) -> ConfigError | None:
+        """Return the error of a connection that is missing for long, None while it may come back."""
+        conn_id, where = self._place
+        # What others say may show a piece of what they could not read.
+        told = str(error) if isinstance(error, AirflowNotFoundException) else type(error).__name__
+        now = asyncio.get_running_loop().time()
+        if self._missed is None or now - self._missed < ABSENCE:
+            log.warning("cannot look up the connection %s for %s now, trying again: %s", conn_id, where, told)
+            self._missed = self._missed or now
+            self._again = ABSENT
+            return None
+        self._missed = None
+        return ConfigError(
+            f"cannot look up the connection {conn_id}: {told}", remedy="add it, or look at what keeps it"
+        )
 
     def _once(self, config: Config) -> Config:
         """Return the settings for one look: the watch asks again, so a look need not hold a thread for long."""
