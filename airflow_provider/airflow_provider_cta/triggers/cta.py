@@ -2,8 +2,10 @@
 
 import asyncio
 import hashlib
+import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
@@ -11,9 +13,11 @@ from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TaskFailedEvent
 from airflow_provider_cta import settings
 from airflow_provider_cta.hooks.cta import CtaHook
 from airflow_provider_cta.triggers.errors import failed
-from airflow_provider_cta.triggers.watching import looks
+from airflow_provider_cta.triggers.watching import SHORTEST, looks
 from airflow_provider_cta.wanted import Calm, Wanted, is_pattern, prints, told
 from ctadata_providers import CtaError, FileInfo, uri
+
+log = logging.getLogger(__name__)
 
 
 class CtaPathTrigger(BaseTrigger):
@@ -103,7 +107,8 @@ class CtaFolderTrigger(BaseEventTrigger):
     What has been told is remembered in the state of the asset, so that neither a restart of the triggerer nor files
     that stay where they are start a run again. A watcher of several assets remembers only while it runs. The event is
     `{"uri": ..., "changed": [...], "count": n}`, with the first thousand addresses; after a restart with more than
-    10,000 entries all of them count as changed if any is.
+    10,000 entries all of them count as changed if any is. What keeps it from looking is told in the log, a line an
+    interval, and does not end it.
 
     Args:
         path: A folder, or a pattern.
@@ -112,6 +117,9 @@ class CtaFolderTrigger(BaseEventTrigger):
         stable_for: Seconds for which nothing must have changed before it is told, so that what comes together is one
             change.
         existing: Whether what is there at the very first look is told too.
+
+    Raises:
+        ConfigError: When the path cannot be used.
     """
 
     def __init__(
@@ -123,11 +131,14 @@ class CtaFolderTrigger(BaseEventTrigger):
         existing: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
+        uri.parse(path)
         self.path = path
         self.cta_conn_id = cta_conn_id
         self.poke_interval = _interval(poke_interval)
         self.stable_for = stable_for
         self.existing = existing
+        self._known: dict[str, str] | None = None
+        self._calm = Calm(stable_for)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and its arguments."""
@@ -137,29 +148,39 @@ class CtaFolderTrigger(BaseEventTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire for each change, without an end.
 
-        Raises:
-            CtaError: What a look has raised that does not pass.
+        Airflow would begin anew at once what has ended with an error, and that would not know what was told.
         """
+        self._known = await self._remembered()
+        while True:
+            try:
+                async with aclosing(self._changes()) as changes:
+                    async for change in changes:
+                        yield change
+            except CtaError as error:
+                told = f"{type(error).__name__}: {error}"
+                log.error("cannot look at %s, again in %g s: %s", self.path, self.poke_interval, told)
+            await asyncio.sleep(max(SHORTEST, self.poke_interval))
+
+    async def _changes(self) -> AsyncGenerator[TriggerEvent, None]:
         address = uri.parse(self.path)
         question = self.path if is_pattern(self.path) else f"{address.path.rstrip('/')}/*"
-        known, calm = await self._remembered(), Calm(self.stable_for)
-        answers = looks([question], address.name or self.cta_conn_id, interval=self.poke_interval)
-        try:
+        async with aclosing(
+            looks([question], address.name or self.cta_conn_id, interval=self.poke_interval)
+        ) as answers:
             async for there in answers:
                 infos = there[question]
-                if not calm.settled(infos, time.time()):
+                if not self._calm.settled(infos, time.time()):
                     continue
                 now = prints(infos)
-                if known == _in_short(now):
-                    known = now
-                changed = [] if known is None and not self.existing else _changed(infos, now, known or {})
+                if self._known == _in_short(now):
+                    self._known = now
+                first = self._known is None and not self.existing
+                changed = [] if first else _changed(infos, now, self._known or {})
                 if changed:
                     yield _event({"uri": self._uri(), "changed": changed[:_TOLD], "count": len(changed)})
-                if now != known:  # after it was told: rather twice than never
-                    known = now
+                if now != self._known:  # after it was told: rather twice than never
+                    self._known = now
                     await self._remember(now)
-        finally:
-            await answers.aclose()
 
     def _uri(self) -> str:
         address = uri.parse(self.path)
