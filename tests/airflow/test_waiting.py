@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
 from airflow.sdk import DAG, PokeReturnValue, task
 from airflow.sdk.exceptions import (
@@ -306,6 +307,81 @@ def test_a_function_that_says_nothing_hands_on_what_is_there(cta_default: Any) -
         waiting = cast(Any, wait)().operator
 
     assert waiting.execute({}) == ["cta://lst/a"]
+
+
+def asking(answer: Any, dag_id: str, **settings: Any) -> Any:
+    """Return a sensor whose function gives an answer."""
+    with DAG(dag_id, schedule=None):
+
+        @task.cta_sensor(path="lst/*", **settings)
+        def wait(found: list[str]) -> Any:
+            return answer
+
+        return cast(Any, wait)().operator
+
+
+WAITING = {
+    "numpy's": np.float64(3) > 5,
+    "of an array": (np.array([1, 2, 3]) > 5).all(),
+    "without dimensions": np.array(False),
+    "poked": PokeReturnValue(is_done=False, xcom_value=3),
+    "poked, numpy's": PokeReturnValue(is_done=cast(bool, np.False_)),
+}
+
+
+@pytest.mark.parametrize("answer", WAITING.values(), ids=WAITING.keys())
+def test_whatever_is_false_waits_on(answer: Any, cta_default: Any, request: pytest.FixtureRequest) -> None:
+    cta_default.put("/lst/a", b"x")
+    name = f"false_{list(WAITING).index(request.node.callspec.id)}"
+
+    assert not asking(answer, name).poke({}).is_done
+    with pytest.raises(TaskDeferred):
+        asking(answer, f"{name}_deferred", deferrable=True).execute_complete({}, {"status": "success", "found": []})
+
+
+@pytest.mark.parametrize(
+    ("answer", "result"),
+    [
+        (np.True_, True),
+        (PokeReturnValue(is_done=True, xcom_value={"n": 1}), {"n": 1}),
+        (PokeReturnValue(is_done=True), ["cta://lst/a"]),
+        (0, 0),
+        ([], []),
+        ("", ""),
+    ],
+)
+def test_what_is_done_hands_on_what_was_said(answer: Any, result: Any, cta_default: Any) -> None:
+    cta_default.put("/lst/a", b"x")
+    told = asking(answer, "done").execute({})
+
+    assert told == result
+    assert type(told) is type(result)
+
+
+def test_truth_values_of_many_are_no_answer(cta_default: Any) -> None:
+    cta_default.put("/lst/a", b"x")
+    with pytest.raises(ConfigError, match="all"):
+        asking(np.array([True, False]), "many").poke({})
+
+
+def test_a_function_is_given_what_it_asks_for_of_the_context(cta_default: Any) -> None:
+    cta_default.put("/lst/a", b"x")
+    with DAG("decorated_with_context", schedule=None):
+
+        @task.cta_sensor(path="lst/*")
+        def wait(found: list[str], least: int, ds: Any = None, ti: Any = None) -> list[Any]:
+            return [len(found), least, ds, ti]
+
+        @task.cta_sensor(path="lst/*")
+        def take_all(found: list[str], **context: Any) -> list[str]:
+            return [*found, *context]
+
+        some, everything = cast(Any, wait)(least=2).operator, cast(Any, take_all)().operator
+    context: Any = {"ds": "2024-11-14", "ti": "the task", "found": "not this", "least": 7}
+
+    assert some.execute(context) == [1, 2, "2024-11-14", "the task"]
+    assert some.execute_complete(context, {"status": "success", "found": []}) == [0, 2, "2024-11-14", "the task"]
+    assert everything.execute(context) == ["cta://lst/a", "ds", "ti", "least"]
 
 
 def test_deferred_the_function_is_asked_by_the_worker(cta_default: Any) -> None:
