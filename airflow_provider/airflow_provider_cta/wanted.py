@@ -8,6 +8,8 @@ from typing import Any
 
 from ctadata_providers import ConfigError, FileInfo, NotADirError, uri
 
+_DAY = len("20241114")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
@@ -143,10 +145,14 @@ def _number(name: str, value: object) -> float:
 
 
 def _time(value: object) -> float | None:
-    """Return a point in time in epoch seconds: of a datetime, an ISO 8601 text (UTC unless it says so), or seconds."""
+    """Return a point in time in epoch seconds: of a datetime, an ISO 8601 text (UTC unless it says so), or seconds.
+
+    A whole number of eight digits is a day: native templates make a number of `20241114`.
+    """
     if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
         return None
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    is_day = isinstance(value, int) and len(str(value)) == _DAY
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and not is_day:
         return float(value)
     try:
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())

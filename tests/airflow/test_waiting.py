@@ -86,6 +86,17 @@ def test_what_is_older_is_not_looked_at(cta_default: Any) -> None:
     assert not look("lst/old", newer_than=(now + timedelta(hours=1)).isoformat())
 
 
+def test_eight_digits_are_a_day_also_where_templates_make_numbers_of_them(cta_default: Any) -> None:
+    cta_default.put("/lst/new", b"x")
+
+    assert look("lst/*", newer_than=20241114)
+    assert not look("lst/*", newer_than=20990101)
+    assert not look("lst/*", newer_than="20990101")
+    assert look("lst/*", newer_than=1_731_600_000)
+    with pytest.raises(ConfigError, match="newer_than"):
+        look("lst/*", newer_than=20241350)
+
+
 @pytest.mark.parametrize(
     "settings", [{"min_count": 0}, {"min_count": "x"}, {"min_count": 1.5}, {"stable_for": -1}, {"newer_than": "soon"}]
 )
