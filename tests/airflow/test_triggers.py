@@ -13,7 +13,7 @@ from airflow_provider_cta.triggers import watching
 from airflow_provider_cta.triggers.cta import CtaPathTrigger
 from airflow_provider_cta.triggers.errors import error_of
 
-from ctadata_providers import ConfigError, CredentialError
+from ctadata_providers import ConfigError, CredentialError, NotADirError
 from tests.airflow.looks import INTERVAL, first, listings, looked, run, until
 
 
@@ -39,7 +39,7 @@ def test_what_is_there_is_told_as_the_sensor_tells_it(cta_default: Any) -> None:
     }
 
 
-def test_it_can_end_the_task_itself_with_the_result_or_as_failed(cta_default: Any) -> None:
+def test_it_can_end_the_task_itself_with_the_result_and_leaves_an_error_to_a_worker(cta_default: Any) -> None:
     cta_default.put("/lst/a.fits", b"x")
 
     async def only(trigger: BaseTrigger) -> Any:
@@ -50,7 +50,17 @@ def test_it_can_end_the_task_itself_with_the_result_or_as_failed(cta_default: An
 
     assert isinstance(good, TaskSuccessEvent)
     assert good.xcoms == {"return_value": ["cta://lst/a.fits"]}
-    assert isinstance(bad, TaskFailedEvent)
+    # There retries, CtaRetryPolicy and never_fail hold, and callbacks see what was wrong.
+    assert not isinstance(bad, TaskFailedEvent)
+    assert isinstance(error_of(bad.payload), NotADirError)
+
+
+def test_with_silent_fail_an_error_is_told_in_the_log_and_the_wait_goes_on(cta_default: Any, caplog: Any) -> None:
+    cta_default.put("/lst/a", b"x")
+    cta_default.faults.add("forbidden", method="PROPFIND", times=2)
+
+    assert run(first(CtaPathTrigger("lst/a", poke_interval=INTERVAL, silent_fail=True)))["found"] == ["cta://lst/a"]
+    assert caplog.text.count("PermissionDeniedError") == 2
 
 
 def test_a_pause_comes_before_the_first_look(cta_default: Any) -> None:

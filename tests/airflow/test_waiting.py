@@ -15,6 +15,7 @@ from airflow.sdk.exceptions import (
     AirflowSkipException,
     TaskDeferred,
 )
+from airflow.serialization.serialized_objects import DagSerialization
 from airflow_provider_cta.sensors.cta import CtaPathSensor
 from airflow_provider_cta.triggers.errors import failed
 from airflow_provider_cta.wanted import Calm
@@ -205,6 +206,7 @@ def test_a_deferred_sensor_asks_nothing_itself(cta_default: Any) -> None:
         "newer_than": None,
         "metadata": True,
         "end_from_trigger": False,
+        "silent_fail": False,
         "pause": 0.0,
     }
 
@@ -217,6 +219,50 @@ def test_what_the_trigger_tells_is_the_result_or_the_error() -> None:
         waiting.execute_complete({}, failed(CredentialError("no")))
     with pytest.raises(AirflowSkipException, match="no"):
         sensor("lst/*", deferrable=True, never_fail=True).execute_complete({}, failed(CredentialError("no")))
+
+
+@pytest.mark.parametrize(
+    ("limits", "seconds"),
+    [
+        ({"timeout": 600, "execution_timeout": timedelta(seconds=5)}, 5),
+        ({"timeout": 4, "execution_timeout": timedelta(seconds=5)}, 4),
+        ({"timeout": 600}, 600),
+    ],
+)
+def test_a_deferred_sensor_waits_no_longer_than_either_limit(limits: dict[str, Any], seconds: float) -> None:
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor("lst/*", deferrable=True, **limits).execute({})
+    begun_there = sensor("lst/*", deferrable=True, start_from_trigger=True, **limits)
+
+    assert deferred.value.timeout == timedelta(seconds=seconds)
+    assert begun_there.start_trigger_args is not None
+    assert begun_there.start_trigger_args.timeout == timedelta(seconds=seconds)
+
+
+def test_silent_fail_holds_in_the_triggerer_too() -> None:
+    assert sensor("lst/*", deferrable=True, silent_fail=True)._trigger().silent_fail
+
+
+@pytest.mark.parametrize("name", ["path", "newer_than", "min_count", "stable_for", "cta_conn_id"])
+def test_what_another_task_gives_is_waited_for_from_a_worker_on(name: str) -> None:
+    with DAG(f"given_{name}", schedule=None) as dag:
+
+        @task
+        def give() -> str:
+            return "1"
+
+        given = cast(Any, give)()
+        several: Any = ["lst/b", given] if name == "path" else given
+        arguments = {"path": "lst/a", "deferrable": True, "start_from_trigger": True}
+        one = CtaPathSensor(task_id="one", **{**arguments, name: given})
+        among = CtaPathSensor(task_id="among", end_from_trigger=True, **{**arguments, name: several})
+
+    for begun in (one, among):
+        assert not begun.start_from_trigger
+        assert begun.start_trigger_args is None
+        assert begun.upstream_task_ids == {"give"}
+    assert among.end_from_trigger
+    assert DagSerialization.to_dict(dag)
 
 
 def test_deferring_is_the_default_where_airflow_says_so(run_python: Any) -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
+from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_cta import settings
 from airflow_provider_cta.hooks.cta import CtaHook
@@ -24,7 +24,7 @@ class CtaPathTrigger(BaseTrigger):
     """Wait for files, folders and matches of patterns; fires once.
 
     The event is `{"status": "success", "found": [...]}`, or what `error_of` makes an error of; with `end_from_trigger`
-    it ends the task, whose result is what was found.
+    it ends the task, whose result is what was found; an error is left to a worker also then, which knows what of it.
 
     Args:
         path: As for `CtaPathSensor`, and so are the others.
@@ -34,7 +34,8 @@ class CtaPathTrigger(BaseTrigger):
         stable_for: Seconds for which what is there must not have changed.
         newer_than: What was changed before is not looked at.
         metadata: Hand on what the listing tells, not addresses alone.
-        end_from_trigger: End the task from here.
+        end_from_trigger: End the task from here when all is there.
+        silent_fail: Tell an error that does not pass in the log, and look on.
         pause: Seconds before the first look.
     """
 
@@ -48,6 +49,7 @@ class CtaPathTrigger(BaseTrigger):
         newer_than: Any = None,
         metadata: bool = False,
         end_from_trigger: bool = False,
+        silent_fail: bool = False,
         pause: float = 0.0,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
@@ -59,12 +61,13 @@ class CtaPathTrigger(BaseTrigger):
         self.newer_than = newer_than
         self.metadata = metadata
         self.end_from_trigger = end_from_trigger
+        self.silent_fail = silent_fail
         self.pause = pause
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and its arguments."""
         names = ("path", "cta_conn_id", "poke_interval", "min_count", "stable_for", "newer_than", "metadata")
-        arguments = {name: getattr(self, name) for name in (*names, "end_from_trigger", "pause")}
+        arguments = {name: getattr(self, name) for name in (*names, "end_from_trigger", "silent_fail", "pause")}
         return f"{__name__}.{type(self).__name__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -72,11 +75,7 @@ class CtaPathTrigger(BaseTrigger):
         try:
             found = await self._wait()
         except CtaError as error:
-            if self.end_from_trigger:
-                self.log.error("%s: %s", type(error).__name__, error)  # no worker will tell
-                yield TaskFailedEvent()
-            else:
-                yield _event(failed(error))
+            yield _event(failed(error))
             return
         if self.end_from_trigger:
             self.log.info("%s: %d found", self.path, len(found))
@@ -86,18 +85,25 @@ class CtaPathTrigger(BaseTrigger):
 
     async def _wait(self) -> list[Any]:
         wanted = Wanted.of(self.path, min_count=self.min_count, stable_for=self.stable_for, newer_than=self.newer_than)
-        calm = Calm(wanted.stable_for)
         await asyncio.sleep(self.pause)
-        answers = looks(wanted.questions.values(), self.cta_conn_id, interval=self.poke_interval)
-        try:
+        while True:
+            try:
+                return await self._found(wanted)
+            except CtaError as error:
+                if not self.silent_fail:
+                    raise
+                await _rest(self.path, error, self.poke_interval)
+
+    async def _found(self, wanted: Wanted) -> list[Any]:
+        calm = Calm(wanted.stable_for)
+        questions = wanted.questions.values()
+        async with aclosing(looks(questions, self.cta_conn_id, interval=self.poke_interval)) as answers:
             async for there in answers:
                 found = wanted.found(there)
                 if found is None:
                     calm = Calm(wanted.stable_for)
                 elif calm.settled(found, time.time()):
                     return told(found, metadata=self.metadata)
-        finally:
-            await answers.aclose()
         raise AssertionError("looks have no end")
 
 
@@ -157,9 +163,7 @@ class CtaFolderTrigger(BaseEventTrigger):
                     async for change in changes:
                         yield change
             except CtaError as error:
-                told = f"{type(error).__name__}: {error}"
-                log.error("cannot look at %s, again in %g s: %s", self.path, self.poke_interval, told)
-            await asyncio.sleep(max(SHORTEST, self.poke_interval))
+                await _rest(self.path, error, self.poke_interval)
 
     async def _changes(self) -> AsyncGenerator[TriggerEvent, None]:
         address = uri.parse(self.path)
@@ -221,6 +225,12 @@ def _in_short(now: dict[str, str]) -> dict[str, str]:
 
 def _changed(infos: Sequence[FileInfo], now: dict[str, str], known: dict[str, str]) -> list[str]:
     return [info.uri for info in infos if known.get(info.path) != now[info.path]]
+
+
+async def _rest(path: str | Sequence[str], error: CtaError, interval: float) -> None:
+    """Tell what went wrong, and wait until the next look may be made."""
+    log.error("cannot look at %s, again in %g s: %s: %s", path, interval, type(error).__name__, error)
+    await asyncio.sleep(max(SHORTEST, interval))
 
 
 def _interval(seconds: float | None) -> float:
