@@ -304,6 +304,9 @@ def test_a_storage_whose_addresses_name_no_asset_is_moved_to_all_the_same(
 
 def test_paths_and_connections_are_templates_also_those_that_are_objects() -> None:
     task = give("lst/{{ n }}", ObjectStoragePath("file:///data/{{ n }}"), storage_conn_id="s{{ n }}")
-    task.render_template_fields({"n": "1"})
+    local = give("lst/a", [Path("/data/{{ n }}")])
+    for operator in (task, local):
+        operator.render_template_fields({"n": "1"})
 
+    assert local.storage_path == ["/data/1"]
     assert (task.remote_path, str(task.storage_path), task.storage_conn_id) == ("lst/1", "file:///data/1", "s1")

@@ -12,6 +12,7 @@ from airflow_provider_cta.operators.base import (
     Result,
     as_list,
     as_one,
+    as_texts,
     check_on_missing,
     inside,
     skip_if,
@@ -50,7 +51,7 @@ class _TransferOperator(CtaOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.remote_path = remote_path
-        self.local_path = local_path
+        self.local_path = as_texts(local_path)
         self.overwrite = overwrite
         self.recursive = recursive
         self.on_missing = on_missing

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 from airflow.sdk import Context
 
-from airflow_provider_cta.operators.base import CtaOperator, Result, as_one
+from airflow_provider_cta.operators.base import CtaOperator, Result, as_one, as_texts
 from ctadata_providers import ConfigError, CtaClient, uri
 
 Compare: TypeAlias = Literal["auto", "checksum", "mtime", "size"]
@@ -57,8 +57,8 @@ class CtaSyncOperator(CtaOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.source = source
-        self.target = target
+        self.source = as_texts(source)
+        self.target = as_texts(target)
         self.compare = compare
         self.delete = delete
         self.include = include

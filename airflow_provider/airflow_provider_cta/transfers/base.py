@@ -9,7 +9,7 @@ from airflow.sdk import Asset, Context, ObjectStoragePath
 from airflow.sdk.lineage import get_hook_lineage_collector
 
 from airflow_provider_cta.hooks.cta import CtaHook
-from airflow_provider_cta.operators.base import CtaOperator, OnMissing, Result, event_extra
+from airflow_provider_cta.operators.base import CtaOperator, OnMissing, Result, as_texts, event_extra
 from airflow_provider_cta.transfers.places import Place
 from airflow_provider_cta.transfers.streams import each
 from airflow_provider_cta.wanted import is_pattern
@@ -37,7 +37,7 @@ class StreamOperator(CtaOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.remote_path = remote_path
-        self.storage_path = storage_path
+        self.storage_path = as_texts(storage_path)
         self.storage_conn_id = storage_conn_id
         self.overwrite = overwrite
         self.recursive = recursive
