@@ -94,7 +94,7 @@ def test_a_name_with_wildcards_is_one_where_there_is_such_a_file(shelf: Shelf, c
     shelf.rm_file("/box/a[1].fits")
     even = run(take("memory://box/a[1].fits", "lst/y/"))
 
-    assert [result["uri"] for result in odd + even] == ["cta://lst/x/a[1].fits", "cta://lst/y/a1.fits"]
+    assert [result["uri"] for result in [odd, *even]] == ["cta://lst/x/a[1].fits", "cta://lst/y/a1.fits"]
     assert cta_default.get("/lst/x/a[1].fits") == b"odd"
 
 

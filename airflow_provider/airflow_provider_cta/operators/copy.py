@@ -19,7 +19,7 @@ from airflow_provider_cta.operators.base import (
     check_on_missing,
     skip_if,
 )
-from airflow_provider_cta.operators.pairs import look_for, paired
+from airflow_provider_cta.operators.pairs import as_asked, look_for, paired
 from airflow_provider_cta.progress import Progress
 from airflow_provider_cta.triggers.copying import CtaCopyFolderTrigger, CtaCopyTrigger
 from airflow_provider_cta.triggers.errors import error_of
@@ -235,5 +235,4 @@ class CtaCopyOperator(CtaOperator):
         self.log.info("Copied %d files, %d bytes", files, size)
         for result in results if len(results) == 1 else ():
             self.log.info("%s", result)
-        one = isinstance(self.source, str) and not is_pattern(self.source)
-        return results[0] if one else results
+        return results[0] if self._is_folder else as_asked(self.source, results, "source")

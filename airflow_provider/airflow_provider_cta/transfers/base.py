@@ -72,20 +72,23 @@ class StreamOperator(CtaOperator):
         stop = threading.Event()
         return each(lambda item: work(item, stop), items, stop)
 
-    def _result(self, source: Any, target: Any, results: list[Result], **places: str) -> Result | list[Result]:
-        """Return the result of the task: of a folder the sum, of one file what was done, else a list.
+    def _result(
+        self, source: Any, target: Any, results: list[Result], done: Result | list[Result], **places: str
+    ) -> Result | list[Result]:
+        """Return the result of the task: of a folder the sum, else what was done.
 
         Args:
             source: What was given as the source.
             target: What was given as the target.
             results: Of the files.
+            done: The same, or of one file what was done.
             **places: What the result of a folder tells of its places.
         """
         size = sum(result["size"] for result in results)
         self.log.info("%d files, %d bytes from %s to %s", len(results), size, source, target)
         if self._is_folder(source):
             return {**places, "files": len(results), "size": size}
-        return results[0] if isinstance(source, str) and not is_pattern(source) else results
+        return done
 
     def _tell_storage(self, context: Context, results: Sequence[Result], *, wrote: bool) -> None:
         """Tell lineage of the other side, and what was written there to the events of its assets."""

@@ -52,7 +52,9 @@ class ObjectStorageToCtaOperator(StreamOperator):
             source, target = self._storage_paths, self.remote_path
             there = self._place(source).uri if isinstance(source, str) else ""
             folder = uri.format_uri(uri.parse(str(target)).path, folder=True) if isinstance(target, str) else ""
-            result = self._result(source, target, results, uri=folder, storage_path=there)
+            named = isinstance(source, str) and [result["storage_path"] for result in results] == [there]
+            done = results[0] if named else results
+            result = self._result(source, target, results, done, uri=folder, storage_path=there)
             self._tell(context, client.config, wrote=[result] if isinstance(result, dict) else result)
         self._tell_storage(context, results, wrote=False)
         return result
