@@ -23,6 +23,7 @@ from ctadata_providers.backends.base import (
     UrlBackend,
     WriteResult,
 )
+from ctadata_providers.backends.browsing import browser_url
 from ctadata_providers.backends.reading import Version
 from ctadata_providers.config import Config
 
@@ -49,6 +50,7 @@ __all__ = [
     "UrlBackend",
     "Version",
     "WriteResult",
+    "browser_url",
     "open_backend",
 ]
 
