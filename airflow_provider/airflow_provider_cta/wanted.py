@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ctadata_providers import ConfigError, FileInfo, NotADirError, uri
+from ctadata_providers.patterns import has_magic
 
 _DAY = len("20241114")
 
@@ -50,7 +51,7 @@ class Wanted:
     @property
     def questions(self) -> dict[str, str]:
         """What is asked for each path: a folder by its name alone, so that a file in its place is noticed."""
-        return {path: path if is_pattern(path) or _is_root(path) else path.rstrip("/") for path in self.paths}
+        return {path: path if has_magic(path) or _is_root(path) else path.rstrip("/") for path in self.paths}
 
     def found(self, answers: Mapping[str, Sequence[FileInfo]]) -> list[FileInfo] | None:
         """Return what is there, each once; None when something is missing.
@@ -65,9 +66,9 @@ class Wanted:
         complete = True
         for path, question in self.questions.items():
             infos = [info for info in answers[question] if self._is_new(info)]
-            if infos and not is_pattern(path) and uri.parse(path).is_folder and not infos[0].is_dir:
+            if infos and not has_magic(path) and uri.parse(path).is_folder and not infos[0].is_dir:
                 raise NotADirError(f"{path} is a file, not a folder", path=path, remedy="write it without '/'")
-            complete = complete and len(infos) >= (self.min_count if is_pattern(path) else 1)
+            complete = complete and len(infos) >= (self.min_count if has_magic(path) else 1)
             found.update((info.path, info) for info in infos)
         return list(found.values()) if complete else None
 
@@ -126,11 +127,6 @@ def told(infos: Iterable[FileInfo], *, metadata: bool) -> list[Any]:
 def prints(infos: Iterable[FileInfo]) -> dict[str, str]:
     """Return, by path, what stands for each file and what it holds."""
     return {info.path: fingerprint([info])[:12] for info in infos}
-
-
-def is_pattern(path: str) -> bool:
-    """Tell whether a path has wildcards."""
-    return any(mark in path for mark in "*?[")
 
 
 def _is_root(path: str) -> bool:

@@ -23,8 +23,8 @@ from airflow_provider_cta.operators.pairs import as_asked, look_for, paired
 from airflow_provider_cta.progress import Progress
 from airflow_provider_cta.triggers.copying import CtaCopyFolderTrigger, CtaCopyTrigger
 from airflow_provider_cta.triggers.errors import error_of
-from airflow_provider_cta.wanted import is_pattern
 from ctadata_providers import CtaClient, FileInfo, NotFoundError, StorageError, uri
+from ctadata_providers.patterns import has_magic
 
 Pairs = list[tuple[FileInfo, str]]
 
@@ -153,7 +153,7 @@ class CtaCopyOperator(CtaOperator):
 
     @property
     def _is_folder(self) -> bool:
-        if not isinstance(self.source, str) or is_pattern(self.source):
+        if not isinstance(self.source, str) or has_magic(self.source):
             return False
         return self.recursive or uri.parse(self.source).is_folder
 

@@ -21,8 +21,8 @@ from airflow_provider_cta.operators.copy import CtaCopyOperator
 from airflow_provider_cta.operators.pairs import as_asked, look_for, paired
 from airflow_provider_cta.operators.storage import CtaListOperator, CtaRemoveOperator
 from airflow_provider_cta.operators.sync import CtaSyncOperator
-from airflow_provider_cta.wanted import is_pattern
 from ctadata_providers import ConfigError, CtaClient, NotFoundError, TransferResult, uri
+from ctadata_providers.patterns import has_magic
 
 __all__ = [
     "CtaCopyOperator",
@@ -80,7 +80,7 @@ class CtaDownloadOperator(_TransferOperator):
 
     def _work(self, context: Context) -> Result | list[Result]:
         check_on_missing(self.on_missing)
-        if isinstance(self.remote_path, str) and not is_pattern(self.remote_path):
+        if isinstance(self.remote_path, str) and not has_magic(self.remote_path):
             with self._client(self._conn_id(self.remote_path)) as client:
                 self._go_on(context, client)
                 result = self._one(client, self.remote_path, as_one(self.local_path, "local_path"))

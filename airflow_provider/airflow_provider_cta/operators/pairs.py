@@ -4,9 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_cta.operators.base import OnMissing, Result, as_list, inside, skip_if
-from airflow_provider_cta.wanted import is_pattern
 from ctadata_providers import ConfigError, CtaClient, FileInfo, IsADirError, NotFoundError, uri
-from ctadata_providers.patterns import literal
+from ctadata_providers.patterns import has_magic, literal
 
 Found = Mapping[str, Sequence[FileInfo]]
 """What is there of paths and patterns."""
@@ -84,7 +83,7 @@ def as_asked(asked: Any, results: Sequence[Result], source: str = "uri") -> Resu
     if not isinstance(asked, str):
         return list(results)
     is_name = len(results) == 1 and _names(asked, uri.parse(results[0][source]).path)
-    return results[0] if is_name or not is_pattern(asked) else list(results)
+    return results[0] if is_name or not has_magic(asked) else list(results)
 
 
 def _names(path: str, there: str) -> bool:
@@ -99,7 +98,7 @@ def _wanted(path: str, infos: Sequence[FileInfo]) -> list[FileInfo]:
 
 def _is_named(path: str, infos: Sequence[FileInfo]) -> bool:
     """Tell whether what was found bears the name that was given, which may look like a pattern; or nothing was."""
-    return not is_pattern(path) or all(_names(path, info.path) for info in infos)
+    return not has_magic(path) or all(_names(path, info.path) for info in infos)
 
 
 def _refuse_folders(paths: Sequence[str], found: Found) -> None:

@@ -123,5 +123,4 @@ class CtaSyncOperator(CtaOperator):
 def _below(folder: str, inner: str) -> str:
     """Return the address of what is below a folder, with the connection that it names."""
     address = uri.parse(folder)
-    path = f"{address.path.rstrip('/')}/{inner}"
-    return uri.format_uri(path) if address.name is None else f"{uri.SCHEME}{address.name}@{path}"
+    return uri.format_uri(f"{address.path}/{inner}", name=address.name)

@@ -12,8 +12,8 @@ from airflow_provider_cta.hooks.cta import CtaHook
 from airflow_provider_cta.operators.base import CtaOperator, OnMissing, Result, as_texts, event_extra
 from airflow_provider_cta.transfers.places import Place
 from airflow_provider_cta.transfers.streams import each
-from airflow_provider_cta.wanted import is_pattern
 from ctadata_providers import ConfigError
+from ctadata_providers.patterns import has_magic
 
 StoragePath: TypeAlias = str | ObjectStoragePath
 T = TypeVar("T")
@@ -55,7 +55,7 @@ class StreamOperator(CtaOperator):
 
     def _is_folder(self, source: Any) -> bool:
         """Tell whether a source is a folder with all that is below it."""
-        return isinstance(source, str) and not is_pattern(source) and (self.recursive or source.endswith("/"))
+        return isinstance(source, str) and not has_magic(source) and (self.recursive or source.endswith("/"))
 
     def _place(self, path: str) -> Place:
         """Return the other side of a transfer.

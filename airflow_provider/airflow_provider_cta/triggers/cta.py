@@ -14,8 +14,9 @@ from airflow_provider_cta import settings
 from airflow_provider_cta.hooks.cta import CtaHook
 from airflow_provider_cta.triggers.errors import failed
 from airflow_provider_cta.triggers.watching import SHORTEST, looks
-from airflow_provider_cta.wanted import Calm, Wanted, is_pattern, prints, told
+from airflow_provider_cta.wanted import Calm, Wanted, prints, told
 from ctadata_providers import CtaError, FileInfo, uri
+from ctadata_providers.patterns import has_magic
 
 log = logging.getLogger(__name__)
 
@@ -167,7 +168,7 @@ class CtaFolderTrigger(BaseEventTrigger):
 
     async def _changes(self) -> AsyncGenerator[TriggerEvent, None]:
         address = uri.parse(self.path)
-        question = self.path if is_pattern(self.path) else f"{address.path.rstrip('/')}/*"
+        question = self.path if has_magic(self.path) else f"{address.path.rstrip('/')}/*"
         async with aclosing(
             looks([question], address.name or self.cta_conn_id, interval=self.poke_interval)
         ) as answers:
@@ -188,7 +189,7 @@ class CtaFolderTrigger(BaseEventTrigger):
 
     def _uri(self) -> str:
         address = uri.parse(self.path)
-        return uri.format_uri(address.path, folder=not is_pattern(self.path))
+        return uri.format_uri(address.path, folder=not has_magic(self.path))
 
     async def _remembered(self) -> dict[str, str] | None:
         try:

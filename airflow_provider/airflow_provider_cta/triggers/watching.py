@@ -20,8 +20,8 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_provider_cta import settings
 from airflow_provider_cta.hooks.cta import CtaHook
-from airflow_provider_cta.wanted import is_pattern
 from ctadata_providers import Config, ConfigError, CtaClient, CtaError, FileInfo, TransientError, uri
+from ctadata_providers.patterns import has_magic
 
 GATHERING = 1.0
 """Seconds, at most, for which the first look for somebody waits for others who start together."""
@@ -77,7 +77,7 @@ def place_of(path: str, conn_id: str) -> Place:
     """Return where a look for a path is made."""
     address = uri.parse(path)
     folder, _ = uri.split(address.path)
-    where = address.path if is_pattern(folder) or "**" in address.path else folder
+    where = address.path if has_magic(folder) or "**" in address.path else folder
     return address.name or conn_id, where
 
 
