@@ -218,6 +218,14 @@ def test_a_server_that_says_when_to_come_again_is_left_alone_until_then(cta_defa
     assert asked == 2
 
 
+def test_a_server_that_asks_for_a_day_is_asked_before(cta_default: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "LONGEST", INTERVAL)
+    cta_default.put("/lst/a", b"x")
+    cta_default.faults.add("unavailable", method="PROPFIND", times=1, retry_after=86400)
+
+    assert run(first(CtaPathTrigger("lst/a", poke_interval=INTERVAL)))["status"] == "success"
+
+
 def test_a_look_that_failed_is_made_again_soon_even_of_who_looks_rarely(
     cta_default: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

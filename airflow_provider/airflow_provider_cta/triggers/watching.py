@@ -35,6 +35,8 @@ ABSENT = 15.0
 """Seconds, at most, after which a missing connection is looked up again."""
 PATIENCE = 30.0
 """Seconds, at least, for which a look waits for an answer, however short the interval: large listings take some."""
+LONGEST = 300.0
+"""Seconds for which a server is left alone at most, however long it asks for."""
 _BUSY = {429: 20.0}
 """Seconds for which a server that has said so, and not for how long, is left alone."""
 
@@ -211,7 +213,7 @@ class _Watch:
         except TransientError as error:
             log.warning("cannot look at %s now, trying again: %s", where, error)
             rest = _BUSY.get(error.status or 0, 0.0) if error.retry_after is None else error.retry_after
-            self._again, self._free = SOON, loop.time() + rest
+            self._again, self._free = SOON, loop.time() + min(rest, LONGEST)
             return None
         except CtaError as error:
             return error
