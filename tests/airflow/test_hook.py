@@ -103,22 +103,6 @@ def test_an_empty_connection_is_the_door_of_prod_without_credential(store_connec
     assert (config.token, config.ambient_credentials) == (None, False)
 
 
-@pytest.mark.parametrize(
-    ("fields", "door_url"),
-    [
-        ({"uri": "cta://[::1]:2880/"}, "https://[::1]:2880"),
-        ({"host": "::1", "port": 2880}, "https://[::1]:2880"),
-        ({"host": "[2001:db8::7]", "schema": "http", "port": 80}, "http://[2001:db8::7]:80"),
-        ({"host": "2001:db8::7"}, "https://[2001:db8::7]"),
-        ({"host": "door.example.org:2880"}, "https://door.example.org:2880"),
-    ],
-)
-def test_the_door_may_be_an_address_of_ipv6(fields: Any, door_url: str, store_connection: Any) -> None:
-    store_connection("cta_default", **fields)
-
-    assert CtaHook().config().door_url == door_url
-
-
 def test_a_profile_gives_the_door(store_connection: Any) -> None:
     store_connection("cta_default", extra={"profile": "dev"})
 
