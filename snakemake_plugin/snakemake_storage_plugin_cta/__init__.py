@@ -17,11 +17,13 @@ from snakemake_interface_storage_plugins.storage_provider import (
     StorageQueryValidationResult,
 )
 
-from snakemake_storage_plugin_cta import outputs, places, queries
+from snakemake_storage_plugin_cta import leftovers, outputs, places, queries
 from snakemake_storage_plugin_cta.objects import StorageObject
 from snakemake_storage_plugin_cta.settings import StorageProviderSettings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ctadata_providers import Config
     from snakemake_storage_plugin_cta.storage import Storage
 
@@ -48,6 +50,7 @@ class StorageProvider(StorageProviderBase):  # type: ignore[misc]  # the interfa
         self._declaring = threading.local()
         self._declared: deque[StorageObject] = deque()
         self._workflow: Any = None
+        self._claimed: set[str | None] = set()
         self._protected: set[str] | None = None
         self._wanted: deque[str] = deque()
         self._wanted_of: dict[str | None, list[str]] = {}
@@ -139,8 +142,18 @@ class StorageProvider(StorageProviderBase):  # type: ignore[misc]  # the interfa
         """Tell whether the workflow says that this is to be write-protected. To be asked when all rules are known."""
         if self._protected is None:
             workflow = self._find_workflow()
-            self._protected = set() if workflow is None else outputs.protected(workflow)
+            self._protected = set() if workflow is None else outputs.flagged(workflow, "protected")
         return any(outputs.covers(pattern, query) for pattern in self._protected)
+
+    def delivers(self, copy: "Path") -> bool:
+        """Tell whether this is a local copy of what a checkpoint has made, so that input functions look at it now."""
+        checkpoints = getattr(self._workflow, "checkpoints", None)
+        return checkpoints is not None and str(copy) in checkpoints.created_output
+
+    @property
+    def is_main_process(self) -> bool:
+        """Whether this is the process of the workflow, and not of one of its jobs; False while that is not known."""
+        return getattr(self._workflow, "is_main_process", False)
 
     def storage(self, profile: str | None) -> "Storage":
         """Return the storage of a profile, None being the provider's own.
@@ -154,15 +167,25 @@ class StorageProvider(StorageProviderBase):  # type: ignore[misc]  # the interfa
 
             with self._lock:
                 if profile not in self._storages:
-                    config = self._config(profile)
-                    workflow = self._find_workflow()
-                    if workflow is not None and workflow.is_main_process and not workflow.dryrun:
-                        places.claim(self.local_prefix, profile, config.instance)
-                    self._storages[profile] = Storage(config, self.local_prefix)
+                    self._storages[profile] = Storage(self._config(profile), self.local_prefix)
                 storage = self._storages[profile]
+        if profile not in self._claimed:
+            self._claim(profile, storage.instance)
         if self._wanted or profile in self._wanted_of:
             storage.listing.want(self._wanted_paths(profile))
         return storage
+
+    def _claim(self, profile: str | None, instance: str) -> None:
+        """Remove the copies that are none, as soon as all rules are known and before any copy is used."""
+        with self._lock:
+            workflow = self._find_workflow()
+            if profile in self._claimed or getattr(workflow, "persistence", None) is None:
+                return
+            if workflow.is_main_process and not workflow.dryrun:
+                places.claim(self.local_prefix, profile, instance)
+                if not self._claimed:
+                    leftovers.clear(workflow, self.local_prefix)
+            self._claimed.add(profile)
 
     def _wanted_paths(self, profile: str | None) -> list[str]:
         with self._lock:

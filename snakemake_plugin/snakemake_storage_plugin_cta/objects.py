@@ -53,9 +53,25 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
         except ValueError:
             return  # Snakemake will ask whether the query is valid
         self.provider.want(self.query)
+        if self.provider.delivers(self.local_path()):
+            self._bring_folder(path)
         if not self.retrieve:
             # A job reads this where it is: it is given what its programs understand.
             self.query = self._url(path)
+
+    def _bring_folder(self, path: str) -> None:
+        """Bring the folder that a checkpoint has made in an earlier run: input functions look for what is in it.
+
+        Snakemake fetches a file of a checkpoint when it is opened, but a folder never: an input function would find
+        nothing in it, and the result of an earlier run would be replaced by one of no inputs.
+        """
+        from ctadata_providers.errors import CtaError
+
+        try:
+            if self._storage.bring_folder(path, self.local_path(), anew=self.provider.is_main_process):
+                self.provider.logger.info(f"Retrieved from storage for a checkpoint: {self.print_query}")
+        except CtaError as error:
+            raise self._failed("retrieve storage object from", error) from error
 
     def _url(self, path: str) -> str:
         from ctadata_providers.errors import CtaError

@@ -4,7 +4,6 @@ import logging
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +21,7 @@ from ctadata_providers import (
     UnsupportedError,
     uri,
 )
-from snakemake_storage_plugin_cta.asking import Threads
+from snakemake_storage_plugin_cta.asking import Progress, Stoppable, Threads
 from snakemake_storage_plugin_cta.listing import Listing
 from snakemake_storage_plugin_cta.notes import Notes
 from snakemake_storage_plugin_cta.removal import remove_folder
@@ -38,7 +37,6 @@ DIRECTORY_TIMESTAMP = ".snakemake_timestamp"
 """The file in which Snakemake keeps the time of a local copy of a folder."""
 
 T = TypeVar("T")
-Progress = Callable[[int], object]
 
 
 class Storage:
@@ -65,6 +63,11 @@ class Storage:
         """Whether a folder can be renamed, as far as is known."""
         self._replaced: set[str] = set()
         """Paths that were to be removed and stay until they are stored anew."""
+
+    @property
+    def instance(self) -> str:
+        """What tells this storage from others."""
+        return self._client.config.instance
 
     def url(self, path: str) -> str:
         """Return the URL of a path at the door."""
@@ -93,6 +96,23 @@ class Storage:
             _make_way(local, is_dir=False)
             self._client.download(path, local, info=info)
             self.times.give(local, info.mtime)
+
+    def bring_folder(self, path: str, local: Path, *, anew: bool) -> bool:
+        """Bring a folder of which there is no copy; tell whether that was done.
+
+        Args:
+            path: The folder; nothing is done for one that does not exist, and for a file.
+            local: Where its copy belongs.
+            anew: Whether a copy that is older than the folder is replaced, unless it is what this process has stored.
+        """
+        has_copy = local.exists()
+        if has_copy and (not anew or path in self.stored):
+            return False
+        info = self.find(path)
+        if info is None or not info.is_dir or (has_copy and _copied(local) >= self.times.here(info.mtime)):
+            return False
+        self._retrieve_folder(info, local)
+        return True
 
     async def retrieved(self, path: str, local: Path) -> None:
         """Bring a file or folder; of all that are on their way `max_parallel` run at once."""
@@ -320,37 +340,9 @@ class Storage:
             )
         self._client.download(info.path, local, info=info)
 
-    def _stoppable(self, function: Callable[[Progress], None]) -> "_Stoppable":
+    def _stoppable(self, function: Callable[[Progress], None]) -> Stoppable:
         """Call in a thread what tells its progress, and can be stopped by that."""
-        return _Stoppable(self._threads, function)
-
-
-class _Stoppable(Future[None]):
-    """Work in a thread that ends with `CancelledError` at its next progress after a cancellation."""
-
-    def __init__(self, threads: Threads, function: Callable[[Progress], None]) -> None:
-        super().__init__()
-        self._stopped = False
-        self._function = function
-        threads.run(self._run)
-
-    def cancel(self) -> bool:
-        """Ask the work to stop; False when it has ended."""
-        self._stopped = True
-        return not self.done()
-
-    def _run(self) -> None:
-        try:
-            self._progress(0)
-            self._function(self._progress)
-        except BaseException as error:  # noqa: BLE001 (it belongs to who waits for it)
-            self.set_exception(error)
-        else:
-            self.set_result(None)
-
-    def _progress(self, _: int) -> None:
-        if self._stopped:
-            raise CancelledError
+        return Stoppable(self._threads, function)
 
 
 def _make_way(local: Path, *, is_dir: bool) -> None:
@@ -359,6 +351,14 @@ def _make_way(local: Path, *, is_dir: bool) -> None:
         local.unlink()
     elif not is_dir and local.is_dir():
         remove_folder(local)
+
+
+def _copied(local: Path) -> float:
+    """Return when a local copy of a folder was made: Snakemake notes it in a file, for files in it come and go."""
+    try:
+        return (local / DIRECTORY_TIMESTAMP).stat().st_mtime
+    except OSError:
+        return local.stat().st_mtime
 
 
 def _part_name(name: str) -> str:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from ctadata_providers.testing import FakeCta
 from tests.snakemake.conftest import Workdir, kill_while_it_writes
 
@@ -325,6 +327,29 @@ rule count:
 
     assert (workdir.path / "size.txt").read_text().strip() == str(size)
     assert 0 < _covered(asked, size) < size
+
+
+@pytest.mark.parametrize("address", ["cta://lst/users/d", "cta://lst/users/{n}/d/"], ids=["plain", "wildcards"])
+def test_a_rerun_after_a_kill_does_not_store_what_the_killed_job_has_left_in_an_output_folder(
+    workdir: Workdir, fake_cta: FakeCta, address: str
+) -> None:
+    workdir.write(f"""
+rule all:
+    input: storage.cta("{address.format(n=1)}")
+
+rule folder:
+    output: storage.cta(directory("{address}"))
+    shell: "mkdir -p {{output}}/sub; echo > {{output}}/sub/$$; [ -e end ] || sleep 60"
+""")
+    kill_while_it_writes(workdir.start(), workdir.copies / "lst" / "users")
+
+    assert not fake_cta.paths()
+
+    (workdir.path / "end").touch()
+    workdir.succeed("--unlock")
+    workdir.succeed()
+
+    assert len(fake_cta.paths()) == 1
 
 
 def _covered(asked: list[str], size: int) -> int:
