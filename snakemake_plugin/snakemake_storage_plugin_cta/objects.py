@@ -49,15 +49,25 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
         if self.provider.is_declaring or queries.has_wildcards(self.query):
             return
         try:
-            path = self._address.path
+            profile, path = self._address.name, self._address.path
         except ValueError:
             return  # Snakemake will ask whether the query is valid
         self.provider.want(self.query)
+        if self.provider.is_unproven(profile, self.query):
+            self._prove(path)
         if self.provider.delivers(self.local_path()):
             self._bring_folder(path)
         if not self.retrieve:
             # A job reads this where it is: it is given what its programs understand.
             self.query = self._url(path)
+
+    def _prove(self, path: str) -> None:
+        from ctadata_providers.errors import CtaError
+
+        try:
+            self._storage.find(path)
+        except CtaError as error:
+            raise self._failed("check existence of", error) from error
 
     def _bring_folder(self, path: str) -> None:
         """Bring the folder that a checkpoint has made in an earlier run: input functions look for what is in it.
@@ -153,8 +163,8 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
 
         path = self._address.path
         try:
-            listing = self._storage.listing
-            info, entries = await listing.around(path)
+            storage = self._storage
+            info, entries = await storage.around(path)
         except CtaError as error:
             raise self._failed("list the folder of", error) from error
         if parent in cache.exists_in_storage.has_inventory:
@@ -166,7 +176,7 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
             entries = {} if info is None else {info.name: info}
         else:
             cache.exists_in_storage.has_inventory.add(parent)
-        wanted = listing.wanted(folder)
+        wanted = storage.listing.wanted(folder)
         exists, mtimes, sizes = cache.exists_in_storage, cache.mtime, cache.size
         for name, entry in entries.items():
             key = f"{parent}/{name}" if folder != "/" else self._cache_key(entry.path)

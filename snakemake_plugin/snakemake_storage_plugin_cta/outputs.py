@@ -1,7 +1,7 @@
 """What a workflow writes, as its rules say: nothing else is ever removed."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -79,12 +79,20 @@ def of_checkpoints(workflow: Any) -> set[str]:
     }
 
 
+def inputs(rules: Iterable[Any]) -> Iterator[Any]:
+    """Yield the storage objects among the inputs of rules that need no wildcards."""
+    for rule in rules:
+        yield from _objects(rule.input)
+
+
 def _files(rule: Any) -> Iterable[Any]:
     return (*rule.output, *rule.log, *([rule.benchmark] if rule.benchmark else ()))
 
 
 def _queries(files: Iterable[Any]) -> Iterable[str]:
-    for file in files:
-        made = getattr(file, "flags", {}).get("storage_object")
-        if made is not None:
-            yield made.query
+    return (made.query for made in _objects(files))
+
+
+def _objects(files: Iterable[Any]) -> Iterator[Any]:
+    found = (getattr(file, "flags", {}).get("storage_object") for file in files)
+    return (made for made in found if made is not None)

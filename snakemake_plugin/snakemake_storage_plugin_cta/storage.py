@@ -3,7 +3,7 @@
 import logging
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -63,6 +63,8 @@ class Storage:
         """Whether a folder can be renamed, as far as is known."""
         self._replaced: set[str] = set()
         """Paths that were to be removed and stay until they are stored anew."""
+        self.has_answered = False
+        """Whether something was asked for and told."""
 
     @property
     def instance(self) -> str:
@@ -79,12 +81,20 @@ class Storage:
 
     def find(self, path: str) -> FileInfo | None:
         """Return what is known of a file or folder, None if it does not exist, or counts as removed."""
-        info = self.listing.find(path)
-        return None if path in self._replaced else info
+        return self._as_answered(path, self.listing.find(path))
 
     async def found(self, path: str) -> FileInfo | None:
         """Do the same as `find` in an event loop, which is not blocked."""
-        info = await self.listing.found(path)
+        return self._as_answered(path, await self.listing.found(path))
+
+    async def around(self, path: str) -> tuple[FileInfo | None, Mapping[str, FileInfo] | None]:
+        """Return what is known of a path, and all that stands in its folder, if that has just been listed."""
+        answer = await self.listing.around(path)
+        self.has_answered = True
+        return answer
+
+    def _as_answered(self, path: str, info: FileInfo | None) -> FileInfo | None:
+        self.has_answered = True
         return None if path in self._replaced else info
 
     def retrieve(self, path: str, local: Path) -> None:
