@@ -10,11 +10,13 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from ctadata_providers import (
+    AlreadyExistsError,
     Config,
     CtaClient,
     CtaError,
     FileInfo,
     IntegrityError,
+    IsADirError,
     NotFoundError,
     PermissionDeniedError,
     TransferResult,
@@ -224,9 +226,11 @@ class Storage:
         named = False
         try:
             self._client.upload_tree(local, part, progress=progress)
-            if self._client.exists(path):
+            try:
+                self._client.move(part, path)  # which looks at what is there
+            except (AlreadyExistsError, IsADirError):
                 self._client.remove(path, recursive=True)
-            self._client.move(part, path)
+                self._client.move(part, path)
             named = True
             self._renew(path)
         except (PermissionDeniedError, UnsupportedError):

@@ -161,4 +161,7 @@ rule all:
     asked = counted(fake_cta)
 
     # One rename more gives the folder its name.
-    assert (asked["PUT"], asked["MOVE"], asked["DELETE"]) == (20, 21, 0)
+    assert (asked["PUT"], asked["MOVE"], asked["DELETE"], asked["MKCOL"]) == (20, 21, 0, 1)
+    # Those of the folder, and what Snakemake asks before.
+    assert asked["PROPFIND 0"] <= 20 + 10
+    assert asked["PROPFIND 1"] == 0
