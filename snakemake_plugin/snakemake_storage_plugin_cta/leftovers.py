@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from snakemake_storage_plugin_cta import outputs, queries
-from snakemake_storage_plugin_cta.removal import remove_folder
+from snakemake_storage_plugin_cta.removal import NOT_STORED, remove_folder
 
 logger = logging.getLogger(__name__)
 _NOTES = ("_read_locks", "_filter_incomplete_keys", "_get_external_jobids")
@@ -52,10 +52,11 @@ def _copies(prefix: Path, patterns: Iterable[str]) -> Iterator[tuple[str, Path]]
         scheme, ending = pattern.removesuffix("/").removesuffix(suffix), "/" if pattern.endswith("/") else ""
         above = prefix / suffix.partition("{")[0].rpartition("/")[0]
         for folder, folders, files in os.walk(above):
+            folders[:] = [name for name in folders if not name.endswith(NOT_STORED)]
             for name in (*folders, *files):
                 copy = Path(folder, name)
                 query = f"{scheme}{copy.relative_to(prefix).as_posix()}"
-                if outputs.matches(pattern, query):
+                if outputs.matches(pattern, query) and not name.endswith(NOT_STORED):
                     yield query + ending, copy
 
 

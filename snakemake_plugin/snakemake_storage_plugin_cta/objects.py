@@ -21,7 +21,7 @@ from snakemake_interface_storage_plugins.storage_object import (
 )
 
 from snakemake_storage_plugin_cta import queries
-from snakemake_storage_plugin_cta.removal import make_removable
+from snakemake_storage_plugin_cta.removal import make_removable, set_aside
 from snakemake_storage_plugin_cta.signals import keep_sigterm_from_blocking
 
 if TYPE_CHECKING:
@@ -135,8 +135,8 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
         except CtaError as error:
             raise self._failed(act, error) from error
 
-    def _failed(self, act: str, error: "CtaError") -> WorkflowError:
-        return WorkflowError(f"Failed to {act} {self.print_query}", error)
+    def _failed(self, act: str, error: "CtaError", *further: str) -> WorkflowError:
+        return WorkflowError(f"Failed to {act} {self.print_query}", error, *further)
 
     def local_suffix(self) -> str:
         """Return the place of the local copy, unique for each file of each profile."""
@@ -288,12 +288,19 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
         self._storage.store(self.local_path(), self._address.path)
 
     async def managed_store(self) -> None:
-        """Send the file or folder at the local path; missing parents are made."""
-        from ctadata_providers.errors import CtaError
+        """Send the file or folder at the local path; missing parents are made.
+
+        What an ended token, a full storage or a fault has kept from being stored is set aside: it may have taken hours.
+        """
+        from ctadata_providers.errors import CredentialError, CtaError, QuotaError, TransientError
 
         keep_sigterm_from_blocking()
         try:
             await self._storage.put(self.local_path(), self._address.path)
+        except (CredentialError, QuotaError, TransientError) as error:
+            place = set_aside(self.local_path())
+            kept = () if place is None else (f"It is kept as {place}",)
+            raise self._failed("store output in storage", error, *kept) from error
         except CtaError as error:
             raise self._failed("store output in storage", error) from error
 
