@@ -57,7 +57,7 @@ def test_files_folders_glob_temp_ensure_and_odd_names(
     fake_cta.clear_requests()
 
     assert "Nothing to be done" in workdir.succeed()
-    assert {request.method for request in fake_cta.requests} == {"PROPFIND"}
+    assert [request for request in fake_cta.requests if request.method != "PROPFIND"] == []
 
 
 def test_default_provider_takes_all_files_logs_benchmarks_and_checkpoints(
