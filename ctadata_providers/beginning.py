@@ -5,15 +5,15 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from ctadata_providers import transfer, uri
+from ctadata_providers import transfer
 from ctadata_providers.backends import FileInfo
 from ctadata_providers.connection import Connection
-from ctadata_providers.errors import ConfigError, IsADirError
-from ctadata_providers.mirroring import local_path
+from ctadata_providers.copies import route_of
+from ctadata_providers.mirroring import local_file, local_path
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.request import Sink
 from ctadata_providers.session.tasks import asked, spawn, wait
-from ctadata_providers.transfer import Context, CopyResult, Progress, Route, Streamed, TransferResult
+from ctadata_providers.transfer import Context, CopyResult, Progress, Streamed, TransferResult
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ class Beginning(Connection):
         """
 
         async def work() -> TransferResult:
-            target = _file(str(local))
+            target = local_file(local)
             context, info = await self._prepared(partial(self._told, remote))
             begin = partial(transfer.begin_download, context, info, target, overwrite=overwrite, progress=progress)
             return await wait(context.turns.begin(begin, limit=context.max_parallel))
@@ -58,7 +58,7 @@ class Beginning(Connection):
         """Begin what `upload` does; the arguments are the same."""
 
         async def work() -> TransferResult:
-            context, path = await self._prepared(partial(self._named, remote))
+            context, path = await self._prepared(partial(self._file, remote, "upload to"))
             task = partial(transfer.upload, context, local_path(local), path, overwrite=overwrite, progress=progress)
             return await wait(context.turns.begin(lambda: spawn(task()), limit=context.max_parallel))
 
@@ -78,16 +78,7 @@ class Beginning(Connection):
         """Begin what `copy` does; the arguments are the same."""
 
         async def work() -> CopyResult:
-            def prepare() -> tuple[Route, FileInfo, str]:
-                from_, path = self._side(source)
-                into, there = (self if to is None else to)._side(target)
-                _must_name_a_file(target, there)
-                _must_name_a_file(source, path)
-                told = from_._backend.stat(path) if info is None else info
-                if told.path != path:
-                    raise ConfigError(f"info tells of {told.path}, not of {source}", path=source)
-                return Route(from_._transfers, into._transfers), told, there
-
+            prepare = partial(route_of, self, source, self if to is None else to, target, info)
             context, (route, told, there) = await self._prepared(prepare)
             task = partial(
                 transfer.copy, route, told, there, overwrite=overwrite, progress=progress, through_here=through_here
@@ -116,20 +107,4 @@ class Beginning(Connection):
         return await wait(asked(lambda: (self._transfers, prepare())))
 
     def _told(self, remote: FileInfo | str) -> FileInfo:
-        return remote if isinstance(remote, FileInfo) else self._backend.stat(self._named(remote))
-
-    def _named(self, remote: str) -> str:
-        path = self._path(remote)
-        _must_name_a_file(remote, path)
-        return path
-
-
-def _file(text: str) -> Path:
-    if text.endswith("/"):
-        raise IsADirError(f"cannot write {text}: it names a folder", path=text, remedy="give the name of a file in it")
-    return local_path(text)
-
-
-def _must_name_a_file(address: str, path: str) -> None:
-    if uri.parse(address).is_folder:
-        raise IsADirError(f"{address} names a folder", path=path, remedy="give the name of a file in it")
+        return remote if isinstance(remote, FileInfo) else self._backend.stat(self._file(remote, "download"))

@@ -1,6 +1,5 @@
 """The front: what a user, a workflow engine or a notebook calls."""
 
-import os
 from collections.abc import Callable, Generator, Iterable
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,7 @@ from ctadata_providers.errors import (
     UnsupportedError,
 )
 from ctadata_providers.looking import Looking
-from ctadata_providers.mirroring import Mirroring, local_path
+from ctadata_providers.mirroring import Mirroring, local_file, local_path
 from ctadata_providers.patterns import Selection
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import run
@@ -75,7 +74,7 @@ class CtaClient(Mirroring, Copying, Looking, Checking, Beginning, Contents):
             IntegrityError: When size or checksum are not what the server said.
             QuotaError: When the local disk is full.
         """
-        target = _local_file(local)
+        target = local_file(local)
         info = self.stat(remote) if info is None or uri.parse(remote).is_folder else info
         if info.path != self._path(remote):
             raise ConfigError(f"info tells of {info.path}, not of {remote}", path=remote)
@@ -339,7 +338,7 @@ class CtaClient(Mirroring, Copying, Looking, Checking, Beginning, Contents):
         if not compute:
             raise UnsupportedError(f"the server does not tell the {wanted} of {info.path}", path=info.path)
         transfer.refuse_unreadable(info, "read")
-        return transfer.compute_checksum(self._transfers, info.path, wanted)
+        return run(transfer.read_checksum(self._transfers, info.path, wanted))
 
     def home(self) -> str:
         """Return the path of the user's own folder: the setting `home`, or with the services what their hub tells.
@@ -353,14 +352,6 @@ class CtaClient(Mirroring, Copying, Looking, Checking, Beginning, Contents):
         if isinstance(self._backend, HomeBackend):
             return self._backend.home()
         raise ConfigError("your own folder is not known", remedy="set home (CTA_HOME), e.g. /lst/users/alice")
-
-
-def _local_file(local: Path | str) -> Path:
-    if str(local).endswith(os.sep):
-        raise IsADirError(
-            f"cannot write {local}: it names a folder", path=local, remedy="give the name of a file in it"
-        )
-    return local_path(local)
 
 
 def _guarded(path: str) -> PermissionDeniedError:

@@ -55,18 +55,7 @@ class Copying(Connection):
             QuotaError: When the storage is full, or the disk through which it passes.
             UnsupportedError: When the servers do not copy it, and it may not pass through here.
         """
-        from_, path = self._side(source)
-        into, there = (self if to is None else to)._side(target)
-        if uri.parse(target).is_folder:
-            raise IsADirError(
-                f"cannot copy to {target}: it names a folder", path=there, remedy="give the name of a file in it"
-            )
-        if uri.parse(source).is_folder:
-            raise IsADirError(f"cannot copy {source}: it names a folder", path=path, remedy="copy it as a tree (cp -r)")
-        if info is not None and info.path != path:
-            raise ConfigError(f"info tells of {info.path}, not of {source}", path=source)
-        route = Route(from_._transfers, into._transfers)
-        info = from_._backend.stat(path) if info is None else info
+        route, info, there = route_of(self, source, self if to is None else to, target, info)
         return run(transfer.copy(route, info, there, overwrite=overwrite, progress=progress, through_here=through_here))
 
     def copy_many(
@@ -130,3 +119,25 @@ class Copying(Connection):
             selection=Selection.of(include, exclude),
             on_error=on_error,
         )
+
+
+def route_of(
+    from_: Connection, source: str, to: Connection, target: str, info: FileInfo | None
+) -> tuple[Route, FileInfo, str]:
+    """Return what a copy needs: from where to where, what is known of the source, and the path of the target.
+
+    Raises:
+        ConfigError: When an address cannot be used, or `info` tells of another file.
+        IsADirError: When one of them names a folder.
+    """
+    (here, path), (into, there) = from_._side(source), to._side(target)
+    if uri.parse(target).is_folder:
+        raise IsADirError(
+            f"cannot copy to {target}: it names a folder", path=there, remedy="give the name of a file in it"
+        )
+    if uri.parse(source).is_folder:
+        raise IsADirError(f"cannot copy {source}: it names a folder", path=path, remedy="copy it as a tree (cp -r)")
+    told = here._backend.stat(path) if info is None else info
+    if told.path != path:
+        raise ConfigError(f"info tells of {told.path}, not of {source}", path=source)
+    return Route(here._transfers, into._transfers), told, there

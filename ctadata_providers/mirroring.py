@@ -1,11 +1,12 @@
 """What the client does with whole trees on both sides: sync, verify, clean."""
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ctadata_providers import uri
 from ctadata_providers.connection import Connection
-from ctadata_providers.errors import ConfigError
+from ctadata_providers.errors import ConfigError, IsADirError
 from ctadata_providers.patterns import Selection
 from ctadata_providers.transfer.cleaning import CleanResult, clean
 from ctadata_providers.transfer.compare import Compare
@@ -146,6 +147,20 @@ def local_path(local: Path | str) -> Path:
     if "\0" in str(local):
         raise ConfigError(f"not a usable local path: {str(local)!r}: a NUL is in it", remedy="name a file without it")
     return Path(local)
+
+
+def local_file(local: Path | str) -> Path:
+    """Return a local path that names a file.
+
+    Raises:
+        ConfigError: As `local_path`.
+        IsADirError: When it ends in a slash.
+    """
+    if str(local).endswith(os.sep):
+        raise IsADirError(
+            f"cannot write {local}: it names a folder", path=local, remedy="give the name of a file in it"
+        )
+    return local_path(local)
 
 
 def _is_remote(place: Path | str) -> bool:

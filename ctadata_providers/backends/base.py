@@ -39,6 +39,10 @@ class FileInfo:
     locality: str | None = None
     created: str | None = field(default=None, compare=False)
 
+    def is_as(self, other: "FileInfo") -> bool:
+        """Tell whether size, time and entity tag are the same, so that it has not changed as far as they tell."""
+        return (self.size, self.modified, self.etag) == (other.size, other.modified, other.etag)
+
     @property
     def name(self) -> str:
         """The last element of the path."""
@@ -167,6 +171,10 @@ class ReadResult:
     checksums: Mapping[str, str] = field(default_factory=dict)
     encrypted: bool = True
     start: int = 0
+
+
+class Enough(Exception):
+    """Raised by a sink that has all it wants, to end the answer: no error."""
 
 
 class AnsweredSink(Protocol):

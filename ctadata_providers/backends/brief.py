@@ -34,7 +34,7 @@ class BriefWay:
 
     def can_store(self, path: str) -> bool:
         """Tell whether a file can be stored and renamed to this path."""
-        worth_it = self._session.is_worth_it("HEAD") and self._session.is_worth_it("MOVE")
+        worth_it = self._session.short.is_worth_it("HEAD") and self._session.short.is_worth_it("MOVE")
         return worth_it and is_plain(path) and self._can_name(self._url(path)) and self._can_rename(path)
 
     def _can_name(self, url: str) -> bool:
@@ -44,21 +44,21 @@ class BriefWay:
 
     def read(self, path: str, brief: Brief | None = None) -> Future[Any] | None:
         """Begin to read a file whole, by GET."""
-        return None if "?" in path else self._session.brief(brief or Brief(), _GET, self._url(path), path)
+        return None if "?" in path else self._session.short.begin(brief or Brief(), _GET, self._url(path), path)
 
     def write(self, path: str, content: bytes) -> Future[Any] | None:
         """Begin to store a file whole, by PUT."""
-        return self._session.brief(Brief(), _PUT, self._url(path), path, body=content)
+        return self._session.short.begin(Brief(), _PUT, self._url(path), path, body=content)
 
     def size(self, path: str) -> Future[int | None] | None:
         """Begin to ask for the size of a file, by HEAD."""
-        return self._session.brief(Brief(), _HEAD, self._url(path), path)
+        return self._session.short.begin(Brief(), _HEAD, self._url(path), path)
 
     def rename(self, source: str, target: str) -> Future[Any] | None:
         """Begin to rename a file to a name that is free, by MOVE; XRootD does not decode the Destination."""
         url = self._url(target)
         headers = (f"Destination: {unquote(url) if self._server().literal_hrefs else url}",)
-        return self._session.brief(Brief(), _MOVE, self._url(source), source, headers)
+        return self._session.short.begin(Brief(), _MOVE, self._url(source), source, headers)
 
 
 def _length(slot: Slot) -> int | None:

@@ -39,30 +39,6 @@ def add_agent(commands: Commands) -> None:
     command(agents, "stop", "end the agent, and wait until it has ended", "", examples="  ctadata agent stop")
 
 
-def add_aliases(commands: Commands) -> None:
-    """Add `start-agent` and `stop-agent`, the names that ctadata has."""
-    starting = command(
-        commands,
-        "start-agent",
-        "keep the token file of ctadata fresh in the background: ~/.config/cta-data/token",
-        "",
-        examples="  ctadata start-agent\n  ctadata start-agent --dev\n  ctadata start-agent -s - < secret-file",
-        hidden=True,
-    )
-    starting.add_argument(
-        "-s",
-        "--reset_secret",
-        "--reset-secret",
-        metavar="-",
-        nargs="?",
-        const=PROMPT,
-        help="log in anew with a client secret: asked for, or with '-' read from standard input",
-    )
-    stopping = command(commands, "stop-agent", "end the agent", "", examples="  ctadata stop-agent --dev", hidden=True)
-    for parser in (starting, stopping):
-        parser.add_argument("-d", "--dev", action="store_true", help="that of the profile dev")
-
-
 def start(args: argparse.Namespace, output: Output) -> int:
     """Start the agent."""
     config, secret = _client_of(args)
@@ -115,7 +91,7 @@ def start_agent(args: argparse.Namespace, output: Output) -> int:
             remedy="use '-s' to be asked for it, or '-s -' to give it on standard input; and get a new secret, this "
             "one was seen",
         )
-    _choose_dev(args)
+    choose_dev(args)
     config, secret = _client_of(args)
     target = _target(args) or _ctadata_target(config)
     if args.reset_secret is not None:
@@ -127,7 +103,7 @@ def start_agent(args: argparse.Namespace, output: Output) -> int:
 
 def stop_agent(args: argparse.Namespace, output: Output) -> int:
     """End the agent, by the name that ctadata has for it."""
-    _choose_dev(args)
+    choose_dev(args)
     return stop(args, output)
 
 
@@ -170,7 +146,7 @@ def _ctadata_target(config: "Config") -> Path:
     return target
 
 
-def _choose_dev(args: argparse.Namespace) -> None:
+def choose_dev(args: argparse.Namespace) -> None:
     """Let --dev stand for --profile dev."""
     if args.dev:
         if getattr(args, "profile", "dev") != "dev":

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Sequence
 
 from ctadata_providers import __version__
-from ctadata_providers.cli.agent import PROMPT
+from ctadata_providers.cli.agent import PROMPT, choose_dev
 from ctadata_providers.cli.certificate import KEYS
 from ctadata_providers.cli.options import (
     CommandParser,
@@ -37,10 +37,7 @@ def parse(program: str, arguments: Sequence[str]) -> argparse.Namespace:
     defaults = argparse.Namespace(json=False, debug=False, quiet=False, verbose=0, dev=False)
     args = _build(program).parse_args(arguments, defaults)
     check_selection(args)
-    if args.dev:
-        if getattr(args, "profile", "dev") != "dev":
-            raise ConfigError("usage: --dev means --profile dev", remedy="give one of the two")
-        args.profile = "dev"
+    choose_dev(args)
     if args.dev or program == "cta-data-direct":
         if getattr(args, "backend", "webdav") != "webdav":
             raise ConfigError(
@@ -149,21 +146,25 @@ def add_upload_personal(commands: Commands, program: str, *, hidden: bool = Fals
 
 def add_aliases(commands: Commands) -> None:
     """Add to `ctadata` what only ctadata has."""
-    add_upload_shared(commands, "ctadata", hidden=True)
-    add_upload_personal(commands, "ctadata", hidden=True)
+    for name in ALIASES:
+        ADD[name](commands, "ctadata", hidden=True)
+    for name in ("start-agent", "stop-agent"):
+        commands.choices[name].add_argument("-d", "--dev", action="store_true", help="that of the profile dev")
 
 
-def _add_start_agent(commands: Commands, program: str) -> argparse.ArgumentParser:
+def _add_start_agent(commands: Commands, program: str, *, hidden: bool = False) -> argparse.ArgumentParser:
     parser = command(
         commands,
         "start-agent",
         "keep the token file of ctadata fresh in the background: ~/.config/cta-data/token",
         "",
-        examples=f"  {program} start-agent\n  {program} -d start-agent\n  {program} start-agent -s - < secret-file",
+        examples=f"  {program} start-agent\n  {program} start-agent --dev\n  {program} start-agent -s - < secret-file",
+        hidden=hidden,
     )
     parser.add_argument(
         "-s",
         "--reset_secret",
+        "--reset-secret",
         "--secret",
         metavar="-",
         nargs="?",
@@ -173,25 +174,28 @@ def _add_start_agent(commands: Commands, program: str) -> argparse.ArgumentParse
     return parser
 
 
-def _add_stop_agent(commands: Commands, program: str) -> argparse.ArgumentParser:
-    return command(commands, "stop-agent", "end the agent", "", examples=f"  {program} stop-agent")
+def _add_stop_agent(commands: Commands, program: str, *, hidden: bool = False) -> argparse.ArgumentParser:
+    return command(commands, "stop-agent", "end the agent", "", examples=f"  {program} stop-agent", hidden=hidden)
 
 
-def _add_print_token(commands: Commands, program: str) -> argparse.ArgumentParser:
+def _add_print_token(commands: Commands, program: str, *, hidden: bool = False) -> argparse.ArgumentParser:
     return command(
         commands,
         "print-token",
         "print the token that would be sent to a door",
         "",
         examples=f"  {program} print-token > token",
+        hidden=hidden,
     )
 
 
-def _add_get_token(commands: Commands, program: str) -> argparse.ArgumentParser:
-    return command(commands, "get-token", "do as print-token does", "", examples=f"  {program} get-token > token")
+def _add_get_token(commands: Commands, program: str, *, hidden: bool = False) -> argparse.ArgumentParser:
+    return command(
+        commands, "get-token", "do as print-token does", "", examples=f"  {program} get-token > token", hidden=hidden
+    )
 
 
-ADD: dict[str, Callable[[Commands, str], argparse.ArgumentParser]] = {
+ADD: dict[str, Callable[..., argparse.ArgumentParser]] = {
     "list": _add_list,
     "get": _add_get,
     "put": _add_put,
@@ -203,3 +207,5 @@ ADD: dict[str, Callable[[Commands, str], argparse.ArgumentParser]] = {
     "get-token": _add_get_token,
 }
 """What adds each command, in the order of the help."""
+ALIASES = tuple(name for name in ADD if name not in ("list", "get", "put"))
+"""Those that `ctadata` has under other names, too."""

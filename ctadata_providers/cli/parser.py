@@ -78,9 +78,7 @@ COMMANDS: dict[str, Callable[[Commands], None]] = {
     "demo": given.add_demo,
     "completion": completion.add_completion,
     "ls": given.add_ls,
-    **dict.fromkeys(("get-token", "print-token"), token.add_aliases),
-    **dict.fromkeys(("start-agent", "stop-agent"), agent.add_aliases),
-    **dict.fromkeys(("upload-shared-certificate", "upload-personal-certificate"), legacy.add_aliases),
+    **dict.fromkeys(legacy.ALIASES, legacy.add_aliases),
 }
 """What adds each command, in the order of the help."""
 

@@ -24,14 +24,6 @@ def add_show(commands: Commands) -> None:
     parser.add_argument("--print", action="store_true", help="print the token itself, and nothing else on stdout")
 
 
-def add_aliases(commands: Commands) -> None:
-    """Add `get-token` and `print-token`, as ctadata has them."""
-    for name in ("get-token", "print-token"):
-        command(
-            commands, name, "print the token that would be sent", "", examples=f"  ctadata {name} > token", hidden=True
-        )
-
-
 def show(args: argparse.Namespace, output: Output) -> int:
     """Print what the token says of itself, with `--print` the token."""
     from ctadata_providers.credentials.survey import facts

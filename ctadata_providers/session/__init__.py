@@ -5,7 +5,6 @@ libcurl carries bytes (`exchange`), requests carries messages (`message`, `strea
 
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,14 +16,15 @@ from ctadata_providers.credentials.hub import services_instead
 from ctadata_providers.errors import CtaError, StorageError, TransientError
 from ctadata_providers.forks import fork_safe_lock
 from ctadata_providers.retry import RetryPolicy
+from ctadata_providers.session import habits
 from ctadata_providers.session.admission import Admission, Pass
-from ctadata_providers.session.brief import Ask, Brief, Detour, Outcome, Way
 from ctadata_providers.session.exchange import Exchange, Wire
 from ctadata_providers.session.limits import RateLimiter, limiter, throttle
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.redirects import MAX_REDIRECTS, REDIRECTS, Hop, follow
 from ctadata_providers.session.request import Proxy, Request, Sink, Source, guest_secrets
-from ctadata_providers.session.status import PHRASES, Response, error_for, http_time, meant, succeeded
+from ctadata_providers.session.shortway import ShortWay
+from ctadata_providers.session.status import Response, error_for, http_time, meant, succeeded
 from ctadata_providers.session.tasks import run, wait
 from ctadata_providers.transport.proxies import proxy_for
 from ctadata_providers.transport.trust import check_ca_path, trust
@@ -37,19 +37,8 @@ __all__ = ["Request", "Response", "Session", "Sink", "Source"]
 DCACHE_REQUESTS_PER_SECOND = 200.0
 """dCache answers 429 above 250 requests a second from one address (dCache PR 8131)."""
 MANY = 64
-WAY_SECONDS = 0.05
-"""For so long the short way is taken to be open as it was: less than between two looks at a file with a token."""
-FEW_DETOURS = 4
-"""So many requests of a kind may go the short way in vain before it is asked whether that is worth it."""
 MESSAGE_FACTOR = 10
 """A whole answer to a message may take this many times the time-out."""
-
-_broken: dict[tuple[str, str, int], float] = {}
-"""When a connection to a server broke last, or was left in a bad state: libcurl keeps them for all sessions."""
-_redirecting: set[tuple[str, str, int]] = set()
-"""Servers that have redirected an upload whose body they did not want."""
-_silent: set[tuple[str, str, int]] = set()
-"""Servers that have left an upload without an answer, and taken none since."""
 
 
 class Session:
@@ -72,11 +61,6 @@ class Session:
         self._pid = os.getpid()
         self._proxies: dict[tuple[str, str, int], Proxy] = {}
         self._wires: dict[tuple[tuple[str, str, int], Hashable], Wire] = {}
-        self._home: Hop | None = None
-        self._redirects = False
-        self._way: Way | None = None
-        self._briefs: Counter[str] = Counter()
-        self._detours: Counter[str] = Counter()
         self._server_header: str | None = None
         self._dated: tuple[str, float] | None = None
         self._admission = Admission(
@@ -85,6 +69,7 @@ class Session:
             announce=config.on_token,
             advice=self._after_refusal,
         )
+        self.short = ShortWay(config, self._admission, wire=self._wire, error=self._error)
 
     @property
     def credential(self) -> Credential:
@@ -107,8 +92,7 @@ class Session:
 
         It may have refused it: who sends on meanwhile sees no more than that the connection breaks.
         """
-        home = self.credential.home
-        return home in _redirecting or home in _silent
+        return habits.wants_to_be_asked(self.credential.home)
 
     @property
     def clock_ahead(self) -> float | None:
@@ -138,9 +122,7 @@ class Session:
                 try:
                     response = self._meant(await wait(sending.start()), request.method)
                 except TransientError:
-                    _broken[hop.place] = time.monotonic()
-                    if request.size and not request.expect:
-                        _silent.add(hop.place)
+                    habits.broke(hop.place, unasked=request.is_unasked)
                     # A pool's URL may be used up; at the door a kept connection that had died is not worth a retry.
                     if sent_again or not sending.died_unused or hop.url != request.url:
                         raise
@@ -151,7 +133,7 @@ class Session:
                 self._heard(response, hop, admitted)
                 if succeeded(response, request.method):
                     if request.size:
-                        _silent.discard(hop.place)
+                        habits.answered(hop.place)
                     return response
                 if response.status not in REDIRECTS:
                     refused = admission.refuses(response, admitted)
@@ -159,75 +141,12 @@ class Session:
                         raise self._error(response, request, hop, admitted)
                     renewed = True
                 else:
-                    if request.size and not request.expect:
-                        _redirecting.add(hop.place)
-                        _broken[hop.place] = time.monotonic()  # XRootD may leave the body unread on the connection
+                    if request.is_unasked:
+                        habits.redirected(hop.place)
                     hop = self._next_hop(hop, response, request, admitted)
             if request.source is not None:
                 request.source.rewind()
         raise _endless(request)
-
-    def brief(
-        self, brief: Brief, ask: Ask, url: str, path: str, headers: tuple[str, ...] = (), body: bytes | None = None
-    ) -> Brief | None:
-        """Begin a request with a small answer the short way, and return it; None when that way is not open now.
-
-        It is where the credential has been accepted, nothing has to wait, nothing has just broken, and the door does
-        not redirect. The future ends with a `TransientError` when the long way has to wait first, else with a `Detour`.
-        """
-        way = self._way
-        if way is None or not _is_open(way):
-            way = self._way = self._open_way()
-        if way is None or self._redirects or not self.is_worth_it(ask.method):
-            return None
-        self._briefs[ask.method] += 1
-        brief.begin(way, ask, url, path, headers, body)
-        return brief
-
-    def _open_way(self) -> Way | None:
-        """Return the short way, if it is open now."""
-        home = self._home or self._first_home()
-        admitted = self._admission.at_once(home)
-        limited = self.config.limit_rate is not None or self._limiter(home).per_second is not None
-        if admitted is None or limited:
-            return None
-        now = time.monotonic()
-        broken_at = _broken.get(home.place)
-        youngest = 0 if broken_at is None else int(now - broken_at)
-        if broken_at is not None and not youngest:
-            return None
-        until = now + WAY_SECONDS if admitted.certificate is None else now  # its file may be gone the next moment
-        if admitted.gate is not None:
-            until = min(until, now + admitted.gate.open_until - time.time())
-        wire, loop = self._wire(home, admitted), curl_loop()
-        return Way(wire, admitted, home.place, broken_at, youngest, loop, self._explained, until)
-
-    def is_worth_it(self, method: str) -> bool:
-        """Tell whether the short way mostly leads to the end: it costs a request where it does not."""
-        detours = self._detours.get(method, 0)
-        return detours < FEW_DETOURS or detours * 4 < self._briefs[method]
-
-    def _explained(self, outcome: Outcome) -> BaseException:
-        home, ask = self._home or self._first_home(), outcome.ask
-        self._way = None
-        self._detours[ask.method] += 1
-        if outcome.fault:
-            _broken[home.place] = time.monotonic()
-            if ask.method == "PUT":
-                _silent.add(home.place)
-            return Detour(outcome.fault)
-        wait = {} if outcome.retry_after is None else {"retry-after": str(outcome.retry_after)}
-        response = Response(outcome.status, PHRASES.get(outcome.status, ""), wait, home.shown)
-        if outcome.status in REDIRECTS:
-            self._redirects = True
-            if ask.method == "PUT":
-                _redirecting.add(home.place)
-                _broken[home.place] = time.monotonic()  # as in `exchange`
-        elif outcome.status == 401:
-            self._admission.refused_at_once(outcome.admitted)
-        request = Request(method=ask.method, url=home.url, path=outcome.path, act=ask.act)
-        error = self._error(response, request, home, outcome.admitted)
-        return error if isinstance(error, TransientError) else Detour(error.message)
 
     def message(self, request: Request) -> Response:
         """Send a message and return its successful response, body included.
@@ -287,10 +206,6 @@ class Session:
             for messenger in messengers.values():
                 messenger.close()
 
-    def _first_home(self) -> Hop:
-        self._home = Hop(self.config.door_url, with_credential=True)
-        return self._home
-
     def _first_hop(self, request: Request) -> Hop:
         hop = Hop(request.url, with_credential=True)
         return hop if hop.place == self.credential.home else Hop(request.url, self.credential.may_see(request.url))
@@ -346,7 +261,7 @@ class Session:
             self._server_header = headers["server"]
             if self.config.max_requests_per_second is None and "dcache" in self._server_header.lower():
                 self._limiter(hop).per_second = DCACHE_REQUESTS_PER_SECOND
-                self._way = None
+                self.short.close()
 
     def _sending(self, request: Request, hop: Hop, admitted: Pass) -> Exchange:
         wire = self._wire(hop, admitted)
@@ -357,7 +272,7 @@ class Session:
             hop,
             wire,
             curl_loop(),
-            broken_at=_broken.get(hop.place),
+            broken_at=habits.broken_at(hop.place),
             throttle=throttle(self.config.limit_rate),
             heard=heard,
         )
@@ -373,7 +288,7 @@ class Session:
     def _new_wire(self, hop: Hop, admitted: Pass) -> Wire:
         certificate = _certificate_of(self.credential, admitted)
         if certificate is not None and any(place == hop.place for place, _ in list(self._wires)):
-            _broken[hop.place] = time.monotonic()  # the connections that are open show the certificate of before
+            habits.broke(hop.place)  # the connections that are open show the certificate of before
         return Wire(
             trust=trust(self.config.ca_path),
             cert_file=certificate.cert_file if certificate else None,
@@ -410,17 +325,6 @@ class Session:
 def _certificate_of(credential: Credential, admitted: Pass) -> ClientCertificate | None:
     """Return the client certificate if that is what a request shows."""
     return None if admitted.certificate is None else credential.certificate
-
-
-def _is_open(way: Way) -> bool:
-    """Tell whether the short way is as it was when it was opened."""
-    gate = way.admitted.gate
-    return (
-        time.monotonic() < way.until
-        and (gate is None or gate.open_until > 0)  # a refusal closes it at once
-        and _broken.get(way.place) == way.broken_at
-        and way.loop is curl_loop()  # it is not in a forked process
-    )
 
 
 def _endless(request: Request) -> StorageError:

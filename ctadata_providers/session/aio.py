@@ -5,8 +5,7 @@ from concurrent.futures import CancelledError
 from typing import TypeVar
 
 from ctadata_providers import awaiting
-from ctadata_providers.session.futures import Future
-from ctadata_providers.session.tasks import INTERRUPT_PATIENCE
+from ctadata_providers.session.futures import STOP_PATIENCE, Future
 
 T = TypeVar("T")
 
@@ -18,6 +17,6 @@ async def result_of(future: Future[T]) -> T:
         asyncio.CancelledError: When the task, or the work, was cancelled.
     """
     try:
-        return await awaiting.result_of(future, patience=INTERRUPT_PATIENCE)
+        return await awaiting.result_of(future, patience=STOP_PATIENCE)
     except CancelledError as error:
         raise asyncio.CancelledError from error

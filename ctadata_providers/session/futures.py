@@ -21,6 +21,8 @@ SIGNAL_PATIENCE = 0.2
 One that another thread takes, or that comes just before the main thread falls asleep, does not wake it; Python acts on
 it at the next wake-up.
 """
+STOP_PATIENCE = 1.2
+"""Seconds, at most, for cleaning up here after Ctrl-C; a command ends within 2 s."""
 _PENDING, _RUNNING, _DONE, _CANCELLED = range(4)
 _lock = threading.Lock()
 """For the few instructions in which one of all futures changes; never held while anything else is called."""

@@ -32,7 +32,7 @@ def always_room() -> None:
 
 
 SMALL_BYTES = 256 * 1024
-"""Bytes up to which a file is small."""
+"""Bytes up to which a file is small: it is held in memory whole."""
 
 
 class Source(Protocol):
@@ -94,6 +94,11 @@ class Request:
     expect_wait: float = 5.0
     timeout: float | None = None
     retried: bool = True
+
+    @property
+    def is_unasked(self) -> bool:
+        """Whether it is an upload that does not ask first."""
+        return self.size > 0 and not self.expect
 
     @property
     def is_plain(self) -> bool:

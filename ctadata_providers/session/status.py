@@ -33,6 +33,7 @@ _NO_CREDENTIAL = "say 'ctadata login', or give token_file (BEARER_TOKEN_FILE) or
 _TRANSIENT = frozenset({408, 423, 425, 429})
 _NOT_TRANSIENT = frozenset({501, 507})
 _MULTI_STATUS = 207
+NOT_SATISFIABLE = 416
 PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _READ_ONLY = re.compile("(?i)marked read/only|read-only file system")
 """What XRootD says of what cannot be written, with status 500."""

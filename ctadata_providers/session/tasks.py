@@ -17,13 +17,11 @@ from types import coroutine
 from typing import Any, TypeVar
 
 from ctadata_providers.errors import CtaError
-from ctadata_providers.session.futures import SIGNAL_PATIENCE, Future
+from ctadata_providers.session.futures import SIGNAL_PATIENCE, STOP_PATIENCE, Future
 
 T = TypeVar("T")
 Task = Coroutine[Future[Any], Any, T]
 BLOCKING_THREADS = 16
-INTERRUPT_PATIENCE = 1.2
-"""Seconds, at most, for cleaning up here after Ctrl-C; a command ends within 2 s."""
 
 
 class CancellableFuture(Future[T]):
@@ -125,7 +123,7 @@ def run(task: Task[T]) -> T:
         return future.result()
     finally:
         if future.cancel():  # Ctrl-C, or an engine's time-out raised in this thread
-            ended.acquire(timeout=INTERRUPT_PATIENCE)
+            ended.acquire(timeout=STOP_PATIENCE)
 
 
 def take(queue: SimpleQueue[T]) -> T:

@@ -56,8 +56,6 @@ class Storage:
     ) -> None:
         self.quota = quota
         self._wall_clock = wall_clock
-        # Files that were not uploaded here have no checksums yet.
-        self.is_foreign = root is not None
         self._clock = clock
         self._temporary = ScratchFolder("fakecta-") if root is None else None
         self.root = (self._temporary.path if self._temporary else root or Path()).resolve()

@@ -29,7 +29,7 @@ from ctadata_providers.transfer.ranges import MAX_GAP, Part, read_part, read_par
 from ctadata_providers.transfer.streaming import Streamed, stream
 from ctadata_providers.transfer.trees import download_tree, remove_tree, upload_tree
 from ctadata_providers.transfer.upload import upload
-from ctadata_providers.transfer.verify import compute_checksum
+from ctadata_providers.transfer.verify import read_checksum
 from ctadata_providers.transfer.walking import LocalEntry, LocalFolder, OnUnlisted, local_entries, walk
 
 __all__ = [
@@ -58,7 +58,6 @@ __all__ = [
     "as_ended",
     "begin_download",
     "begin_upload",
-    "compute_checksum",
     "copy",
     "copy_tree",
     "declare_ended",
@@ -72,6 +71,7 @@ __all__ = [
     "make_dirs",
     "move",
     "nested",
+    "read_checksum",
     "read_part",
     "read_parts",
     "refuse_unreadable",

@@ -13,13 +13,14 @@ from ctadata_providers.checksum import checksum_of
 from ctadata_providers.errors import CtaError, TransientError
 from ctadata_providers.session.brief import Brief, Detour
 from ctadata_providers.session.futures import Future
+from ctadata_providers.session.request import SMALL_BYTES
 from ctadata_providers.session.tasks import Task, spawn, wait
 from ctadata_providers.transfer import owners, verify
 from ctadata_providers.transfer.context import Attempts, Context, Progress, TransferResult
 from ctadata_providers.transfer.download import fetch
 from ctadata_providers.transfer.events import TransferEvent, watched
 from ctadata_providers.transfer.explanations import named
-from ctadata_providers.transfer.local import SMALL_BYTES, small_content
+from ctadata_providers.transfer.local import small_content
 from ctadata_providers.transfer.names import part_name
 from ctadata_providers.transfer.parts import Target, write_whole
 from ctadata_providers.transfer.tidying import is_being_cleared, tidy, tidy_later

@@ -1,7 +1,7 @@
 """Is a copy that of its source?"""
 
 import math
-import threading
+from collections.abc import Callable
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from functools import partial
@@ -10,13 +10,13 @@ from typing import Literal, get_args
 
 from ctadata_providers.backends import ChecksumBackend, FileInfo
 from ctadata_providers.checksum import common_algorithm, new_hasher
-from ctadata_providers.errors import ConfigError, TransientError
-from ctadata_providers.session.futures import Future
-from ctadata_providers.session.tasks import CancellableFuture, asked, in_thread, wait
-from ctadata_providers.transfer.context import Attempts, Context
+from ctadata_providers.errors import ConfigError
+from ctadata_providers.session.tasks import asked, wait
+from ctadata_providers.transfer.context import Context
 from ctadata_providers.transfer.download import refuse_unreadable
+from ctadata_providers.transfer.hashing import stoppable
 from ctadata_providers.transfer.local import explained
-from ctadata_providers.transfer.verify import DEFAULT_ALGORITHM
+from ctadata_providers.transfer.verify import DEFAULT_ALGORITHM, read_checksum
 from ctadata_providers.transfer.walking import LocalEntry
 
 Compare = Literal["auto", "checksum", "mtime", "size"]
@@ -104,41 +104,20 @@ async def checksums_of(context: Context, local: Path, info: FileInfo) -> Checksu
     if not offered:
         refuse_unreadable(info, act="read")
     algorithm = offered or DEFAULT_ALGORITHM
-    here = await wait(_local_checksum(local, algorithm))
-    there = known[offered] if offered else await _read_checksum(context, info, algorithm)
+    here = await wait(stoppable(partial(_digest, local, algorithm)))
+    there = known[offered] if offered else await read_checksum(context, info.path, algorithm)
     return Checksums(algorithm, here, there)
 
 
-def _local_checksum(local: Path, algorithm: str) -> Future[str]:
-    """Read a local file in a thread; cancelling the future ends that between two chunks."""
-    stopped = threading.Event()
-    outcome: CancellableFuture[str] = CancellableFuture(stopped.set)
-
-    def read() -> None:
-        try:
-            hasher = new_hasher(algorithm)
-            with local.open("rb", buffering=0) as file:
-                while data := file.read(CHUNK):
-                    if stopped.is_set():
-                        raise CancelledError
-                    hasher.update(data)
-        except OSError as error:
-            outcome.set_exception(explained(error, local, "read"))
-        except BaseException as error:  # noqa: BLE001 (it belongs to who waits for it)
-            outcome.set_exception(error)
-        else:
-            outcome.set_result(hasher.hexdigest())
-
-    in_thread(read)
-    return outcome
-
-
-async def _read_checksum(context: Context, info: FileInfo, algorithm: str) -> str:
-    attempts = Attempts(context)
-    while True:
-        hasher = new_hasher(algorithm)
-        try:
-            await wait(context.backend.read(info.path, hasher.update))
-            return hasher.hexdigest()
-        except TransientError as error:
-            await attempts.again(error)
+def _digest(local: Path, algorithm: str, stopped: Callable[[], bool]) -> str:
+    """Read a local file, until that is stopped."""
+    hasher = new_hasher(algorithm)
+    try:
+        with local.open("rb", buffering=0) as file:
+            while data := file.read(CHUNK):
+                if stopped():
+                    raise CancelledError
+                hasher.update(data)
+    except OSError as error:
+        raise explained(error, local, "read") from error
+    return hasher.hexdigest()

@@ -28,6 +28,8 @@ _SHORTEST = 1e-6
 CLEANING_TIMEOUT = 10.0
 """Seconds that cleaning up after a failure may wait for an answer."""
 
+RENEWED_FROM = 1024 * 1024
+"""Bytes that an attempt must bring for the count of attempts to begin anew; so it ends, whatever a server does."""
 VERIFY_FROM = 1024 * 1024
 """Bytes from which `auto` spends a request of its own on a checksum."""
 

@@ -209,7 +209,7 @@ async def _verified(context: Context, info: FileInfo, streams: Streams) -> Mappi
         return computed
     # Bytes of several answers, and neither tags nor a checksum: the listing must say what it said before.
     now = await wait(asked(lambda: context.backend.stat(info.path)))
-    if (now.size, now.modified, now.etag) != (info.size, info.modified, info.etag):
+    if not now.is_as(info):
         raise IntegrityError(
             f"{info.path} has changed while it was downloaded", path=info.path, remedy="nothing was kept: try again"
         )

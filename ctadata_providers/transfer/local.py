@@ -14,6 +14,7 @@ from ctadata_providers.errors import (
     QuotaError,
     StorageError,
 )
+from ctadata_providers.session.request import SMALL_BYTES
 
 
 def explained(error: OSError, path: Path, act: str) -> StorageError:
@@ -37,10 +38,6 @@ def explained(error: OSError, path: Path, act: str) -> StorageError:
     translated = kind(f"cannot {act} {path}: {error.strerror or error}", path=path, remedy=remedy)
     translated.errno = error.errno
     return translated
-
-
-SMALL_BYTES = 256 * 1024
-"""Bytes up to which a file is held in memory whole."""
 
 
 def small_content(local: Path) -> bytes | None:

@@ -7,8 +7,8 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from ctadata_providers.session.futures import Future
-from ctadata_providers.session.tasks import INTERRUPT_PATIENCE, Task, spawn, take
+from ctadata_providers.session.futures import STOP_PATIENCE, Future
+from ctadata_providers.session.tasks import Task, spawn, take
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -45,7 +45,7 @@ def in_order(tasks: Iterable[tuple[K, Task[T]]], limit: int) -> Generator[tuple[
     finally:
         for future in running:
             future.cancel()
-        deadline = time.monotonic() + INTERRUPT_PATIENCE
+        deadline = time.monotonic() + STOP_PATIENCE
         with suppress(Empty):
             while running:
                 running.discard(ended.get(timeout=max(0.0, deadline - time.monotonic())))

@@ -29,6 +29,7 @@ _in_use: set[str] = set()
 _ended: set[str] = set()
 """The digits of processes that are known to have ended, on whichever machine."""
 _OWNER_DIGITS = 24
+_OWNER = re.compile(f"[0-9a-f]{{{_OWNER_DIGITS}}}")
 
 
 class PartName(NamedTuple):
@@ -55,12 +56,11 @@ class PartName(NamedTuple):
     @property
     def standing(self) -> Standing:
         """Whether whoever made it may still be writing it."""
-        host, pid, start = self.digits[:8], int(self.digits[8:16], 16), self.digits[16:24]
-        if host != _host():
-            return "unknown"
-        if pid == os.getpid() and start == _own(pid)[16:24]:
-            return "in use" if self.digits in _in_use else "given up"
-        return "in use" if _runs(pid, start) else "given up"
+        owner = self.digits[:_OWNER_DIGITS]
+        ended = has_ended(owner)
+        if ended is False and owner == this_owner():
+            ended = self.digits not in _in_use
+        return "unknown" if ended is None else "given up" if ended else "in use"
 
     @property
     def has_ended(self) -> bool:
@@ -112,16 +112,27 @@ def this_owner() -> str:
     return _own(os.getpid())
 
 
+def is_owner(text: str) -> bool:
+    """Tell whether a text may be what `this_owner` has given, here or elsewhere."""
+    return _OWNER.fullmatch(text) is not None
+
+
 def declare_ended(owner: str) -> None:
     """Say that a process has ended, so that its parts may be gone on with; our own never has.
 
     Raises:
         ConfigError: When it is not what `this_owner` has given.
     """
-    if not re.fullmatch(r"[0-9a-f]{24}", owner):
+    if not is_owner(owner):
         raise ConfigError(f"{owner!r} is no owner of parts", remedy="give what the other process was told as its owner")
     if owner != this_owner():
         _ended.add(owner)
+
+
+def has_ended(owner: str) -> bool | None:
+    """Tell whether a process that was told as an owner has ended, None of one on another machine."""
+    host, pid, start = owner[:8], int(owner[8:16], 16), owner[16:24]
+    return None if host != _host() else owner != this_owner() and not _runs(pid, start)
 
 
 def own_start() -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, NoReturn, TypeVar
 
 from ctadata_providers.errors import CtaError
-from ctadata_providers.session.futures import SIGNAL_PATIENCE, Future
+from ctadata_providers.session.futures import SIGNAL_PATIENCE, STOP_PATIENCE, Future
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.tasks import Task, spawn
 
@@ -24,8 +24,6 @@ LOOK_AHEAD = 4
 BUNCH_SECONDS = 0.01
 """Seconds for which an outcome may wait for others while there is enough to do: each wake-up of the thread that takes
 them costs the loop's thread a turn at the interpreter, as much as a small file."""
-STOP_PATIENCE = 1.2
-"""Seconds that stopped tasks have, at most, for cleaning up here: Ctrl-C shall end a command within 2 s."""
 
 
 @dataclass(slots=True)

@@ -21,8 +21,6 @@ from ctadata_providers.transfer.context import Progress
 from ctadata_providers.transfer.hashing import digest_of
 from ctadata_providers.transfer.local import explained
 
-SPACE_CHECKED_FROM = 1024 * 1024
-"""Bytes from which free space is looked at first; a smaller file may just try."""
 StrPath = str | Path
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 """What file systems without hard links answer, FUSE with ENOSYS."""

@@ -11,6 +11,7 @@ from itertools import groupby
 from ctadata_providers.backends import (
     ChangedError,
     EndedError,
+    Enough,
     ReadResult,
     SpanOperations,
     SpansBackend,
@@ -27,12 +28,12 @@ from ctadata_providers.errors import (
     UnsupportedError,
 )
 from ctadata_providers.session.futures import Future
+from ctadata_providers.session.status import NOT_SATISFIABLE
 from ctadata_providers.session.tasks import Task, asked, wait
 from ctadata_providers.transfer import verify
 from ctadata_providers.transfer.context import Attempts, Context
 from ctadata_providers.transfer.download import refuse_unreadable
 from ctadata_providers.transfer.parallel import as_ended
-from ctadata_providers.transfer.resumable import Enough
 
 MAX_GAP = 16 * 1024
 """Bytes between two ranges that are rather read than asked around."""
@@ -40,7 +41,6 @@ MAX_PIECE = 8 * 1024 * 1024
 """Bytes that one request brings at most, where several ranges can be put together."""
 MAX_SPANS = 64
 """Ranges of one request: Apache takes 200, and dCache a header of 8 KiB."""
-NOT_SATISFIABLE = 416
 IN_VAIN = 500
 """What dCache answers, among others, when it has waited for minutes for a file to come from tape."""
 _PAGE = b"<!doctype html"

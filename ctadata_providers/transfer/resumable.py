@@ -10,6 +10,7 @@ from pathlib import Path
 
 from zlib_ng.zlib_ng import adler32
 
+from ctadata_providers.backends import Enough
 from ctadata_providers.errors import CtaError, StorageError
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import fulfil, wait
@@ -31,10 +32,6 @@ GATHERED_PIECES = 8
 costs a sixth of all the time; what waits is still in the cache of the processor."""
 GATHERED_SECONDS = 0.1
 """Time after which a slow line's bytes are written as they come."""
-
-
-class Enough(Exception):
-    """Raised in a stream whose segment is full, to end it: no error."""
 
 
 class ResumablePart:

@@ -12,21 +12,18 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
-from ctadata_providers.backends import ChangedError, FileInfo, ReadResult
+from ctadata_providers.backends import ChangedError, Enough, FileInfo, ReadResult
 from ctadata_providers.checksum import Hasher, new_hasher
 from ctadata_providers.errors import ConfigError, IntegrityError, StorageError, TransientError, UnsupportedError
 from ctadata_providers.session.request import Sink, room_of
+from ctadata_providers.session.status import NOT_SATISFIABLE
 from ctadata_providers.session.tasks import asked, wait
 from ctadata_providers.transfer import verify
-from ctadata_providers.transfer.context import Attempts, Context
+from ctadata_providers.transfer.context import RENEWED_FROM, Attempts, Context
 from ctadata_providers.transfer.download import refuse_unreadable, requires_checksum
-from ctadata_providers.transfer.resumable import Enough
 
-RENEWED_FROM = 1024 * 1024
-"""Bytes that an attempt must bring for the count of attempts to begin anew; so it ends, whatever a server does."""
 HELD_UP = 5.0
 """Seconds for which a sink must hold up a connection for its end to be our fault: a reader who turns pages."""
-NOT_SATISFIABLE = 416
 _ADVICE = "what has been given is not to be used: try again"
 
 
@@ -228,7 +225,7 @@ async def _verified(context: Context, info: FileInfo, taken: _Taken) -> Streamed
         compared = bool(computed.keys() & offered.keys())
     if taken.doubtful and not compared:
         now = await wait(asked(lambda: context.backend.stat(info.path)))
-        if (now.size, now.modified, now.etag) != (info.size, info.modified, info.etag):
+        if not now.is_as(info):
             raise IntegrityError(f"{info.path} has changed while it was read", path=info.path)
     return Streamed(size, taken.etag, verified=compared, checksums=computed)
 

@@ -8,23 +8,21 @@ while the sum does. A server that ignores ranges, or has no place for another co
 import logging
 import time
 
-from ctadata_providers.backends import ChangedError, FileInfo, ReadResult
+from ctadata_providers.backends import ChangedError, Enough, FileInfo, ReadResult
 from ctadata_providers.errors import CtaError, IntegrityError, StorageError, TransientError, UnsupportedError
 from ctadata_providers.session.futures import Future
+from ctadata_providers.session.status import NOT_SATISFIABLE
 from ctadata_providers.session.tasks import wait
 from ctadata_providers.transfer import verify
-from ctadata_providers.transfer.context import Attempts, Context
+from ctadata_providers.transfer.context import RENEWED_FROM, Attempts, Context
 from ctadata_providers.transfer.pulse import Pulse
 from ctadata_providers.transfer.ramp import Ramp
-from ctadata_providers.transfer.resumable import Enough, ResumablePart
+from ctadata_providers.transfer.resumable import ResumablePart
 from ctadata_providers.transfer.segments import Segment
 
 logger = logging.getLogger(__name__)
-RENEWED_FROM = 1024 * 1024
-"""Bytes that an attempt must bring for the count of attempts to begin anew; so it ends, whatever a server does."""
 CHANGES = 2
 """How often a file may change under way before that is an error."""
-NOT_SATISFIABLE = 416
 NO_PLACE = (429, 503)
 """What servers answer that want fewer connections."""
 

@@ -87,11 +87,7 @@ class Target:
             return None
         except CtaError:
             return False
-        untouched = before is not None and (now.size, now.modified, now.etag) == (
-            before.size,
-            before.modified,
-            before.etag,
-        )
+        untouched = before is not None and now.is_as(before)
         if now.is_dir or (untouched and not stored):
             return None
         return removed(self._context, self._path)

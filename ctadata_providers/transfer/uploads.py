@@ -7,7 +7,6 @@ import atexit
 import json
 import logging
 import os
-import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -19,11 +18,14 @@ from typing import NamedTuple
 
 from ctadata_providers.config import folders
 from ctadata_providers.forks import NewAfterFork
-from ctadata_providers.transfer.names import address_hash, is_part
+from ctadata_providers.transfer import owners
+from ctadata_providers.transfer.names import is_part
 
 logger = logging.getLogger(__name__)
 NOTE_BYTES = 1024
 """Length to which a note is filled up, so that a shorter one leaves nothing of a longer one."""
+FOREIGN_SECONDS = 24 * 3600.0
+"""After so long an upload of another machine, or of this one before its boot, is taken to have ended."""
 INDEX_SECONDS = 2.0
 READ_FOR = 10
 """For so many times of what it took to read the notes nobody reads them again."""
@@ -155,7 +157,7 @@ class _Slots(NewAfterFork):
 
     def _made(self) -> tuple[Path, int]:
         folder = state_folder()
-        name = f"{address_hash(_host())}.{os.getpid()}.{os.urandom(8).hex()}.json"
+        name = f"{owners.this_owner()}.{os.urandom(8).hex()}.json"
         try:
             return folder / name, os.open(folder / name, _CREATE, 0o600)
         except FileNotFoundError:
@@ -168,14 +170,14 @@ def _filled(**record: object) -> bytes:
 
 
 @cache
-def _free_note(pid: int) -> bytes:
-    return _filled(host=_host(), pid=pid)
+def _free_note(owner: str) -> bytes:
+    return _filled(owner=owner)
 
 
 def _freed(turn: _Turn) -> bool:
     """Have a note say nothing; tell whether it then serves another upload."""
     try:
-        return turn.size == os.pwrite(turn.fd, _free_note(os.getpid()), 0) == NOTE_BYTES
+        return turn.size == os.pwrite(turn.fd, _free_note(owners.this_owner()), 0) == NOTE_BYTES
     except OSError:
         return False
 
@@ -186,7 +188,7 @@ atexit.register(_slots.clear)
 
 def remember(door: str, target: str, temporary: str) -> Remembered:
     """Remember that a temporary name is about to be made for a target; a read-only home only costs the memory."""
-    note = _filled(door=door, target=target, path=temporary, host=_host(), pid=os.getpid())
+    note = _filled(door=door, target=target, path=temporary, owner=owners.this_owner())
     try:
         return Remembered(temporary, *_slots.take(note))
     except OSError as error:
@@ -287,7 +289,7 @@ def under_way() -> list[str]:
     Raises:
         OSError: When the notes cannot be looked for.
     """
-    return [note.path for note in _notes() if note.is_ours and not note.has_ended]
+    return [note.path for note in _notes() if note.has_ended is False]
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,26 +300,25 @@ class _Note:
     door: str
     target: str
     path: str
-    is_ours: bool
-    pid: int
+    owner: str
 
     @property
-    def has_ended(self) -> bool:
-        """Whether the process that wrote it is certainly no longer uploading."""
-        return self.is_ours and not _uploads(self.pid, self.file)
+    def has_ended(self) -> bool | None:
+        """Whether the process that wrote it is no longer uploading; None of one on another machine, for a day."""
+        return _has_ended(self.owner, self.file)
 
 
 def _notes() -> Iterator[_Note]:
     for file in _files():
         try:
             fields = json.loads(file.read_text(encoding="utf-8"))
-            ours, pid = fields["host"] == _host(), int(fields["pid"])
-            if not 0 < pid < 2**31:
+            owner = str(fields["owner"])
+            if not owners.is_owner(owner):
                 continue
-            if "path" not in fields and ours and not _uploads(pid, file):
+            if "path" not in fields and _has_ended(owner, file):
                 file.unlink()  # it was free when its process was killed
             elif any(map(is_part, fields["path"].split("/"))):
-                yield _Note(file, str(fields["door"]), str(fields["target"]), str(fields["path"]), ours, pid)
+                yield _Note(file, str(fields["door"]), str(fields["target"]), str(fields["path"]), owner)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
             _remove_torn(file)
 
@@ -333,26 +334,18 @@ def _files() -> list[Path]:
 
 def _remove_torn(file: Path) -> None:
     """Remove a note whose process was killed before it had written it; another may be written or removed just now."""
-    host, _, rest = file.name.partition(".")
-    pid = rest.partition(".")[0]
-    if host == address_hash(_host()) and pid.isdecimal() and not _uploads(int(pid), file):
+    owner = file.name.partition(".")[0]
+    if owners.is_owner(owner) and _has_ended(owner, file):
         with suppress(OSError):
             file.unlink()
 
 
-def _uploads(pid: int, note: Path) -> bool:
-    """Tell whether the process that wrote a note may still be uploading."""
-    if pid == os.getpid():
-        return note in _slots
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-@cache
-def _host() -> str:
-    return socket.gethostname()
+def _has_ended(owner: str, note: Path) -> bool | None:
+    """Tell whether the process that wrote a note is no longer uploading; None of one on another machine, for a day."""
+    if owner == owners.this_owner():
+        return note not in _slots
+    ended = owners.has_ended(owner)
+    if ended is None:
+        with suppress(OSError):  # who wrote it has just forgotten it
+            ended = time.time() - note.stat().st_mtime > FOREIGN_SECONDS or None
+    return ended

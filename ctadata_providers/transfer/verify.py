@@ -5,10 +5,10 @@ from contextlib import suppress
 
 from ctadata_providers.backends import ChecksumBackend, EarlyChecksumBackend
 from ctadata_providers.checksum import common_algorithm, new_hasher
-from ctadata_providers.errors import CtaError, IntegrityError
+from ctadata_providers.errors import CtaError, IntegrityError, TransientError
 from ctadata_providers.session.futures import Future
-from ctadata_providers.session.tasks import asked, run, wait
-from ctadata_providers.transfer.context import VERIFY_FROM, Context
+from ctadata_providers.session.tasks import asked, wait
+from ctadata_providers.transfer.context import VERIFY_FROM, Attempts, Context
 
 DEFAULT_ALGORITHM = "adler32"
 Early = Future[Mapping[str, str] | None]
@@ -131,20 +131,17 @@ def compare(path: str, *, computed: Mapping[str, str], offered: Mapping[str, str
             )
 
 
-def compute_checksum(context: Context, path: str, algorithm: str) -> str:
+async def read_checksum(context: Context, path: str, algorithm: str) -> str:
     """Return the checksum of a remote file by reading all of it, nothing kept.
 
     Raises:
         TransientError: When the retries are used up.
     """
-
-    def attempt() -> str:
+    attempts = Attempts(context)
+    while True:
         hasher = new_hasher(algorithm)
-
-        async def read() -> None:
+        try:
             await wait(context.backend.read(path, hasher.update))
-
-        run(read())
-        return hasher.hexdigest()
-
-    return context.policy.call(attempt)
+            return hasher.hexdigest()
+        except TransientError as error:
+            await attempts.again(error)

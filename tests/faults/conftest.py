@@ -54,8 +54,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is known of any server: another test may have had the same port."""
-    for name, empty in (("_broken", {}), ("_redirecting", set())):
-        monkeypatch.setattr(ctadata_providers.session, name, empty)
+    ctadata_providers.session.habits.forget()
     monkeypatch.setattr(ctadata_providers.session.gates, "_gates", {})
     monkeypatch.setattr(ctadata_providers.session.limits, "_limiters", {})
 

@@ -65,7 +65,7 @@ def hold() -> Iterator[Hold]:
 @pytest.fixture
 def nobody_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """What ends, ends by itself."""
-    monkeypatch.setattr(tasks, "INTERRUPT_PATIENCE", LONGEST)
+    monkeypatch.setattr(tasks, "STOP_PATIENCE", LONGEST)
     monkeypatch.setattr(parallel, "STOP_PATIENCE", LONGEST)
 
 

@@ -118,7 +118,7 @@ def test_a_cancelled_task_stops_the_work_and_waits_until_it_has_cleaned_up() -> 
 def test_work_that_does_not_stop_is_not_waited_for_for_ever(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(aio, "INTERRUPT_PATIENCE", 0.05)
+    monkeypatch.setattr(aio, "STOP_PATIENCE", 0.05)
     asked: list[bool] = []
     stubborn: CancellableFuture[None] = CancellableFuture(lambda: asked.append(True))
 

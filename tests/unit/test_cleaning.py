@@ -3,14 +3,15 @@
 import errno
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ from ctadata_providers import (
 from ctadata_providers.backends import FileInfo
 from ctadata_providers.backends.memory import MemoryBackend
 from ctadata_providers.testing import FakeCta
-from ctadata_providers.transfer import Context
+from ctadata_providers.transfer import Context, owners
 from ctadata_providers.transfer.cleaning import CleanResult, clean, clean_local
 from ctadata_providers.transfer.names import address_hash, part_name
 from ctadata_providers.transfer.uploads import abandoned, noted, remember, state_folder, under_way
@@ -212,29 +213,44 @@ def test_a_missing_folder_and_a_file_are_errors(client: CtaClient, fake_cta: Fak
 # Uploads under way
 
 
-def leave(client: CtaClient, fake_cta: FakeCta, target: str, *, pid: int, host: str | None = None) -> Path:
+@contextmanager
+def another_process() -> Iterator[str]:
+    """Have another process of this machine live, and tell it as the owner of what it uploads."""
+    program = "from ctadata_providers.transfer import owners; print(owners.this_owner(), flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", program], stdin=PIPE, stdout=PIPE, text=True) as living:
+        assert living.stdout is not None
+        try:
+            yield living.stdout.readline().strip()
+        finally:
+            living.kill()
+
+
+@pytest.fixture
+def dead() -> str:
+    """The owner that a process was that has ended."""
+    with another_process() as owner:
+        return owner
+
+
+def leave(client: CtaClient, fake_cta: FakeCta, target: str, *, owner: str) -> Path:
     """Leave what an upload of some process leaves: a part at the server and a note here."""
     door = client._transfers.door
     folder, _, name = target.rpartition("/")
     path = f"{folder}/{part_name(name, door + target)}"
     fake_cta.put(path, b"partial")
-    remembered = remember(door, target, path)
-    remembered.end()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(owners, "this_owner", lambda: owner)
+        remembered = remember(door, target, path)
+        remembered.end()
     assert remembered.note is not None
-    fields = json.loads(remembered.note.read_text())
-    fields |= {"pid": pid, "host": host or socket.gethostname()}
-    remembered.note.write_text(json.dumps(fields))
     return remembered.note
 
 
 def test_the_upload_of_a_living_process_of_this_host_stays(client: CtaClient, fake_cta: FakeCta) -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as living:
-        try:
-            note = leave(client, fake_cta, "/lst/n/f", pid=living.pid)
-            leave(client, fake_cta, "/lst/.n.ctapart/f", pid=living.pid)
-            during = client.clean("lst", older_than=0)
-        finally:
-            living.kill()
+    with another_process() as living:
+        note = leave(client, fake_cta, "/lst/n/f", owner=living)
+        leave(client, fake_cta, "/lst/.n.ctapart/f", owner=living)
+        during = client.clean("lst", older_than=0)
     seen = note.exists()
     after = client.clean("lst", older_than=0)
 
@@ -247,18 +263,19 @@ def test_the_upload_of_a_living_process_of_this_host_stays(client: CtaClient, fa
 
 
 def test_a_living_upload_stays_also_when_it_goes_through_another_door(client: CtaClient, fake_cta: FakeCta) -> None:
-    note = leave(client, fake_cta, "/lst/n/f", pid=os.getppid())
-    fields = json.loads(note.read_text())
-    fields |= {"door": "https://alias.example/lst", "path": fields["path"].removeprefix("/lst")}
-    note.write_text(json.dumps(fields))
-    result = client.clean("lst", older_than=0)
+    with another_process() as living:
+        note = leave(client, fake_cta, "/lst/n/f", owner=living)
+        fields = json.loads(note.read_text())
+        fields |= {"door": "https://alias.example/lst", "path": fields["path"].removeprefix("/lst")}
+        note.write_text(json.dumps(fields))
+        result = client.clean("lst", older_than=0)
 
     assert list(fates(result).values()) == ["under way"]
     assert note.exists()
 
 
-def test_an_upload_of_another_host_goes_by_its_age(client: CtaClient, fake_cta: FakeCta) -> None:
-    note = leave(client, fake_cta, "/lst/n/f", pid=1, host="elsewhere.example")
+def test_an_upload_of_another_host_goes_by_its_age(client: CtaClient, fake_cta: FakeCta, dead: str) -> None:
+    note = leave(client, fake_cta, "/lst/n/f", owner="00000000" + dead[8:])
     young = client.clean("lst")
     old = client.clean("lst", older_than=0)
 
@@ -267,8 +284,8 @@ def test_an_upload_of_another_host_goes_by_its_age(client: CtaClient, fake_cta: 
     assert not note.exists()
 
 
-def test_a_dry_run_forgets_nothing(client: CtaClient, fake_cta: FakeCta) -> None:
-    note = leave(client, fake_cta, "/lst/n/f", pid=2**22 + 1)
+def test_a_dry_run_forgets_nothing(client: CtaClient, fake_cta: FakeCta, dead: str) -> None:
+    note = leave(client, fake_cta, "/lst/n/f", owner=dead)
     fake_cta.clear_requests()
     result = client.clean("lst", older_than=0, dry_run=True)
 
@@ -295,11 +312,11 @@ def test_an_upload_of_this_process_stays_while_it_runs(client: CtaClient, fake_c
     assert noted(client._transfers.door) == []
 
 
-def test_notes_that_mean_nothing_are_passed_over(client: CtaClient, fake_cta: FakeCta) -> None:
+def test_notes_that_mean_nothing_are_passed_over(client: CtaClient, fake_cta: FakeCta, dead: str) -> None:
     state_folder().mkdir(parents=True)
     door = client._transfers.door
-    whole = {"door": door, "target": "/lst/f", "path": "/lst/.f.ctapart", "host": socket.gethostname(), "pid": 10**30}
-    texts = ["", "[]", "{}", '{"door": 1}', json.dumps(whole), json.dumps(whole | {"path": "/lst/f", "pid": 2**22 + 1})]
+    whole = {"door": door, "target": "/lst/f", "path": "/lst/.f.ctapart", "owner": "nobody"}
+    texts = ["", "[]", "{}", '{"door": 1}', json.dumps(whole), json.dumps(whole | {"path": "/lst/f", "owner": dead})]
     for number, text in enumerate(texts):
         (state_folder() / f"{address_hash(door + '/lst/f')}.{number}.json").write_text(text)
 

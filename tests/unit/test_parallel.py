@@ -8,10 +8,10 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from ctadata_providers.session.futures import Future
+from ctadata_providers.session.futures import STOP_PATIENCE, Future
 from ctadata_providers.session.loop import curl_loop
-from ctadata_providers.session.tasks import CancellableFuture, Task, asked, in_thread, wait
-from ctadata_providers.transfer.parallel import STOP_PATIENCE, Job, Pump, as_ended
+from ctadata_providers.session.tasks import CancellableFuture, Task, in_thread, wait
+from ctadata_providers.transfer.parallel import Job, Pump, as_ended
 
 PATIENCE = 10.0
 
@@ -259,19 +259,3 @@ def test_many_jobs_over_many_folders_end_each_once() -> None:
     found = sorted((key, future.result()) for key, future in Pump[int, int](7).outcomes(jobs()))
 
     assert found == [(number, number) for number in range(1000)]
-
-
-def test_an_answer_that_was_given_up_is_not_waited_for() -> None:
-    go_on = threading.Event()
-    answer = asked(lambda: go_on.wait(PATIENCE))
-
-    assert answer.cancel()
-    with pytest.raises(CancelledError):
-        answer.result(PATIENCE)
-    go_on.set()
-
-
-def test_an_answer_or_an_error_comes_through() -> None:
-    assert asked(lambda: 3).result(PATIENCE) == 3
-    with pytest.raises(ZeroDivisionError):
-        asked(lambda: 1 // 0).result(PATIENCE)

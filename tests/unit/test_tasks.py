@@ -14,7 +14,7 @@ import pytest
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.limits import RateLimiter
 from ctadata_providers.session.loop import CurlLoop, curl_loop
-from ctadata_providers.session.tasks import CancellableFuture, _BlockingThreads, in_thread, run, spawn, wait
+from ctadata_providers.session.tasks import CancellableFuture, _BlockingThreads, asked, in_thread, run, spawn, wait
 
 PATIENCE = 10.0
 
@@ -351,3 +351,19 @@ def test_what_was_refused_for_want_of_a_thread_is_not_done_later(monkeypatch: py
     threads.submit(lambda: done.put("taken")).result(PATIENCE)
 
     assert (done.get(), done.empty()) == ("taken", True)
+
+
+def test_an_answer_that_was_given_up_is_not_waited_for() -> None:
+    go_on = threading.Event()
+    answer = asked(lambda: go_on.wait(PATIENCE))
+
+    assert answer.cancel()
+    with pytest.raises(CancelledError):
+        answer.result(PATIENCE)
+    go_on.set()
+
+
+def test_an_answer_or_an_error_comes_through() -> None:
+    assert asked(lambda: 3).result(PATIENCE) == 3
+    with pytest.raises(ZeroDivisionError):
+        asked(lambda: 1 // 0).result(PATIENCE)

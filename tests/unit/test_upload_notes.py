@@ -1,12 +1,14 @@
 """Notes of uploads are written over while others are under way, and never by two at once."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import PIPE
 from types import SimpleNamespace
 
 import pytest
@@ -168,3 +170,31 @@ def test_a_note_whose_process_was_killed_before_it_wrote_it_is_removed() -> None
     assert before == 2
     assert abandoned(DOOR, "/a") == []
     assert [note.name for note in state_folder().iterdir()] == ["12345678.1.note-of-another-machine.json"]
+
+
+@contextmanager
+def elsewhere(target: str) -> Iterator[Path]:
+    """Have a process of a machine or container of the same name upload, and give its note."""
+    program = (
+        "from ctadata_providers.transfer import owners\n"
+        "owners._host = lambda: '00000000'\n"
+        "from ctadata_providers.transfer.uploads import remember\n"
+        f"print(remember({DOOR!r}, {target!r}, '/.a.ctapart').note, flush=True)\n"
+        "input()\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdin=PIPE, stdout=PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield Path(process.stdout.readline().strip())
+        finally:
+            process.kill()
+
+
+def test_what_another_container_of_the_same_name_uploads_is_not_taken_for_abandoned() -> None:
+    with elsewhere("/a") as note:
+        during = abandoned(DOOR, "/a")
+    os.utime(note, (0, 0))
+    after = abandoned(DOOR, "/a")
+
+    assert during == []
+    assert [found.path for found in after] == ["/.a.ctapart"]  # a day later

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ctadata_providers.backends.base import ChangedError, FileInfo, ReadResult
+from ctadata_providers.backends.base import ChangedError, Enough, FileInfo, ReadResult
 from ctadata_providers.backends.reading import changed
 from ctadata_providers.backends.services.urls import Urls
 from ctadata_providers.checksum import checksum_of, common_algorithm
@@ -80,10 +80,6 @@ class Window:
         self._sink(data)
 
 
-class _Enough(Exception):
-    """All wanted bytes have come."""
-
-
 @dataclass
 class _Content:
     """The sink of an answer: holds its first bytes back, and passes on what is in the window."""
@@ -116,7 +112,7 @@ class _Content:
         self.held += data
         if self.count > HELD:
             if self.is_small:
-                raise _Enough  # it is no file of this size, and longer than any page
+                raise Enough  # it is no file of this size, and longer than any page
             self.open()
 
     def open(self) -> None:
@@ -141,7 +137,7 @@ class _Content:
         if wanted:
             window.take(wanted)
         if window.at >= window.end and self.count < self.size:
-            raise _Enough
+            raise Enough
 
 
 class Fetching:
@@ -181,13 +177,13 @@ class Fetching:
         )
         try:
             await self._session.exchange(request)
-        except _Enough:
+        except Enough:
             if not content.is_open:
                 await self._check_end(content)
         else:
             await self._check_end(content)
         now = await wait(asked(partial(self._look, info.path)))
-        if (now.size, now.etag, now.modified) != (info.size, info.etag, info.modified):
+        if not now.is_as(info):
             raise changed(info.path)
         return ReadResult(info.size, encrypted=encrypted, start=window.start)
 
@@ -221,7 +217,7 @@ class Fetching:
 
         def accept(response: Response) -> Sink:
             if response.status != 206:
-                raise _Enough
+                raise Enough
             return pieces.append
 
         request = Request(
@@ -234,7 +230,7 @@ class Fetching:
         )
         try:
             await self._session.exchange(request)
-        except (RedirectedError, _Enough):
+        except (RedirectedError, Enough):
             return None
         found = b"".join(pieces)
         return found if len(found) == end - start else None

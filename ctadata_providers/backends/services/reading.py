@@ -109,7 +109,7 @@ class Reading:
             etag = result.etag or etag
         if pieces > 1 and etag is None:
             now = await self._seen(info.path, fresh=True)
-            if (now.size, now.etag, now.modified) != (info.size, info.etag, info.modified):
+            if not now.is_as(info):
                 raise changed(info.path)
         return result
 

@@ -8,10 +8,11 @@ from zlib import adler32
 
 import pytest
 
+from ctadata_providers.backends import Enough
 from ctadata_providers.errors import IntegrityError, QuotaError
 from ctadata_providers.transfer import resumable
 from ctadata_providers.transfer.parts import Target
-from ctadata_providers.transfer.resumable import GATHERED_PIECES, GATHERED_SECONDS, Enough, ResumablePart
+from ctadata_providers.transfer.resumable import GATHERED_PIECES, GATHERED_SECONDS, ResumablePart
 from ctadata_providers.transfer.segments import Segment
 from ctadata_providers.transfer.sidecar import Origin
 
