@@ -345,6 +345,12 @@ rule folder:
 
     assert not fake_cta.paths()
 
+    left = [path for path in (workdir.copies / "lst" / "users").rglob("*") if path.is_file()]
+    workdir.succeed("--summary")  # while the lock tells that another Snakemake may be at work
+
+    assert len(left) == 1
+    assert left[0].exists()
+
     (workdir.path / "end").touch()
     workdir.succeed("--unlock")
     workdir.succeed()
