@@ -1,6 +1,7 @@
 """The proxy between us and a server."""
 
 import re
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from ctadata_providers.errors import ConfigError
@@ -11,13 +12,16 @@ _ACCOUNT_AND_PLACE = re.compile(r"(?:[^@]*@)?(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+
 def proxy_for(url: str) -> str:
     """Return the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY give for a URL, empty for none.
 
-    It may hold a user's password.
+    It may hold a user's password. Plain http to this machine never goes to one, as in browsers: only there is a token
+    or a client secret sent in clear text, because it does not leave the machine.
 
     Raises:
         ConfigError: When it is none that both stacks can use alike; its password is not shown, as libcurl would.
     """
     from requests.utils import get_environ_proxies
 
+    if _is_plain_here(url):
+        return ""
     found = get_environ_proxies(url)
     proxy = (found.get(url.partition(":")[0].lower()) or found.get("all") or "").strip()
     if not proxy:
@@ -30,6 +34,18 @@ def proxy_for(url: str) -> str:
             "%2F for /, %23 for #",
         )
     return proxy
+
+
+def _is_plain_here(url: str) -> bool:
+    """Tell whether a URL is one of this machine (RFC 6761, 6.3) over http."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    if parts.scheme != "http":
+        return False
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _is_usable(proxy: str) -> bool:

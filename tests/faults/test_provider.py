@@ -321,32 +321,14 @@ def test_a_login_that_nobody_approves_ends_with_its_code(cta: FakeCta) -> None:
 # Proxies
 
 
-def test_the_proxies_of_the_environment_are_used_as_everywhere(
-    open_door: Callable[..., Door], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    issuer, proxy = open_door(tls=False), open_door(tls=False)
-    config = serve(issuer)
-    for door in (issuer, proxy):
-        answer_json(door, "POST", {"access_token": "good"})
-    answer_json(proxy, "GET", {"issuer": config.issuer, "token_endpoint": f"{config.issuer}/token"})
-    monkeypatch.setenv("HTTP_PROXY", proxy.url.replace("//", "//alice:pass-word@"))
-    Provider(config, None).robot_token()
-    through = len(proxy.asked), len(issuer.asked)
-    monkeypatch.setenv("NO_PROXY", "localhost")
-    Provider(config, None).robot_token()
-
-    assert through == (2, 0)
-    assert (len(proxy.asked), len(issuer.asked)) == (2, 1)
-
-
 def test_a_proxy_that_is_away_is_a_passing_fault_and_its_password_is_not_told(
     open_door: Callable[..., Door], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with open_door(tls=False) as gone:
         url = gone.url
-    monkeypatch.setenv("HTTP_PROXY", url.replace("//", "//alice:pass-word@"))
+    monkeypatch.setenv("HTTPS_PROXY", url.replace("//", "//alice:pass-word@"))
     with pytest.raises(TransientError, match="the proxy refused or is away") as told:
-        Provider(serve(open_door(tls=False)), None).robot_token()
+        Provider(serve(open_door()), None).robot_token()
 
     assert "pass-word" not in f"{told.value!r}{told.value.__cause__!r}"
 

@@ -8,13 +8,16 @@ import pytest
 
 from ctadata_providers import Config, ConfigError, CtaClient, CtaError
 from ctadata_providers.credentials.oidc import sessions
+from ctadata_providers.credentials.oidc.provider import Provider
 from ctadata_providers.testing import FakeCta
+from ctadata_providers.transport.proxies import proxy_for
 from tests.faults import acts
 from tests.faults.both_stacks import PATH, use
 from tests.faults.cells import Told
 from tests.faults.proxy import Proxy
 from tests.faults.ranged import asked_bytes, ranged
 from tests.faults.scripted import Door
+from tests.faults.scripted_provider import answer_json, nothing_known, serve  # noqa: F401 (a fixture)
 
 TOKEN = "an-opaque-token-0123456789"
 LARGE = 512 << 20
@@ -137,6 +140,46 @@ def test_a_login_goes_through_the_proxy_too(
         origin = cta.issuer.url.split("/")[2]
 
     assert set(proxy.asked) == (set() if spared else {f"CONNECT {origin} True"})
+
+
+@pytest.mark.parametrize("host", ["localhost", "LocalHost.", "cta.localhost", "127.0.0.1", "127.9.9.9", "[::1]"])
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_plain_http_to_this_machine_goes_to_no_proxy(name: str, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name == "HTTP_PROXY":
+        monkeypatch.setenv("NO_PROXY", "elsewhere.example")
+    monkeypatch.setenv(name, "http://proxy.example:3128")
+
+    assert proxy_for(f"http://{host}:9/x") == ""
+    for other in ("http://door.example/x", "http://128.0.0.1/x", "http://localhost.example/x", "http://notlocalhost/x"):
+        assert proxy_for(other) == "http://proxy.example:3128"
+
+
+def test_a_door_of_plain_http_on_this_machine_is_asked_past_the_proxy_by_both_stacks(
+    proxy: Proxy, open_door: Open, client_of: Client, target: Path, payload: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    monkeypatch.setenv("http_proxy", proxy.url)
+    door = open_door(tls=False, files={PATH: payload})
+
+    use(client_of(door, token=TOKEN), target)
+
+    assert target.read_bytes() == payload
+    assert proxy.asked == []
+
+
+def test_an_issuer_of_plain_http_on_this_machine_is_asked_past_the_proxy(
+    proxy: Proxy, open_door: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issuer = open_door(tls=False)
+    config = serve(issuer)
+    answer_json(issuer, "POST", {"access_token": "good"})
+    monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    monkeypatch.setenv("http_proxy", proxy.url)
+
+    Provider(config, config.client_secret).robot_token()
+
+    assert [asked.method for asked in issuer.asked] == ["GET", "POST"]
+    assert proxy.asked == []
 
 
 def test_a_login_and_a_robot_know_no_netrc(tmp_path: Path) -> None:
