@@ -108,7 +108,7 @@ class CachedToken:
             token = self._ask(rejected)
         except CredentialError as error:
             self._failure = (time.monotonic() + FAILURE_PAUSE, error)
-            raise
+            raise error.with_traceback(None) from None  # its frames hold arguments and what was printed
         self._failure = None
         self._kept = _Kept(token, _keep_until(token, self._clock()))
         return token

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
 
+from ctadata_providers.credentials.discreet import discreet
 from ctadata_providers.errors import CredentialError
 
 WHITESPACE = " \t\n\v\f\r"
@@ -47,6 +48,7 @@ class Token:
     source: str = ""
 
     @classmethod
+    @discreet
     def parse(cls, text: str, *, source: str, path: Path | None = None) -> Self:
         """Make a token of a text; what a JWT says of itself is read unverified, as a hint only (RFC 7519).
 
@@ -192,6 +194,7 @@ class FileToken:
         """
         return self._token(again=True)
 
+    @discreet
     def _token(self, *, again: bool) -> Token:
         source = f"token file {self.path}"
         try:

@@ -186,6 +186,7 @@ def _translated(error: Exception, request: Request, hop: Hop, *, certified: bool
         # With TLS 1.3 a refusal comes after the handshake, and may be overtaken by the end of the connection.
         translated.remedy = "check that the server trusts the CA of your proxy or certificate, or try again later"
     for link in _chain(error):
+        link.__traceback__ = None  # urllib3's frames hold the headers, and with them the token
         # A signed URL, or what the server has said, stands in there, and `from error` would show it in a trace.
         if not isinstance(link, OSError) or isinstance(link, requests.RequestException):
             link.args = ()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ctadata_providers.config import BUILT_IN_PROFILES, Config
 from ctadata_providers.config.folders import home_folder
+from ctadata_providers.credentials.discreet import discreet
 from ctadata_providers.credentials.safe_files import read_private
 from ctadata_providers.errors import CredentialError
 
@@ -37,6 +38,7 @@ def given_secret(config: Config) -> str | None:
     return None if config.client_secret_file is None else read_secret(config.client_secret_file)
 
 
+@discreet
 def read_secret(path: Path) -> str:
     """Return the secret in the first line of a file that the user named; it may be a link.
 
@@ -64,6 +66,7 @@ def read_secret(path: Path) -> str:
     return as_secret(content, source=str(path))
 
 
+@discreet
 def as_secret(content: bytes, *, source: str) -> str:
     """Return the secret in the first line of what a file or standard input gave.
 
@@ -79,6 +82,7 @@ def as_secret(content: bytes, *, source: str) -> str:
     return line.decode("ascii")
 
 
+@discreet
 def _of_ctadata(config: Config) -> str | None:
     """Return what ctadata keeps for a built-in client, None for other clients or without it."""
     for profile, name in CTADATA_FILES.items():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus, urlsplit
 
 from ctadata_providers.config import Config
+from ctadata_providers.credentials.discreet import discreet
 from ctadata_providers.errors import ConfigError, CredentialError, TransientError
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Provider:
     def __reduce__(self) -> str | tuple[Any, ...]:
         raise TypeError("a provider is not pickled: it holds the client secret")
 
+    @discreet
     def begin_device(self, scope: str) -> Mapping[str, Any]:
         """Return the answer to a device authorization request (RFC 8628, 3.2), unchecked.
 
@@ -116,6 +118,7 @@ class Provider:
             )
         return answer
 
+    @discreet
     def redeem(self, device_code: str) -> TokenAnswer:
         """Ask once whether a login has been approved.
 
@@ -125,6 +128,7 @@ class Provider:
         """
         return self._tokens("finish the login", DEVICE_GRANT, hidden=device_code, device_code=device_code)
 
+    @discreet
     def refresh(self, refresh_token: str) -> TokenAnswer:
         """Redeem a refresh token; where the provider gives no new one, the old one stays in the answer.
 
@@ -134,6 +138,7 @@ class Provider:
         """
         return self._tokens("renew the token", "refresh_token", hidden=refresh_token, refresh_token=refresh_token)
 
+    @discreet
     def robot_token(self) -> TokenAnswer:
         """Return a token of the client itself (RFC 6749, 4.4).
 
@@ -145,6 +150,7 @@ class Provider:
         given = {name: value for name, value in asked.items() if value}
         return self._tokens("get a token", "client_credentials", hidden="", **given)
 
+    @discreet
     def revoke(self, refresh_token: str) -> bool:
         """End a session (RFC 7009); tell whether the provider offers that.
 

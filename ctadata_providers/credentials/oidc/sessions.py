@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ctadata_providers.config import Config
+from ctadata_providers.credentials.discreet import discreet
 from ctadata_providers.credentials.oidc.client_secret import client_secret, given_secret
 from ctadata_providers.credentials.oidc.freshness import FreshToken, Source
 from ctadata_providers.credentials.oidc.provider import LOGIN_SCOPE, Provider, named
@@ -110,6 +111,7 @@ def robot(config: Config) -> "Renewable":
     return _shared_token("robot", config, lambda: RobotSource(config))
 
 
+@discreet
 def log_in(
     config: Config,
     secret: str | None,
@@ -192,6 +194,7 @@ def log_out(config: Config) -> bool:
     return unbroken(end)
 
 
+@discreet
 def _revoke(config: Config, session: StoredSession, refresh_token: str) -> None:
     try:
         provider_of(config, session).revoke(refresh_token)

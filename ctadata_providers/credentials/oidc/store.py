@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from ctadata_providers.config import Config
 from ctadata_providers.config.folders import state_folder
+from ctadata_providers.credentials.discreet import discreet
 from ctadata_providers.credentials.safe_files import ForeignFileError, read_private
 from ctadata_providers.errors import CredentialError
 
@@ -264,6 +265,7 @@ class Store:
             raise self._unusable(error) from error
         return True
 
+    @discreet
     def _replace(self, number: int, new: Path, session: StoredSession) -> None:
         content = session.to_json()
         try:
