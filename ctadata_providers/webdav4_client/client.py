@@ -24,14 +24,12 @@ from ctadata_providers.errors import (
     CtaError,
     IsADirError,
     NotFoundError,
-    StorageError,
     UnsupportedError,
 )
 from ctadata_providers.session import Session
 from ctadata_providers.session.exchange import FIRST_BYTE_FACTOR
 from ctadata_providers.session.services import ServiceSession
-from ctadata_providers.session.status import ADDRESS
-from ctadata_providers.webdav4_client.transport import SessionTransport
+from ctadata_providers.webdav4_client.transport import SessionTransport, no_listing
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -130,7 +128,7 @@ class Webdav4Client(Client):  # type: ignore[misc]  # webdav4 ships no types
         except CtaError:
             raise
         except _MISSHAPEN as error:
-            raise _no_listing(path) from error
+            raise no_listing(path) from error
         entries = list(found.responses.values())
         if self._transport.server.literal_hrefs:
             for entry in entries:
@@ -139,7 +137,7 @@ class Webdav4Client(Client):  # type: ignore[misc]  # webdav4 ships no types
         base = self.base_url.path.rstrip("/")
         found.responses = _Entries({entry.path_norm: entry for entry in entries if _is_in(base, entry.path_norm)})
         if not found.responses:
-            raise _no_listing(path)
+            raise no_listing(path)
         return found
 
     def move(self, from_path: str, to_path: str, overwrite: bool = False) -> None:
@@ -349,15 +347,7 @@ class _Entries(dict[str, "MultiStatusResponse"]):
     """The entries of a listing by path; that of one that it does not tell of is asked for in vain."""
 
     def __missing__(self, path: str) -> "MultiStatusResponse":
-        raise _no_listing(path)
-
-
-def _no_listing(path: str) -> StorageError:
-    return StorageError(
-        f"the answer for {path} is not a WebDAV listing of it",
-        path=path,
-        remedy=f"check that {ADDRESS} is that of a WebDAV door",
-    )
+        raise no_listing(path)
 
 
 def _is_in(base: str, path: str) -> bool:

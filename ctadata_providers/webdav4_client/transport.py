@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from urllib.parse import unquote, urlsplit
+from xml.parsers import expat
 
 import httpx
 
@@ -12,6 +13,7 @@ from ctadata_providers.backends.services.urls import twice_quoted
 from ctadata_providers.errors import CredentialError, StorageError, TransientError, UnsupportedError
 from ctadata_providers.session import Request, Response, Session
 from ctadata_providers.session.services import JSON
+from ctadata_providers.session.status import ADDRESS
 
 LONGEST_LISTING = 512 * 1024 * 1024
 """Bytes of an answer that webdav4 parses whole: some 500,000 entries."""
@@ -28,10 +30,13 @@ _OURS = frozenset(
     }
 )
 """Headers that httpx adds, and those that are the session's affair."""
-_DOCTYPE = b"<!DOCTYPE"
 _BEGIN = re.compile(rb"<(?:[\w.-]+:)?multistatus[\s>]")
 _END = re.compile(rb"</(?:[\w.-]+:)?multistatus\s*>")
 _AT_THE_END = 4096
+_ENCODINGS = frozenset({"utf-8", "us-ascii", "iso-8859-1"})
+"""Those that expat and Python read alike: of others, such as unicode_escape, each may read another text."""
+MULTISTATUS = 207
+"""What webdav4 parses, whatever the method."""
 _NOT_AT_SERVICE = frozenset({"DELETE", "MOVE", "COPY", "LOCK", "UNLOCK", "POST"})
 _ACTS = {"PROPFIND": "look up", "GET": "download", "MKCOL": "make folder", "DELETE": "remove", "MOVE": "rename"}
 
@@ -72,10 +77,8 @@ class SessionTransport(httpx.BaseTransport):
         def once() -> httpx.Response:
             with ExitStack() as stack:
                 head, chunks = stack.enter_context(self._session.stream(asked))
-                if request.method == "PROPFIND":
-                    body = _whole(chunks, asked.path)
-                    _require_end(body, asked.path)
-                    return _answer(head, httpx.ByteStream(body))
+                if request.method == "PROPFIND" or head.status == MULTISTATUS:
+                    return _listing(head, chunks, asked.path)
                 return _answer(head, _Body(chunks, stack.pop_all()))
 
         try:
@@ -187,23 +190,84 @@ def _act(method: str) -> str:
     return _ACTS.get(method, method.lower())
 
 
-def _answer(head: Response, stream: httpx.SyncByteStream) -> httpx.Response:
+def _answer(head: Response, stream: httpx.SyncByteStream, **headers: str) -> httpx.Response:
     reason = head.reason.encode("ascii", "replace")
-    return httpx.Response(head.status, headers=dict(head.headers), stream=stream, extensions={"reason_phrase": reason})
+    told = {**head.headers, **headers}
+    return httpx.Response(head.status, headers=told, stream=stream, extensions={"reason_phrase": reason})
 
 
-def _whole(chunks: Iterator[bytes], path: str) -> bytes:
-    """Return a listing, which webdav4 will parse: only if that is safe."""
-    body = bytearray()
+def _listing(head: Response, chunks: Iterator[bytes], path: str) -> httpx.Response:
+    """Return an answer that webdav4 will parse whole: only if that is safe.
+
+    Raises:
+        StorageError: When it is not, or when it cannot be parsed.
+        TransientError: When it broke off.
+    """
+    body, guard = bytearray(), _Guard()
     for chunk in chunks:
         body += chunk
-        if len(body) > LONGEST_LISTING or _DOCTYPE in body[-len(chunk) - len(_DOCTYPE) :]:
+        if len(body) > LONGEST_LISTING or not guard.allows(chunk):
             raise StorageError(
                 f"the answer for {path} is too long, or is not what a listing may be",
                 path=path,
                 remedy="list a smaller folder, or use CtaClient.list_dir, which takes any",
             )
-    return bytes(body)
+    content = bytes(body)
+    _require_end(content, path)
+    if head.status == MULTISTATUS and not (guard.allows(b"", final=True) and guard.understands):
+        raise no_listing(path)
+    # webdav4 takes the encoding from here, and would read another text than the one that was looked at.
+    kind = f"application/xml; charset={guard.encoding}"
+    return _answer(head, httpx.ByteStream(content), **{"content-type": kind})
+
+
+class _Guard:
+    """Reads XML ahead of webdav4, whose parser takes document types and entities.
+
+    Attributes:
+        encoding: What the text is encoded in.
+        understands: Whether it has been XML so far.
+    """
+
+    def __init__(self) -> None:
+        self.encoding = "utf-8"
+        self.understands = True
+        self._hostile = False
+        self._parser = expat.ParserCreate()
+        self._parser.XmlDeclHandler = self._take_declaration
+        self._parser.StartDoctypeDeclHandler = self._parser.EntityDeclHandler = self._refuse
+
+    def allows(self, data: bytes, *, final: bool = False) -> bool:
+        """Tell whether the next bytes may go on to webdav4."""
+        if self.understands:
+            try:
+                self._parser.Parse(data, final)
+            except _HostileXml:
+                self._hostile, self.understands = True, False
+            except (expat.ExpatError, ValueError, LookupError):
+                self.understands = False
+        return not self._hostile and b"\0" not in data  # as in UTF-16: webdav4 would guess another byte order
+
+    def _take_declaration(self, _: str, encoding: str | None, __: int) -> None:
+        self.encoding = (encoding or self.encoding).lower()
+        if self.encoding not in _ENCODINGS:
+            raise _HostileXml
+
+    def _refuse(self, *_: object) -> None:
+        raise _HostileXml
+
+
+class _HostileXml(Exception):
+    """The answer is not what any WebDAV server sends."""
+
+
+def no_listing(path: str) -> StorageError:
+    """Return what to raise over an answer that is no listing."""
+    return StorageError(
+        f"the answer for {path} is not a WebDAV listing of it",
+        path=path,
+        remedy=f"check that {ADDRESS} is that of a WebDAV door",
+    )
 
 
 def _require_end(body: bytes, path: str) -> None:

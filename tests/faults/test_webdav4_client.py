@@ -112,6 +112,62 @@ def test_an_answer_with_a_doctype_is_refused_before_it_is_parsed(open_door: Open
         webdav4(door).ls("/night")
 
 
+_ENTITY = '<!DOCTYPE d [<!ENTITY a "aaaaaaaaaa">]>'
+
+
+@pytest.mark.parametrize("ask", ["ls", "propfind"])
+@pytest.mark.parametrize(
+    ("declared", "encoding", "charset"),
+    [
+        ("utf-16", "utf-16", "utf-16"),
+        ("utf-16", "utf-16-be", "utf-16-be"),
+        ("utf-16", "utf-16-le", ""),
+        ("utf-16", "utf-32", "utf-32"),
+        ("utf-8", "utf-7", "utf-7"),
+        ("cp037", "cp037", "cp037"),
+        ("iso-8859-1", "ascii", "iso-8859-1"),
+        ("koi8-r", "ascii", "utf-8"),
+        ("unicode_escape", "hidden in a comment", "unicode_escape"),
+    ],
+)
+def test_an_entity_is_refused_in_whatever_encoding(
+    declared: str, encoding: str, charset: str, ask: str, open_door: Open, webdav4: Make
+) -> None:
+    door = open_door(files={PATH: b"data"})
+    listed = _listing("/night/", "/night/&a;").decode().partition("?>")[2]
+    text = f'<?xml version="1.0" encoding="{declared}"?>{_ENTITY}{listed}'
+    body = text.encode("ascii" if " " in encoding else encoding)
+    if " " in encoding:
+        body = text.replace(_ENTITY, f"<!-- \\x2d\\x2d> {_ENTITY} <!-- -->").replace("&a;", "a").encode()
+    elif encoding == "utf-7":
+        body = text.replace(_ENTITY, _ENTITY.replace("<", "+ADw-").replace("!", "+ACE-")).encode()
+    kind = f"Content-Type: application/xml; charset={charset}" if charset else "Content-Type: application/xml"
+    door.fault("PROPFIND", lambda exchange: exchange.answer(207, kind, body=body))
+
+    with pytest.raises(StorageError, match=r"not what a listing may be|not a WebDAV listing"):
+        getattr(webdav4(door), ask)("/night")
+
+
+@pytest.mark.parametrize(
+    ("declared", "charset"),
+    [("utf-8", "utf-8"), ("utf-8", "iso-8859-1"), ("ISO-8859-1", "utf-8"), ("us-ascii", ""), ("", "iso-8859-1")],
+)
+def test_a_listing_is_read_in_the_encoding_that_it_declares(
+    declared: str, charset: str, open_door: Open, webdav4: Make
+) -> None:
+    door = open_door(files={PATH: b"data"})
+    name = "ne" if declared == "us-ascii" else "né"
+    told = f' encoding="{declared}"' if declared else ""
+    text = f'<?xml version="1.0"{told}?>' + _listing("/night/", "/night/x").decode().partition("?>")[2]
+    body = text.replace("<D:prop>", f"<D:prop><D:getcontenttype>{name}</D:getcontenttype>").encode(declared or "utf-8")
+    kind = f"Content-Type: application/xml; charset={charset}" if charset else "Content-Type: application/xml"
+    door.fault("PROPFIND", lambda exchange: exchange.answer(207, kind, body=body))
+
+    found = webdav4(door).propfind("/night").responses
+
+    assert [entry.properties.content_type for entry in found.values()] == [name, name]
+
+
 def _listing(*hrefs: str) -> bytes:
     entries = "".join(
         f"<D:response><D:href>{href}</D:href><D:propstat><D:prop><D:resourcetype>"
