@@ -70,6 +70,12 @@ class Connection:
         # Connections and secrets stay here: the other process resolves its own.
         return {"given": self._given, "settings": {k: v for k, v in self._settings.items() if k not in UNPICKLED}}
 
+    def __copy__(self) -> Self:
+        return type(self)(self._given, **self._settings)  # in this process it keeps its secrets
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self.__copy__()
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         Connection.__init__(self, state["given"], **state["settings"])
 

@@ -54,7 +54,8 @@ class Config:
         token: Bearer token for the door. Never shown, logged or pickled.
         token_file: File that holds a bearer token; read again when it changes.
         token_command: Program with its arguments, run without a shell, that prints a bearer token; as a text it is
-            split as a shell would.
+            split as a shell would. It goes along in a pickle, for a worker needs it, and while it runs every user of
+            the machine can read its arguments: they are no place for a secret.
         oidc_account: Account of a running oidc-agent, or its issuer.
         issuer: OpenID Connect issuer, https, as Keycloak's `https://host/realms/name`.
         client_id: Our name there.
@@ -101,7 +102,7 @@ class Config:
     hub_token: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
     token_file: Path | None = None
-    token_command: tuple[str, ...] | None = field(default=None, repr=False)  # its arguments may hold a secret
+    token_command: tuple[str, ...] | None = field(default=None, repr=False)  # not all know that arguments are no secret
     oidc_account: str | None = None
     issuer: str | None = None
     client_id: str | None = None
@@ -186,6 +187,12 @@ class Config:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, **dict.fromkeys(UNPICKLED)}
+
+    def __copy__(self) -> Self:
+        return self  # made by way of a pickle, a copy would have no secrets, and find others
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **explicit: Any) -> Self:

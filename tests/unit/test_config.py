@@ -1,4 +1,6 @@
+import copy
 import pickle
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,24 @@ def test_a_pickle_holds_neither_token_nor_callback() -> None:
     assert SECRET.encode() not in data
     assert (other.token, other.client_secret, other.on_token) == (None, None, None)
     assert (other.door_url, other.retries) == ("https://door.example", 2)
+
+
+def test_a_token_command_goes_along_in_a_pickle_as_the_worker_needs_it() -> None:
+    other = pickle.loads(pickle.dumps(config_of(token_command=["print-token", "--for", "door"])))
+
+    assert other.token_command == ("print-token", "--for", "door")
+    assert "--for" not in repr(other)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda config: copy.deepcopy([config])[0]])
+def test_a_copy_in_this_process_keeps_secrets_and_callbacks(copied: Callable[[Config], Config]) -> None:
+    seen: list[str] = []
+    config = config_of(token=SECRET, client_secret="another", hub_token="third", on_token=seen.append)
+    found = copied(config)
+
+    assert (found.token, found.client_secret, found.hub_token) == (SECRET, "another", "third")
+    assert found.on_token == config.on_token
+    assert found.given_by("token") == "explicit"
 
 
 @pytest.mark.parametrize("value", [f"{SECRET} with a blank", f"{SECRET}\nX-Header: 1", f"{SECRET}ü", 17, ""])

@@ -1,5 +1,6 @@
 """The front: settings, addresses, secrets, and what is asked of the server."""
 
+import copy
 import pickle
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
@@ -135,6 +136,20 @@ def test_a_pickled_client_carries_no_secret_and_works_again(cta_environ: dict[st
     client.stat("/lst/f")
 
     assert pickle.loads(pickle.dumps(client)).stat("/lst/f").size == 3
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_client_copied_in_this_process_keeps_its_token(
+    copied: Callable[[CtaClient], CtaClient], fake_cta: FakeCta
+) -> None:
+    fake_cta.put("/lst/f", b"123")
+    settings = fake_cta.settings()
+    with CtaClient(**settings) as first, CtaClient(Config.from_mapping(settings)) as second:
+        first.stat("/lst/f")
+        for client in (first, second):
+            with copied(client) as other:
+                assert other is not client
+                assert other.stat("/lst/f").size == 3
 
 
 def test_no_log_holds_a_secret(fake_cta: FakeCta, local: Path, caplog: pytest.LogCaptureFixture) -> None:
