@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from ctadata_providers import uri
 from ctadata_providers.backends import Backend, open_backend
-from ctadata_providers.config import UNPICKLED, Config
+from ctadata_providers.config import UNPICKLED, Config, config_of_another
 from ctadata_providers.errors import ConfigError, IsADirError
 from ctadata_providers.forks import fork_safe_lock
 from ctadata_providers.transfer import Context
@@ -132,7 +132,7 @@ class Connection:
             if address.name not in self._others:
                 shared = {name: self.config.given_by(name) for name in SHARED_SETTINGS}
                 given = {name: getattr(self.config, name) for name, level in shared.items() if level == "explicit"}
-                self._others[address.name] = Connection(Config.from_env(profile=address.name, **given))
+                self._others[address.name] = Connection(config_of_another(address.name, self.config, **given))
             return self._others[address.name], address.path
 
     def _names_another(self, text: str, name: str) -> ConfigError:

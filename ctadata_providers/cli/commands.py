@@ -25,11 +25,11 @@ def open_client(args: argparse.Namespace, addresses: Iterable[uri.Address]) -> "
         ConfigError: When a setting cannot be used, or the addresses name several profiles.
     """
     # Not before the arguments are known to be good: help and usage errors come at once.
-    from ctadata_providers import Config, CtaClient
+    from ctadata_providers import CtaClient
+    from ctadata_providers.config import config_for
 
     settings = settings_of(args)
-    settings["profile"] = paths.profile_of(addresses, settings["profile"])
-    return CtaClient(Config.from_env(**settings))
+    return CtaClient(config_for(paths.profile_of(addresses, settings["profile"]), **settings))
 
 
 def each(items: Iterable[Item], act: Callable[[Item], None], output: Output, *, stop: bool = False) -> int:

@@ -80,13 +80,15 @@ def _open(args: argparse.Namespace, addresses: Iterable[uri.Address]) -> "CtaCli
         ConfigError: When a setting cannot be used, or the addresses name several profiles.
     """
     from ctadata_providers import Config, CtaClient
+    from ctadata_providers.config import config_of_another
     from ctadata_providers.connection import SHARED_SETTINGS
 
     settings = settings_of(args)
     name = paths.profile_of(addresses, None)
-    if name not in (None, settings["profile"]):
-        settings = {key: value for key, value in settings.items() if key in SHARED_SETTINGS} | {"profile": name}
-    return CtaClient(Config.from_env(**settings))
+    if name is None or name == settings["profile"]:
+        return CtaClient(Config.from_env(**settings))
+    shared = {key: value for key, value in settings.items() if key in SHARED_SETTINGS}
+    return CtaClient(config_of_another(name, Config.from_env(**settings), **shared))
 
 
 def _remote(text: str, *, to_be_written: bool = False) -> uri.Address:

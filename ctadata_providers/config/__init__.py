@@ -6,6 +6,7 @@ of them, or an issuer, gives them all, so that a token file chosen in a workflow
 that happens to be in the environment. The issuer of a built-in profile chooses nothing: it is there for `login`.
 """
 
+from ctadata_providers.config.addressed import config_for, config_of_another, given_in, is_of_another
 from ctadata_providers.config.levels import (
     BUILT_IN_PROFILES,
     CREDENTIAL_SETTINGS,
@@ -32,6 +33,10 @@ __all__ = [
     "Level",
     "RefreshMode",
     "config_file",
+    "config_for",
+    "config_of_another",
+    "given_in",
     "is_of_ambient_hub",
+    "is_of_another",
     "profile_names",
 ]

@@ -12,8 +12,9 @@ from ctadata_providers.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
-Level = Literal["explicit", "profile", "environment", "built-in"]
-"""Who gave a setting: the caller, the user's config.toml, an environment variable, or a built-in profile."""
+Level = Literal["explicit", "profile", "environment", "built-in", "address"]
+"""Who gave a setting: the caller, the user's config.toml, an environment variable, a built-in profile; or an
+address, which gives none but limits `ambient_credentials` (see `addressed`)."""
 
 DEFAULT_PROFILE = "prod"
 BUILT_IN_PROFILES: Mapping[str, Mapping[str, str]] = {

@@ -37,10 +37,13 @@ def _on_the_hub(service_url: str, environ: Mapping[str, str]) -> bool:
 
 def is_of_ambient_hub(url: str, environ: Mapping[str, str]) -> bool:
     """Tell whether a URL is of the hub that has put its token into the environment."""
-    return _origin(url) is not None and _origin(url) in {_origin(environ.get(name, "")) for name in _HUB_VARIABLES}
+    return origin_of(url) is not None and origin_of(url) in {
+        origin_of(environ.get(name, "")) for name in _HUB_VARIABLES
+    }
 
 
-def _origin(url: str) -> tuple[str, str, int] | None:
+def origin_of(url: str) -> tuple[str, str, int] | None:
+    """Return scheme, host and port of a URL, None when it has none."""
     try:
         parts = urlsplit(url.strip())
         port = parts.port or _DEFAULT_PORTS.get(parts.scheme)

@@ -261,8 +261,7 @@ class Config:
         if not belongs(given, {"door_url": self.door_url, "issuer": self.issuer}):
             replaced.update(name for name in IDENTITY if self.given_by(name) == "built-in")
         forgotten = {spec.name: spec.default for spec in fields(self) if spec.name in replaced}
-        kept = {spec.name: level for spec in fields(self) if (level := self.given_by(spec.name))}
-        levels: dict[str, Level] = {name: level for name, level in kept.items() if name not in replaced}
+        levels: dict[str, Level] = {name: level for name, level in self.levels.items() if name not in replaced}
         if self.given_by("backend") is None and not {"door_url", "service_url"}.isdisjoint(given):
             forgotten["backend"] = _backend([("explicit", given)])
         if self.given_by("max_parallel") is None:
@@ -278,6 +277,11 @@ class Config:
             return None
         default = next(spec.default for spec in fields(self) if spec.name == name)
         return None if getattr(self, name) == default else "explicit"
+
+    @property
+    def levels(self) -> Mapping[str, Level]:
+        """Who gave each setting that is not a default."""
+        return {spec.name: level for spec in fields(self) if (level := self.given_by(spec.name))}
 
     def with_levels(self, levels: Mapping[str, Level]) -> Self:
         """Remember who gave each setting, where `given_by` cannot know; return the same settings."""

@@ -4,19 +4,22 @@ First what the settings choose, then, if `ambient_credentials` allows it, what l
 token discovery (https://zenodo.org/records/3937438), our own logins, oidc-agent, the files of ctadata, X.509 proxies.
 The variables X509_USER_PROXY and X509_USER_CERT, which many sites set for everybody, come behind the tokens.
 
-A token that lies about goes only to the door that it is for; which one an issuer means it for, the issuer says.
+What lies about for any door, and what the environment gives, goes to the door of the profile that the user has chosen
+(by `--profile`, `CTA_PROFILE` or none), whichever that is: nothing there tells for which door it is. To the door of
+another profile, which an address names, it does not go (`config.addressed`). A login and the files of ctadata are for
+one door each.
 """
 
 import os
 import shlex
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from ctadata_providers.config import BUILT_IN_PROFILES, ENVIRONMENT, Config
+from ctadata_providers.config import BUILT_IN_PROFILES, ENVIRONMENT, Config, given_in, is_of_another
 from ctadata_providers.config.folders import home_folder
 from ctadata_providers.credentials import oidc_agent
 from ctadata_providers.credentials.commands import command_token
@@ -85,7 +88,7 @@ def candidates(config: Config) -> Iterator[Candidate]:
     anything = ambient and not _issuer_chosen(config)
     yield from _settings(config, without=of_site)
     if anything:
-        yield from _wlcg_files(config)
+        yield from (_for_the_chosen(config, place) for place in _wlcg_files(config))
     if ambient:
         yield from _logins(config)
     if anything:
@@ -93,11 +96,18 @@ def candidates(config: Config) -> Iterator[Candidate]:
     if "proxy_file" in of_site:
         yield _certificate(config, "proxy_file")
     if anything:
-        yield _usual_proxy()
+        yield _for_the_chosen(config, _usual_proxy())
     if "cert_file" in of_site:
         yield _certificate(config, "cert_file")
     if _issuer_chosen(config):
         yield _missing_login(config)
+    if is_of_another(config) and (variables := given_in(os.environ)):
+        yield Candidate(
+            name="environment",
+            place=", ".join(variables),
+            kind="value",
+            find=partial(_missed, config, ", ".join(variables)),
+        )
 
 
 def _issuer_chosen(config: Config) -> bool:
@@ -215,6 +225,30 @@ def _ambient(
     config: Config, name: str, place: str, kind: Kind, find: Callable[[], Source | Skipped | None]
 ) -> Candidate:
     return Candidate(name=name, place=place, kind=kind, find=partial(_encrypted, config, find, ambient=True))
+
+
+def _for_the_chosen(config: Config, candidate: Candidate) -> Candidate:
+    """Return a place of what is for any door: nothing is taken there for a profile that only an address names."""
+    return _left_alone(config, candidate) if is_of_another(config) else candidate
+
+
+def _left_alone(config: Config, candidate: Candidate) -> Candidate:
+    def find() -> Skipped | None:
+        try:
+            found = candidate.find()
+        except CredentialError:  # what is wrong there is of no concern here
+            return None
+        return _missed(config, candidate.place) if found is not None and not isinstance(found, Skipped) else None
+
+    return replace(candidate, find=find)
+
+
+def _missed(config: Config, place: str) -> Skipped:
+    return Skipped(
+        f"{place} is not shown to {config.door_url}: nothing but the address names the profile {config.profile}",
+        f"put token_file into [profiles.{config.profile}], or choose that profile: --profile {config.profile}",
+        missed=True,
+    )
 
 
 def _private_token(path: Path) -> Source | Skipped | None:

@@ -8,7 +8,7 @@ import os
 from functools import partial
 from urllib.parse import urlsplit
 
-from ctadata_providers.config import Config, is_of_ambient_hub
+from ctadata_providers.config import Config, is_of_ambient_hub, is_of_another
 from ctadata_providers.credentials.resolve import Credential, origin
 from ctadata_providers.credentials.tokens import FixedToken, Token
 from ctadata_providers.errors import CredentialError
@@ -37,7 +37,7 @@ def hub_credential(config: Config, url: str) -> Credential:
     if not may_have(config, url):
         raise CredentialError(
             f"the token in JUPYTERHUB_API_TOKEN is of another hub than {url}: it is not sent there",
-            remedy=f"if it is good there, set CTADS_URL to {config.service_url}; else {new_token(config, url)}",
+            remedy=f"if it is good there, {_word(config)}; else {new_token(config, url)}",
         )
     return bind(token_provider=FixedToken(Token.parse(config.hub_token, source=_source(config))))
 
@@ -90,7 +90,16 @@ def service_scope(config: Config, url: str | None = None) -> str:
 
 
 def _given_by_user(config: Config, name: str) -> bool:
-    return config.given_by(name) in ("explicit", "profile", "environment")
+    return config.given_by(name) in ("explicit", "environment") or (
+        config.given_by(name) == "profile" and not is_of_another(config)
+    )
+
+
+def _word(config: Config) -> str:
+    """Return how the user says that the token of the environment is for the service of these settings."""
+    if is_of_another(config):
+        return f"choose the profile: --profile {config.profile}"
+    return f"set CTADS_URL to {config.service_url}"
 
 
 def _source(config: Config) -> str:

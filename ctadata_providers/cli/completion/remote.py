@@ -57,10 +57,10 @@ def names_in(folder: str, settings: Mapping[str, str]) -> list[str]:
 
 
 def _config(address: uri.Address, settings: Mapping[str, str]) -> "Config":
-    from ctadata_providers import Config
+    from ctadata_providers.config import config_for
 
-    given: dict[str, Any] = {**settings, **({"profile": address.name} if address.name else {})}
-    config = Config.from_env(**given)
+    given: dict[str, Any] = dict(settings)
+    config = config_for(address.name, **given)
     # One question, and no renewal: its answer could come when we are gone, and with it the next refresh token.
     return config.with_settings(refresh="never", retries=0, connect_timeout=PATIENCE, timeout=PATIENCE)
 
