@@ -323,3 +323,14 @@ def test_a_part_whose_new_sidecar_finds_no_room_is_given_up(tmp_path: Path, monk
         time.sleep(0.005)  # a thread closes it, for that may take a while
     with pytest.raises(OSError, match="descriptor"):
         os.fstat(adopted.fd)
+
+
+@pytest.mark.parametrize("kind", ["hard", "symbolic"])
+def test_a_sidecar_is_written_into_no_file_that_was_there(kind: str, tmp_path: Path) -> None:
+    mine, place = tmp_path / "mine", tmp_path / "s"
+    mine.write_bytes(b"mine")
+    place.hardlink_to(mine) if kind == "hard" else place.symlink_to(mine)
+    Sidecar(place, Told(ORIGIN)).close()
+
+    assert mine.read_bytes() == b"mine"
+    assert sidecar.read(place) == Told(ORIGIN)
