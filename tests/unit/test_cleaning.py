@@ -28,10 +28,11 @@ from ctadata_providers import (
 from ctadata_providers.backends import FileInfo
 from ctadata_providers.backends.memory import MemoryBackend
 from ctadata_providers.testing import FakeCta
-from ctadata_providers.transfer import Context, owners
+from ctadata_providers.transfer import Context
 from ctadata_providers.transfer.cleaning import CleanResult, clean, clean_local
 from ctadata_providers.transfer.names import address_hash, part_name
-from ctadata_providers.transfer.uploads import abandoned, noted, remember, state_folder, under_way
+from ctadata_providers.transfer.notes import abandoned, noted, remember, state_folder, under_way
+from ctadata_providers.transfer.parts import owners
 
 DAY = 86400.0
 
