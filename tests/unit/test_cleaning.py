@@ -217,7 +217,7 @@ def test_a_missing_folder_and_a_file_are_errors(client: CtaClient, fake_cta: Fak
 @contextmanager
 def another_process() -> Iterator[str]:
     """Have another process of this machine live, and tell it as the owner of what it uploads."""
-    program = "from ctadata_providers.transfer import owners; print(owners.this_owner(), flush=True); input()"
+    program = "from ctadata_providers.transfer.parts import owners; print(owners.this_owner(), flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", program], stdin=PIPE, stdout=PIPE, text=True) as living:
         assert living.stdout is not None
         try:

@@ -176,7 +176,7 @@ def test_a_note_whose_process_was_killed_before_it_wrote_it_is_removed() -> None
 def elsewhere(target: str) -> Iterator[Path]:
     """Have a process of a machine or container of the same name upload, and give its note."""
     program = (
-        "from ctadata_providers.transfer import owners\n"
+        "from ctadata_providers.transfer.parts import owners\n"
         "owners._host = lambda: '00000000'\n"
         "from ctadata_providers.transfer.notes import remember\n"
         f"print(remember({DOOR!r}, {target!r}, '/.a.ctapart').note, flush=True)\n"
