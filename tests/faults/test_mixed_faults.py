@@ -23,7 +23,8 @@ Client = Callable[..., CtaClient]
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a small file be treated as large ones are."""
-    parts = {name: import_module(f"ctadata_providers.transfer.{name}") for name in ("download", "ramp", "resumable")}
+    names = ("download", "parts.ramp", "parts.resumable")
+    parts = {name.rpartition(".")[2]: import_module(f"ctadata_providers.transfer.{name}") for name in names}
     monkeypatch.setattr(
         import_module("ctadata_providers.transfer.parts.segments").Segments.split, "__defaults__", (48 << 10,)
     )
