@@ -20,6 +20,7 @@ from typing import Self
 from ctadata_providers.errors import ConfigError
 
 _MAGIC = re.compile(r"[*?\[]")
+_ITSELF = re.compile(r"\[([*?\[])\]")
 _ANY_DEPTH = "**"
 
 
@@ -30,6 +31,15 @@ def has_magic(text: str) -> bool:
     (True, False)
     """
     return _MAGIC.search(text) is not None
+
+
+def literal(text: str) -> str | None:
+    """Return the one path that a text means, in which `[*]`, `[?]` and `[[]` stand for themselves; None for a pattern.
+
+    >>> literal("lst/a.fits"), literal("lst/run[[]1].fits"), literal("lst/[*]*.fits")
+    ('lst/a.fits', 'lst/run[1].fits', None)
+    """
+    return None if has_magic(_ITSELF.sub("", text)) else _ITSELF.sub(r"\1", text)
 
 
 @dataclass(frozen=True, slots=True)

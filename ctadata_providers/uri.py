@@ -105,15 +105,17 @@ def parse_path(text: str) -> str:
     return address.path
 
 
-def format_uri(path: str, *, folder: bool = False) -> str:
-    """Return the canonical address of an absolute path.
+def format_uri(path: str, *, folder: bool = False, name: str | None = None) -> str:
+    """Return the canonical address of an absolute path; with the name of a profile or connection where one is given.
 
     >>> format_uri("/lst/DL3", folder=True)
     'cta://lst/DL3/'
-    >>> format_uri("/a@b/c")
-    'cta:///a@b/c'
+    >>> format_uri("/a@b/c"), format_uri("/a@b/c", name="dev")
+    ('cta:///a@b/c', 'cta://dev@a@b/c')
     """
     inner = path.strip("/")
+    if name is not None:
+        return f"{SCHEME}{name}@{inner}{'/' if folder and inner else ''}"
     slash = "/" if not inner or "@" in inner.partition("/")[0] else ""
     return f"{SCHEME}{slash}{inner}{'/' if folder and inner else ''}"
 

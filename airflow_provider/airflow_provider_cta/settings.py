@@ -40,7 +40,9 @@ DECLARED: dict[str, dict[str, Any]] = {
         "Seconds from look to look of sensors and triggers whose poke_interval is not given.", "float", "60"
     ),
     "looks_at_once": _option(
-        "How many places a triggerer looks at at the same time; the others wait their turn.", "integer", "8"
+        "How many places of a connection a triggerer looks at at the same time; the others wait their turn.",
+        "integer",
+        "8",
     ),
     "test_timeout": _option("Seconds that the test of a connection waits for an answer at most.", "float", "15"),
     **_OF_CONNECTIONS,

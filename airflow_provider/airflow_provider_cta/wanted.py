@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ctadata_providers import ConfigError, FileInfo, NotADirError, uri
+from ctadata_providers.patterns import has_magic
+
+_DAY = len("20241114")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +51,7 @@ class Wanted:
     @property
     def questions(self) -> dict[str, str]:
         """What is asked for each path: a folder by its name alone, so that a file in its place is noticed."""
-        return {path: path if is_pattern(path) or _is_root(path) else path.rstrip("/") for path in self.paths}
+        return {path: path if has_magic(path) or _is_root(path) else path.rstrip("/") for path in self.paths}
 
     def found(self, answers: Mapping[str, Sequence[FileInfo]]) -> list[FileInfo] | None:
         """Return what is there, each once; None when something is missing.
@@ -63,9 +66,9 @@ class Wanted:
         complete = True
         for path, question in self.questions.items():
             infos = [info for info in answers[question] if self._is_new(info)]
-            if infos and not is_pattern(path) and uri.parse(path).is_folder and not infos[0].is_dir:
+            if infos and not has_magic(path) and uri.parse(path).is_folder and not infos[0].is_dir:
                 raise NotADirError(f"{path} is a file, not a folder", path=path, remedy="write it without '/'")
-            complete = complete and len(infos) >= (self.min_count if is_pattern(path) else 1)
+            complete = complete and len(infos) >= (self.min_count if has_magic(path) else 1)
             found.update((info.path, info) for info in infos)
         return list(found.values()) if complete else None
 
@@ -126,11 +129,6 @@ def prints(infos: Iterable[FileInfo]) -> dict[str, str]:
     return {info.path: fingerprint([info])[:12] for info in infos}
 
 
-def is_pattern(path: str) -> bool:
-    """Tell whether a path has wildcards."""
-    return any(mark in path for mark in "*?[")
-
-
 def _is_root(path: str) -> bool:
     return uri.parse(path).path == "/"
 
@@ -143,10 +141,14 @@ def _number(name: str, value: object) -> float:
 
 
 def _time(value: object) -> float | None:
-    """Return a point in time in epoch seconds: of a datetime, an ISO 8601 text (UTC unless it says so), or seconds."""
+    """Return a point in time in epoch seconds: of a datetime, an ISO 8601 text (UTC unless it says so), or seconds.
+
+    A whole number of eight digits is a day: native templates make a number of `20241114`.
+    """
     if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
         return None
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    is_day = isinstance(value, int) and len(str(value)) == _DAY
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and not is_day:
         return float(value)
     try:
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())

@@ -24,6 +24,7 @@ from ctadata_providers.backends.base import (
     UrlBackend,
     WriteResult,
 )
+from ctadata_providers.backends.browsing import browser_url
 from ctadata_providers.backends.reading import Version
 from ctadata_providers.config import Config
 
@@ -51,6 +52,7 @@ __all__ = [
     "UrlBackend",
     "Version",
     "WriteResult",
+    "browser_url",
     "open_backend",
 ]
 

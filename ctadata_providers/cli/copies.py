@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ctadata_providers import uri
 from ctadata_providers.cli import paths
 from ctadata_providers.cli.commands import each, gather, open_client
+from ctadata_providers.cli.options import settings_of
 from ctadata_providers.cli.output import Output, amount, count
 from ctadata_providers.cli.progress import progress_bar
 from ctadata_providers.errors import AlreadyExistsError, ConfigError, CtaError, IsADirError, NotFoundError
@@ -84,23 +85,33 @@ def get(args: argparse.Namespace, output: Output) -> int:
         try:
             return run_copies("downloaded", plan, many, output, stop=stop) or code
         except KeyboardInterrupt as interruption:
-            for note in _how_to_go_on(plan, addresses):
+            given = [args.include, args.exclude, *settings_of(args).values()]
+            for note in _how_to_go_on(plan, addresses, options=any(given)):
                 interruption.add_note(note)
             raise
 
 
-def _how_to_go_on(plan: Mapping[str, Copy], addresses: Sequence[uri.Address]) -> Iterator[str]:
-    """Say what goes on with downloads that were interrupted: `get -r` would put a folder into the one that is begun."""
+def _how_to_go_on(plan: Mapping[str, Copy], addresses: Sequence[uri.Address], *, options: bool) -> Iterator[str]:
+    """Say what goes on with downloads that were interrupted: `get -r` would put a folder into the one that is begun.
+
+    Args:
+        plan: What was to be copied.
+        addresses: Those of the command.
+        options: Whether it has options that hold for `sync`, too.
+    """
     copies = [copy for copy in plan.values() if copy.local is not None]
     trees = [copy for copy in copies if copy.tree is not None]
+    if any(copy.tree is None and copy.local is not None and was_kept(copy.local) for copy in copies):
+        yield "the same command goes on where it stopped"
+    if not trees:
+        return
+    command = "ctadata sync SOURCE TARGET"
     if len(trees) == 1:
         name, path = paths.profile_of(addresses, None), trees[0].remote
         source = f"cta://{name}@{path.lstrip('/')}" if name else uri.format_uri(path)
-        yield f"'{shlex.join(['ctadata', 'sync', source, str(trees[0].local)])}' goes on where it stopped"
-    elif trees:
-        yield "'ctadata sync SOURCE TARGET' goes on with each folder where it stopped"
-    if any(copy.tree is None and copy.local is not None and was_kept(copy.local) for copy in copies):
-        yield "the same command goes on where it stopped"
+        command = shlex.join(["ctadata", "sync", source, str(trees[0].local)])
+    each_folder = "" if len(trees) == 1 else " with each folder"
+    yield f"to go on{each_folder} where it stopped{', with the same options' if options else ''}: {command}"
 
 
 def put(args: argparse.Namespace, output: Output) -> int:

@@ -96,6 +96,7 @@ class Exchange:
         self.form: Mapping[str, str] = {}
         self.error = ""
         self._log = log
+        self._arrived = log.cleared
         self._clock = clock
         self._record: Record | None = None
         self._may_send = not self.expects_continue
@@ -293,7 +294,8 @@ class Exchange:
                     form=safe_form(self.form),
                     error=self.error,
                     by_door=self.by_door,
-                )
+                ),
+                self._arrived,
             )
 
 

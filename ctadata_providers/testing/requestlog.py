@@ -78,18 +78,27 @@ class RequestLog:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._records: deque[Record] = deque(maxlen=_MAX_RECORDS)
+        self.cleared = 0
+        """How often it was cleared."""
 
-    def add(self, request: LoggedRequest) -> Record:
-        """Append a request."""
+    def add(self, request: LoggedRequest, arrived: int) -> Record:
+        """Append a request, unless the log was cleared since.
+
+        Args:
+            request: It.
+            arrived: What `cleared` was when it arrived: its client may have left long ago, in another test.
+        """
         record = Record(request)
         with self._lock:
-            self._records.append(record)
+            if arrived == self.cleared:
+                self._records.append(record)
         return record
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget everything that has arrived."""
         with self._lock:
             self._records.clear()
+            self.cleared += 1
 
     def renew_lock(self) -> None:
         """Forget who holds the lock: in a fork, it may be a thread that is not there."""

@@ -15,17 +15,18 @@ from ctadata_providers.session.brief import Brief, Detour
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.request import SMALL_BYTES
 from ctadata_providers.session.tasks import Task, spawn, wait
-from ctadata_providers.transfer import owners, verify
+from ctadata_providers.transfer import verify
 from ctadata_providers.transfer.context import Attempts, Context, Progress, TransferResult
 from ctadata_providers.transfer.download import fetch
 from ctadata_providers.transfer.events import TransferEvent, watched
 from ctadata_providers.transfer.explanations import named
 from ctadata_providers.transfer.local import small_content
 from ctadata_providers.transfer.names import part_name
-from ctadata_providers.transfer.parts import Target, write_whole
+from ctadata_providers.transfer.notes import Remembered, abandoned, remember
+from ctadata_providers.transfer.parts import owners
+from ctadata_providers.transfer.parts.writing import Target, write_whole
 from ctadata_providers.transfer.tidying import is_being_cleared, tidy, tidy_later
 from ctadata_providers.transfer.upload import send
-from ctadata_providers.transfer.uploads import abandoned, remember
 from ctadata_providers.uri import split
 
 T = TypeVar("T")
@@ -157,22 +158,22 @@ async def _short_upload(
     folder, name = split(path)
     temporary = f"{folder.rstrip('/')}/{part_name(name, context.door + path)}"
     remembered = remember(context.door, path, temporary)
+    writing = _begun(brief, remembered, content)
+    if writing is None:
+        return await long_way()
     waits_for: TransientError | None = None
-    renamed = unanswered = False
+    renamed, unanswered = False, True
     told = 0
     try:
-        writing = brief.write(temporary, content)
-        if writing is not None:
-            unanswered = True
-            await wait(writing)
-            unanswered = False
-            size = await wait(_unless_closed(brief.size(temporary)))
-            if size == len(content):
-                if progress is not None:
-                    progress(size)
-                    told = size
-                await wait(_unless_closed(brief.rename(temporary, path)))
-                renamed = True
+        await wait(writing)
+        unanswered = False
+        size = await wait(_unless_closed(brief.size(temporary)))
+        if size == len(content):
+            if progress is not None:
+                progress(size)
+                told = size
+            await wait(_unless_closed(brief.rename(temporary, path)))
+            renamed = True
     except TransientError as error:
         unanswered = False
         if error.status != 500:  # which nginx says where a parent is missing: the long way makes it
@@ -198,6 +199,17 @@ async def _short_upload(
     algorithm = verify.algorithm_for(context, {})
     checksums = {algorithm: checksum_of(content, algorithm)} if algorithm else {}
     return TransferResult(path, local, len(content), checksums, time.monotonic() - begun)
+
+
+def _begun(brief: BriefOperations, remembered: Remembered, content: bytes) -> Future[object] | None:
+    """Begin to store under a temporary name; one under which nothing is sent is forgotten: nothing is to be removed."""
+    writing = None
+    try:
+        writing = brief.write(remembered.path, content)
+    finally:
+        if writing is None:
+            remembered.forget()
+    return writing
 
 
 def _unless_closed(answer: Future[T] | None) -> Future[T]:

@@ -21,7 +21,8 @@ from airflow_provider_cta.operators.cta import CtaDownloadOperator, CtaUploadOpe
 from airflow_provider_cta.retries import CtaRetryPolicy
 from airflow_provider_cta.sensors.cta import CtaPathSensor
 
-NIGHT = "{{ params.night or macros.ds_format(macros.ds_add(ds, -1), '%Y-%m-%d', '%Y%m%d') }}"
+DAY_BEFORE = "((dag_run.logical_date or dag_run.run_after) - macros.timedelta(days=1)).strftime('%Y%m%d')"
+NIGHT = f"{{{{ params.night or {DAY_BEFORE} }}}}"
 FILES = f"{{{{ params.dl1 }}}}/{NIGHT}/{{{{ params.version }}}}/dl1_LST-1.Run*.*.h5"
 OWN = Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()  # nobody else can have made a folder there
 WORK = "{{ params.work }}/{{ run_id }}"

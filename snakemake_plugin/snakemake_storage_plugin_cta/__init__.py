@@ -3,6 +3,7 @@
 # (The interface ships no py.typed; the classes that inherit from it say so again.)
 
 import os
+import re
 import threading
 from collections import deque
 from dataclasses import fields
@@ -17,11 +18,13 @@ from snakemake_interface_storage_plugins.storage_provider import (
     StorageQueryValidationResult,
 )
 
-from snakemake_storage_plugin_cta import outputs, places, queries
+from snakemake_storage_plugin_cta import leftovers, outputs, places, queries
 from snakemake_storage_plugin_cta.objects import StorageObject
 from snakemake_storage_plugin_cta.settings import StorageProviderSettings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ctadata_providers import Config
     from snakemake_storage_plugin_cta.storage import Storage
 
@@ -34,6 +37,9 @@ somebody else's token."""
 _NOBODYS = ("HOME", "XDG_CONFIG_HOME", "CTA_CA_PATH", "X509_CERT_DIR", "CTA_REFRESH")
 """Of the environment, what says where profiles and trusted CAs are, and who refreshes: no place and no credential."""
 
+
+_TAGGED = re.compile(r"(\w+):https?://")
+"""Of `tag::value` on its command line, what Snakemake hands on to a job that runs in a process of its own."""
 
 DECLARED = 1000
 """Objects after which the workflow that they belong to is looked for; one object of a rule among them tells it."""
@@ -48,7 +54,9 @@ class StorageProvider(StorageProviderBase):  # type: ignore[misc]  # the interfa
         self._declaring = threading.local()
         self._declared: deque[StorageObject] = deque()
         self._workflow: Any = None
+        self._claimed: set[str | None] = set()
         self._protected: set[str] | None = None
+        self._written: set[str] | None = None
         self._wanted: deque[str] = deque()
         self._wanted_of: dict[str | None, list[str]] = {}
         self.key_prefix = str(self.local_prefix / "x").removesuffix("x")
@@ -139,8 +147,36 @@ class StorageProvider(StorageProviderBase):  # type: ignore[misc]  # the interfa
         """Tell whether the workflow says that this is to be write-protected. To be asked when all rules are known."""
         if self._protected is None:
             workflow = self._find_workflow()
-            self._protected = set() if workflow is None else outputs.protected(workflow)
+            self._protected = set() if workflow is None else outputs.flagged(workflow, "protected")
         return any(outputs.covers(pattern, query) for pattern in self._protected)
+
+    def delivers(self, copy: "Path") -> bool:
+        """Tell whether this is a local copy of what a checkpoint has made, so that input functions look at it now."""
+        checkpoints = getattr(self._workflow, "checkpoints", None)
+        return checkpoints is not None and str(copy) in checkpoints.created_output
+
+    def is_unproven(self, profile: str | None, query: str) -> bool:
+        """Tell whether this is an output of a job to be, and the first that is asked for at the storage of its profile.
+
+        Snakemake does so where an error ends in a page of tracebacks; for inputs of targets it asks elsewhere before.
+        """
+        storage = self._storages.get(profile)
+        if storage is not None and storage.has_answered:
+            return False
+        workflow = self._find_workflow()
+        if getattr(workflow, "persistence", None) is None or not workflow.is_main_process:
+            return False
+        targets = (made for made in outputs.inputs(workflow.dag.targetrules) if made.provider is self)
+        if any(queries.parse(made.query).name == profile for made in targets):
+            return False
+        if self._written is None:
+            self._written = outputs.written(workflow)
+        return any(outputs.covers(pattern, query) for pattern in self._written)
+
+    @property
+    def is_main_process(self) -> bool:
+        """Whether this is the process of the workflow, and not of one of its jobs; False while that is not known."""
+        return getattr(self._workflow, "is_main_process", False)
 
     def storage(self, profile: str | None) -> "Storage":
         """Return the storage of a profile, None being the provider's own.
@@ -154,15 +190,25 @@ class StorageProvider(StorageProviderBase):  # type: ignore[misc]  # the interfa
 
             with self._lock:
                 if profile not in self._storages:
-                    config = self._config(profile)
-                    workflow = self._find_workflow()
-                    if workflow is not None and workflow.is_main_process and not workflow.dryrun:
-                        places.claim(self.local_prefix, profile, config.instance)
-                    self._storages[profile] = Storage(config, self.local_prefix)
+                    self._storages[profile] = Storage(self._config(profile), self.local_prefix)
                 storage = self._storages[profile]
+        if profile not in self._claimed:
+            self._claim(profile, storage.instance)
         if self._wanted or profile in self._wanted_of:
             storage.listing.want(self._wanted_paths(profile))
         return storage
+
+    def _claim(self, profile: str | None, instance: str) -> None:
+        """Remove the copies that are none, as soon as all rules are known and before any copy is used."""
+        with self._lock:
+            workflow = self._find_workflow()
+            if profile in self._claimed or getattr(workflow, "persistence", None) is None:
+                return
+            if workflow.is_main_process and not workflow.dryrun:
+                places.claim(self.local_prefix, profile, instance)
+                if not self._claimed:
+                    leftovers.clear(workflow, self.local_prefix)
+            self._claimed.add(profile)
 
     def _wanted_paths(self, profile: str | None) -> list[str]:
         with self._lock:
@@ -172,9 +218,15 @@ class StorageProvider(StorageProviderBase):  # type: ignore[misc]  # the interfa
             return self._wanted_of.pop(profile, [])
 
     def _config(self, profile: str | None) -> "Config":
-        from ctadata_providers import Config
+        from ctadata_providers import Config, ConfigError
 
         given = {spec.name: getattr(self.settings, spec.name, None) for spec in fields(StorageProviderSettings)}
+        for name, value in given.items():
+            if isinstance(value, str) and (tagged := _TAGGED.match(value)):
+                raise ConfigError(
+                    f"setting {name}: the tag of {value!r} does not reach a job that runs in a process of its own",
+                    remedy=f"give it in the Snakefile (storage {tagged[1]}: …), or write cta://dev@… with a profile",
+                )
         if profile in (None, given["profile"] or os.environ.get("CTA_PROFILE")):
             return Config.from_env(**given)
         environ = {name: os.environ[name] for name in _NOBODYS if name in os.environ}

@@ -2,11 +2,12 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+Progress = Callable[[int], object]
 PATIENCE = 10.0
 """Seconds without work after which a thread ends."""
 
@@ -59,3 +60,36 @@ class Threads:
                 else:
                     future.set_result(result)
             del future, function
+
+
+class Stoppable(Future[None]):
+    """Work in a thread that ends with `CancelledError` at its next progress after a cancellation.
+
+    Args:
+        threads: Where it runs.
+        function: What is done; it is given what to tell its progress.
+    """
+
+    def __init__(self, threads: Threads, function: Callable[[Progress], None]) -> None:
+        super().__init__()
+        self._stopped = False
+        self._function = function
+        threads.run(self._run)
+
+    def cancel(self) -> bool:
+        """Ask the work to stop; False when it has ended."""
+        self._stopped = True
+        return not self.done()
+
+    def _run(self) -> None:
+        try:
+            self._progress(0)
+            self._function(self._progress)
+        except BaseException as error:  # noqa: BLE001 (it belongs to who waits for it)
+            self.set_exception(error)
+        else:
+            self.set_result(None)
+
+    def _progress(self, _: int) -> None:
+        if self._stopped:
+            raise CancelledError

@@ -21,7 +21,7 @@ from snakemake_interface_storage_plugins.storage_object import (
 )
 
 from snakemake_storage_plugin_cta import queries
-from snakemake_storage_plugin_cta.removal import make_removable
+from snakemake_storage_plugin_cta.removal import make_removable, set_aside
 from snakemake_storage_plugin_cta.signals import keep_sigterm_from_blocking
 
 if TYPE_CHECKING:
@@ -49,13 +49,39 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
         if self.provider.is_declaring or queries.has_wildcards(self.query):
             return
         try:
-            path = self._address.path
+            profile, path = self._address.name, self._address.path
         except ValueError:
             return  # Snakemake will ask whether the query is valid
         self.provider.want(self.query)
+        if self.provider.is_unproven(profile, self.query):
+            self._prove(path)
+        if self.provider.delivers(self.local_path()):
+            self._bring_folder(path)
         if not self.retrieve:
             # A job reads this where it is: it is given what its programs understand.
             self.query = self._url(path)
+
+    def _prove(self, path: str) -> None:
+        from ctadata_providers.errors import CtaError
+
+        try:
+            self._storage.find(path)
+        except CtaError as error:
+            raise self._failed("check existence of", error) from error
+
+    def _bring_folder(self, path: str) -> None:
+        """Bring the folder that a checkpoint has made in an earlier run: input functions look for what is in it.
+
+        Snakemake fetches a file of a checkpoint when it is opened, but a folder never: an input function would find
+        nothing in it, and the result of an earlier run would be replaced by one of no inputs.
+        """
+        from ctadata_providers.errors import CtaError
+
+        try:
+            if self._storage.bring_folder(path, self.local_path(), anew=self.provider.is_main_process):
+                self.provider.logger.info(f"Retrieved from storage for a checkpoint: {self.print_query}")
+        except CtaError as error:
+            raise self._failed("retrieve storage object from", error) from error
 
     def _url(self, path: str) -> str:
         from ctadata_providers.errors import CtaError
@@ -109,8 +135,8 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
         except CtaError as error:
             raise self._failed(act, error) from error
 
-    def _failed(self, act: str, error: "CtaError") -> WorkflowError:
-        return WorkflowError(f"Failed to {act} {self.print_query}", error)
+    def _failed(self, act: str, error: "CtaError", *further: str) -> WorkflowError:
+        return WorkflowError(f"Failed to {act} {self.print_query}", error, *further)
 
     def local_suffix(self) -> str:
         """Return the place of the local copy, unique for each file of each profile."""
@@ -137,8 +163,8 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
 
         path = self._address.path
         try:
-            listing = self._storage.listing
-            info, entries = await listing.around(path)
+            storage = self._storage
+            info, entries = await storage.around(path)
         except CtaError as error:
             raise self._failed("list the folder of", error) from error
         if parent in cache.exists_in_storage.has_inventory:
@@ -150,7 +176,7 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
             entries = {} if info is None else {info.name: info}
         else:
             cache.exists_in_storage.has_inventory.add(parent)
-        wanted = listing.wanted(folder)
+        wanted = storage.listing.wanted(folder)
         exists, mtimes, sizes = cache.exists_in_storage, cache.mtime, cache.size
         for name, entry in entries.items():
             key = f"{parent}/{name}" if folder != "/" else self._cache_key(entry.path)
@@ -262,12 +288,19 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
         self._storage.store(self.local_path(), self._address.path)
 
     async def managed_store(self) -> None:
-        """Send the file or folder at the local path; missing parents are made."""
-        from ctadata_providers.errors import CtaError
+        """Send the file or folder at the local path; missing parents are made.
+
+        What an ended token, a full storage or a fault has kept from being stored is set aside: it may have taken hours.
+        """
+        from ctadata_providers.errors import CredentialError, CtaError, QuotaError, TransientError
 
         keep_sigterm_from_blocking()
         try:
             await self._storage.put(self.local_path(), self._address.path)
+        except (CredentialError, QuotaError, TransientError) as error:
+            place = set_aside(self.local_path())
+            kept = () if place is None else (f"It is kept as {place}",)
+            raise self._failed("store output in storage", error, *kept) from error
         except CtaError as error:
             raise self._failed("store output in storage", error) from error
 

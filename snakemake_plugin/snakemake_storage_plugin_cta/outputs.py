@@ -1,7 +1,7 @@
 """What a workflow writes, as its rules say: nothing else is ever removed."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -22,6 +22,16 @@ def covers(pattern: str, query: str) -> bool:
     return _expression(pattern).fullmatch(query.rstrip("/")) is not None
 
 
+def matches(pattern: str, query: str) -> bool:
+    """Tell whether a query is what a pattern stands for.
+
+    >>> matches("cta://lst/{run}/d", "cta://lst/1/d"), matches("cta://lst/{run}/d", "cta://lst/1/d/x")
+    (True, False)
+    """
+    match = _expression(pattern).fullmatch(query.rstrip("/"))
+    return match is not None and match["below"] is None
+
+
 @lru_cache(maxsize=10_000)
 def _expression(pattern: str) -> re.Pattern[str]:
     pattern = pattern.rstrip("/")
@@ -33,7 +43,7 @@ def _expression(pattern: str) -> re.Pattern[str]:
         parts.append(f"(?P={group})" if name in names else f"(?P<{group}>{match['constraint'] or '.+'})")
         names.add(name)
     parts.append(re.escape(pattern[end:]))
-    return re.compile("".join(parts) + "(/.*)?", re.DOTALL)
+    return re.compile("".join(parts) + "(?P<below>/.*)?", re.DOTALL)
 
 
 def workflow_of(objects: Iterable[Any]) -> Any:
@@ -52,13 +62,27 @@ def written(workflow: Any) -> set[str]:
     return {query for rule in workflow.rules for query in _queries(_files(rule))}
 
 
-def protected(workflow: Any) -> set[str]:
-    """Return the patterns of the outputs of a workflow that are marked as `protected()`."""
+def flagged(workflow: Any, flag: str) -> set[str]:
+    """Return the patterns of the outputs of a workflow that are marked as `protected()`, `directory()` or the like."""
+    return {query for rule in workflow.rules for query in _queries(file for file in rule.output if flag in file.flags)}
+
+
+def of_checkpoints(workflow: Any) -> set[str]:
+    """Return the patterns of what the checkpoints of a workflow make, and of which no local copy is to be kept."""
+    if workflow.storage_settings.keep_storage_local:
+        return set()
     return {
         query
         for rule in workflow.rules
-        for query in _queries(file for file in rule.output if "protected" in file.flags)
+        if rule.is_checkpoint
+        for query in _queries(file for file in rule.output if file.is_storage and not file.should_keep_local)
     }
+
+
+def inputs(rules: Iterable[Any]) -> Iterator[Any]:
+    """Yield the storage objects among the inputs of rules that need no wildcards."""
+    for rule in rules:
+        yield from _objects(rule.input)
 
 
 def _files(rule: Any) -> Iterable[Any]:
@@ -66,7 +90,9 @@ def _files(rule: Any) -> Iterable[Any]:
 
 
 def _queries(files: Iterable[Any]) -> Iterable[str]:
-    for file in files:
-        made = getattr(file, "flags", {}).get("storage_object")
-        if made is not None:
-            yield made.query
+    return (made.query for made in _objects(files))
+
+
+def _objects(files: Iterable[Any]) -> Iterator[Any]:
+    found = (getattr(file, "flags", {}).get("storage_object") for file in files)
+    return (made for made in found if made is not None)

@@ -15,25 +15,25 @@ if TYPE_CHECKING:
     from ctadata_providers.uri import Address
 
 SCHEME = "cta://"
+_REMEDY = 'write storage.cta("cta://lst/…")'
 
 
 @lru_cache(maxsize=100_000)
 def fault(query: str) -> str | None:
-    """Return why a text cannot be a query, or None if it can; wildcards stand for any good name."""
+    """Return why a text cannot be a query and what to write, or None if it can; wildcards stand for any good name."""
     if not query.startswith(SCHEME):
-        return f"it does not start with {SCHEME}"
-    if "{" not in query:
-        return _fault(query)
-
+        return f"it does not start with {SCHEME}; {_REMEDY}, or --default-storage-prefix cta://lst/…"
     # A constraint is a regular expression: a '..' or '//' in it says nothing about the names that it matches.
-    return _fault(WILDCARD_REGEX.sub(lambda match: f"{{{match['name']}}}", query))
+    text = WILDCARD_REGEX.sub(lambda match: f"{{{match['name']}}}", query) if "{" in query else query
+    reason = _fault(text)
+    return None if reason is None else f"{reason}; {_REMEDY}"
 
 
 def _fault(text: str) -> str | None:
     try:
         address = parse(text)
-    except ValueError as error:  # `ConfigError` is one
-        return str(error)
+    except ValueError as error:  # `ConfigError`, whose own remedy names plain paths, too
+        return str(getattr(error, "message", error))
     if address.path == "/":
         return "the root folder cannot be an input or output; name a file or folder below it"
     return None

@@ -1,10 +1,13 @@
-"""Local copies of folders that go, also when Snakemake (`protected`) or a job has write-protected them."""
+"""Local copies that go, also when Snakemake (`protected`) or a job has write-protected a folder, or are set aside."""
 
 import os
 import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
+
+NOT_STORED = ".not-stored"
+"""What the names of copies that are set aside end with."""
 
 
 def remove_folder(folder: Path) -> None:
@@ -15,6 +18,21 @@ def remove_folder(folder: Path) -> None:
     """
     make_removable(folder)
     shutil.rmtree(folder)
+
+
+def set_aside(local: Path) -> Path | None:
+    """Give what could not be stored a name that nobody looks for, instead of what has it; return the new place.
+
+    Under its own name Snakemake would remove it, or the job that runs again find it and store a mixture of both.
+    None is returned where that cannot be done.
+    """
+    place = local.with_name(f"{local.name}{NOT_STORED}")
+    try:
+        if place.is_dir():
+            remove_folder(place)
+        return local.replace(place)
+    except OSError:
+        return None
 
 
 def make_removable(local: Path) -> None:

@@ -3,26 +3,27 @@
 import logging
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from ctadata_providers import (
+    AlreadyExistsError,
     Config,
     CtaClient,
     CtaError,
     FileInfo,
     IntegrityError,
+    IsADirError,
     NotFoundError,
     PermissionDeniedError,
     TransferResult,
     UnsupportedError,
     uri,
 )
-from snakemake_storage_plugin_cta.asking import Threads
+from snakemake_storage_plugin_cta.asking import Progress, Stoppable, Threads
 from snakemake_storage_plugin_cta.listing import Listing
 from snakemake_storage_plugin_cta.notes import Notes
 from snakemake_storage_plugin_cta.removal import remove_folder
@@ -38,7 +39,6 @@ DIRECTORY_TIMESTAMP = ".snakemake_timestamp"
 """The file in which Snakemake keeps the time of a local copy of a folder."""
 
 T = TypeVar("T")
-Progress = Callable[[int], object]
 
 
 class Storage:
@@ -65,6 +65,13 @@ class Storage:
         """Whether a folder can be renamed, as far as is known."""
         self._replaced: set[str] = set()
         """Paths that were to be removed and stay until they are stored anew."""
+        self.has_answered = False
+        """Whether something was asked for and told."""
+
+    @property
+    def instance(self) -> str:
+        """What tells this storage from others."""
+        return self._client.config.instance
 
     def url(self, path: str) -> str:
         """Return the URL of a path at the door."""
@@ -76,12 +83,20 @@ class Storage:
 
     def find(self, path: str) -> FileInfo | None:
         """Return what is known of a file or folder, None if it does not exist, or counts as removed."""
-        info = self.listing.find(path)
-        return None if path in self._replaced else info
+        return self._as_answered(path, self.listing.find(path))
 
     async def found(self, path: str) -> FileInfo | None:
         """Do the same as `find` in an event loop, which is not blocked."""
-        info = await self.listing.found(path)
+        return self._as_answered(path, await self.listing.found(path))
+
+    async def around(self, path: str) -> tuple[FileInfo | None, Mapping[str, FileInfo] | None]:
+        """Return what is known of a path, and all that stands in its folder, if that has just been listed."""
+        answer = await self.listing.around(path)
+        self.has_answered = True
+        return answer
+
+    def _as_answered(self, path: str, info: FileInfo | None) -> FileInfo | None:
+        self.has_answered = True
         return None if path in self._replaced else info
 
     def retrieve(self, path: str, local: Path) -> None:
@@ -93,6 +108,23 @@ class Storage:
             _make_way(local, is_dir=False)
             self._client.download(path, local, info=info)
             self.times.give(local, info.mtime)
+
+    def bring_folder(self, path: str, local: Path, *, anew: bool) -> bool:
+        """Bring a folder of which there is no copy; tell whether that was done.
+
+        Args:
+            path: The folder; nothing is done for one that does not exist, and for a file.
+            local: Where its copy belongs.
+            anew: Whether a copy that is older than the folder is replaced, unless it is what this process has stored.
+        """
+        has_copy = local.exists()
+        if has_copy and (not anew or path in self.stored):
+            return False
+        info = self.find(path)
+        if info is None or not info.is_dir or (has_copy and _copied(local) >= self.times.here(info.mtime)):
+            return False
+        self._retrieve_folder(info, local)
+        return True
 
     async def retrieved(self, path: str, local: Path) -> None:
         """Bring a file or folder; of all that are on their way `max_parallel` run at once."""
@@ -194,9 +226,11 @@ class Storage:
         named = False
         try:
             self._client.upload_tree(local, part, progress=progress)
-            if self._client.exists(path):
+            try:
+                self._client.move(part, path)  # which looks at what is there
+            except (AlreadyExistsError, IsADirError):
                 self._client.remove(path, recursive=True)
-            self._client.move(part, path)
+                self._client.move(part, path)
             named = True
             self._renew(path)
         except (PermissionDeniedError, UnsupportedError):
@@ -320,37 +354,9 @@ class Storage:
             )
         self._client.download(info.path, local, info=info)
 
-    def _stoppable(self, function: Callable[[Progress], None]) -> "_Stoppable":
+    def _stoppable(self, function: Callable[[Progress], None]) -> Stoppable:
         """Call in a thread what tells its progress, and can be stopped by that."""
-        return _Stoppable(self._threads, function)
-
-
-class _Stoppable(Future[None]):
-    """Work in a thread that ends with `CancelledError` at its next progress after a cancellation."""
-
-    def __init__(self, threads: Threads, function: Callable[[Progress], None]) -> None:
-        super().__init__()
-        self._stopped = False
-        self._function = function
-        threads.run(self._run)
-
-    def cancel(self) -> bool:
-        """Ask the work to stop; False when it has ended."""
-        self._stopped = True
-        return not self.done()
-
-    def _run(self) -> None:
-        try:
-            self._progress(0)
-            self._function(self._progress)
-        except BaseException as error:  # noqa: BLE001 (it belongs to who waits for it)
-            self.set_exception(error)
-        else:
-            self.set_result(None)
-
-    def _progress(self, _: int) -> None:
-        if self._stopped:
-            raise CancelledError
+        return Stoppable(self._threads, function)
 
 
 def _make_way(local: Path, *, is_dir: bool) -> None:
@@ -359,6 +365,14 @@ def _make_way(local: Path, *, is_dir: bool) -> None:
         local.unlink()
     elif not is_dir and local.is_dir():
         remove_folder(local)
+
+
+def _copied(local: Path) -> float:
+    """Return when a local copy of a folder was made: Snakemake notes it in a file, for files in it come and go."""
+    try:
+        return (local / DIRECTORY_TIMESTAMP).stat().st_mtime
+    except OSError:
+        return local.stat().st_mtime
 
 
 def _part_name(name: str) -> str:

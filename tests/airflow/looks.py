@@ -30,6 +30,12 @@ async def until(happened: Callable[[], object]) -> None:
         await asyncio.sleep(0.01)
 
 
+async def looked(cta: Any, times: int = 2) -> None:
+    """Wait for so many questions from now on."""
+    before = listings(cta)
+    await until(lambda: listings(cta) >= before + times)
+
+
 def run(scene: Any) -> Any:
     """Run a coroutine, for a while at most."""
     return asyncio.run(asyncio.wait_for(scene, PATIENCE))

@@ -176,3 +176,19 @@ def test_each_field_of_the_form_is_the_same_setting_as_a_text(name: str, store_c
 
     assert configs == [configs[0]] * 4
     assert configs[0].given_by(name) == "explicit"
+
+
+@pytest.mark.parametrize(
+    ("fields", "door_url"),
+    [
+        ({"uri": "cta://[::1]:2880/"}, "https://[::1]:2880"),
+        ({"host": "::1", "port": 2880}, "https://[::1]:2880"),
+        ({"host": "[2001:db8::7]", "schema": "http", "port": 80}, "http://[2001:db8::7]:80"),
+        ({"host": "2001:db8::7"}, "https://[2001:db8::7]"),
+        ({"host": "door.example.org:2880"}, "https://door.example.org:2880"),
+    ],
+)
+def test_the_door_may_be_an_address_of_ipv6(fields: Any, door_url: str, store_connection: Any) -> None:
+    store_connection("cta_default", **fields)
+
+    assert CtaHook().config().door_url == door_url

@@ -3,7 +3,9 @@
 import shutil
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -109,12 +111,20 @@ def test_a_night_is_summarised_and_the_dag_that_its_table_starts_chooses_the_goo
     assert good["OBS_ID"].tolist() == [7]
 
 
-def test_without_a_night_it_is_that_before_the_run(dags: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("logical_date", "run_after"),
+    [
+        (datetime(2024, 11, 15, 12, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC)),
+        (None, datetime(2024, 11, 15, 9, tzinfo=UTC)),  # as by `airflow dags trigger`; there is no `ds` then
+    ],
+)
+def test_without_a_night_it_is_that_before_the_run(
+    logical_date: datetime | None, run_after: datetime, dags: dict[str, Any]
+) -> None:
     (sensor,) = [task for task in dags["cta_dl1_night"].tasks if task.task_id == "night_is_there"]
-    rendered = sensor.render_template(
-        sensor.path,
-        {"params": {"dl1": "cta://lst/DL1", "version": "v0.1", "night": None}, "ds": "2024-11-15", "macros": macros()},
-    )
+    params = {"dl1": "cta://lst/DL1", "version": "v0.1", "night": None}
+    dag_run = SimpleNamespace(logical_date=logical_date, run_after=run_after)
+    rendered = sensor.render_template(sensor.path, {"params": params, "dag_run": dag_run, "macros": macros()})
 
     assert rendered == "cta://lst/DL1/20241114/v0.1/dl1_LST-1.Run*.*.h5"
 

@@ -1,6 +1,8 @@
 """The watcher of a folder: each change is told once, and what it remembers is small."""
 
 import asyncio
+import json
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -8,8 +10,8 @@ import pytest
 from airflow_provider_cta.triggers import watching
 from airflow_provider_cta.triggers.cta import CtaFolderTrigger
 
-from ctadata_providers import CtaError
-from tests.airflow.looks import INTERVAL, first, listings, run, until
+from ctadata_providers import ConfigError
+from tests.airflow.looks import INTERVAL, listings, looked, run, until
 
 
 @pytest.fixture(autouse=True)
@@ -53,12 +55,6 @@ class Listener:
     async def __aexit__(self, *error: object) -> None:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-
-
-async def looked(cta: Any, times: int = 2) -> None:
-    """Wait for so many looks from now on."""
-    before = listings(cta)
-    await until(lambda: listings(cta) >= before + times)
 
 
 def test_each_change_of_a_folder_is_told_once(cta_default: Any) -> None:
@@ -186,6 +182,51 @@ def test_a_large_folder_is_remembered_in_few_bytes(cta_default: Any, monkeypatch
     assert [len(value) for value in store.values.values()] == [1]
 
 
-def test_a_failing_look_ends_the_watcher(cta_default: Any) -> None:
-    with pytest.raises(CtaError):
-        run(first(folder(Store(), "cta://lst/../x")))
+def test_an_error_that_does_not_pass_is_told_once_an_interval_and_ends_no_watcher(
+    cta_default: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    cta_default.put("/lst/night/old", b"x")
+    cta_default.make_dir("/lst/night")
+    store = Store()
+
+    async def scene() -> tuple[list[dict[str, Any]], int]:
+        async with Listener(folder(store)) as listener:
+            await until(lambda: store.values)
+            before = listings(cta_default)
+            cta_default.faults.add("forbidden", method="PROPFIND", times=3)
+            await until(lambda: caplog.text.count("PermissionDeniedError") >= 3)
+            asked = listings(cta_default) - before
+            cta_default.put("/lst/night/new", b"x")
+            await until(lambda: listener.events)
+            return listener.events, asked
+
+    events, asked = run(scene())
+
+    assert [event["changed"] for event in events] == [["cta://lst/night/new"]]
+    assert asked <= 5
+    assert "Traceback" not in caplog.text
+
+
+def test_a_connection_that_was_mended_is_used_by_the_watcher_that_it_had_failed(
+    cta_default: Any, store_connection: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(watching, "ABSENCE", 0.0)
+    stored = os.environ["AIRFLOW_CONN_CTA_DEFAULT"]
+    monkeypatch.delenv("AIRFLOW_CONN_CTA_DEFAULT")
+    cta_default.put("/lst/night/a", b"x")
+
+    async def scene() -> list[dict[str, Any]]:
+        async with Listener(folder(Store(), existing=True)) as listener:
+            await until(lambda: "ConfigError" in caplog.text)
+            store_connection("cta_default", password="refused-token", extra=json.loads(stored)["extra"])
+            await until(lambda: "CredentialError" in caplog.text)
+            monkeypatch.setenv("AIRFLOW_CONN_CTA_DEFAULT", stored)
+            await until(lambda: listener.events)
+            return listener.events
+
+    assert [event["count"] for event in run(scene())] == [1]
+
+
+def test_an_address_that_cannot_be_used_is_told_where_the_watcher_is_made() -> None:
+    with pytest.raises(ConfigError):
+        folder(Store(), "cta://lst/../x")

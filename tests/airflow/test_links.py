@@ -1,13 +1,15 @@
 """The button of a task that leads to its file."""
 
+import ssl
+import urllib.request
 from typing import Any
 
 import pytest
-from airflow_provider_cta.links.cta import CtaDoorLink, url_of
+from airflow_provider_cta.links.cta import CtaDoorLink
 from airflow_provider_cta.operators.cta import CtaDownloadOperator
 from airflow_provider_cta.sensors.cta import CtaPathSensor
 
-from ctadata_providers import Config, uri
+from ctadata_providers.testing import FakeCta
 
 
 def link_of(operator: Any) -> str:
@@ -45,11 +47,21 @@ def test_there_is_no_link_where_address_or_connection_cannot_be_used(address: st
     assert link_of(CtaDownloadOperator(task_id="get", remote_path=address, local_path="x")) == ""
 
 
-def test_the_link_at_the_services_is_quoted_as_they_need_it() -> None:
-    config = Config.from_mapping({"service_url": "https://host.example.org/services/downloadservice/"})
+def test_the_link_leads_to_the_services_where_the_connection_does(store_connection: Any) -> None:
+    with FakeCta(services=True, bans=False) as cta:
+        settings = {name: value for name, value in cta.service_settings().items() if name != "backend"}
+        store_connection("cta_default", extra=settings)
+        cta.put("/lst/a..b.fits", b"x")
+        link = link_of(CtaDownloadOperator(task_id="get", remote_path="lst/a..b.fits", local_path="x"))
+        folder = link_of(CtaPathSensor(task_id="wait", path="lst/*.fits"))
+        asked = urllib.request.Request(link, headers={"Authorization": f"Bearer {cta.hub_token}"})
+        trust = ssl.create_default_context(cafile=cta.ca_file)
+        with urllib.request.urlopen(asked, context=trust) as answer:
+            got = answer.read()
 
-    assert url_of(config, uri.parse("lst/a b")) == "https://host.example.org/services/downloadservice/fetch/lst/a%2520b"
-    assert url_of(config, uri.parse("lst/")) == "https://host.example.org/services/downloadservice/list/lst"
+        assert got == b"x"
+        assert link.startswith(f"{cta.service_url}fetch/lst/")
+        assert folder == f"{cta.service_url}list/lst"
 
 
 def test_airflow_writes_the_link_down_with_the_dag() -> None:

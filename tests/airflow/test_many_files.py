@@ -96,17 +96,6 @@ def test_a_folder_among_several_is_told_and_not_passed_over(night: Any, tmp_path
     assert names(tmp_path) == []
 
 
-def test_a_name_that_looks_like_a_pattern_is_a_name(cta_default: Any, tmp_path: Path) -> None:
-    cta_default.put("/lst/run[1].fits", b"x")
-    (first,) = download("lst/run[1].fits", tmp_path / "a")
-    download(["cta://lst/run[1].fits"], [tmp_path / "b"])
-    (chunk,) = run(CtaSyncOperator(task_id="plan", source="cta://lst/", target=str(tmp_path / "c"), manifest=True))
-    download(**chunk)
-
-    assert first["local_path"] == str(tmp_path / "a")
-    assert names(tmp_path) == ["a", "b", "c/run[1].fits"]
-
-
 def test_of_nothing_nothing_is_made(cta_default: Any, tmp_path: Path) -> None:
     assert download([], tmp_path / "a") == []
     assert download([], []) == []

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow_provider_cta.operators.cta import CtaDownloadOperator, CtaUploadOperator
+from airflow_provider_cta.operators.cta import CtaDownloadOperator, CtaSyncOperator, CtaUploadOperator
 
 from ctadata_providers import (
     AlreadyExistsError,
@@ -211,3 +211,24 @@ def test_an_operator_is_made_without_its_connection_and_killed_before_it_runs() 
     task.on_kill()
 
     assert task.overwrite
+
+
+@pytest.mark.parametrize("make", [CtaDownloadOperator, CtaUploadOperator])
+def test_a_path_object_is_a_template_like_a_text(make: Any, tmp_path: Path) -> None:
+    given = tmp_path / "{{ run_id }}" / "run.fits"
+    one = make(task_id="one", remote_path="lst/a", local_path=given)
+    several = make(task_id="several", remote_path=["lst/a", "lst/b"], local_path=[given, "{{ run_id }}/b"])
+    for operator in (one, several):
+        operator.render_template_fields({"run_id": "manual"})
+
+    assert one.local_path == f"{tmp_path}/manual/run.fits"
+    assert several.local_path == [f"{tmp_path}/manual/run.fits", "manual/b"]
+
+
+def test_a_path_object_of_a_sync_is_a_template_too() -> None:
+    down = CtaSyncOperator(task_id="down", source="cta://lst/DL3/", target=Path("/data/{{ run_id }}"))
+    up = CtaSyncOperator(task_id="up", source=Path("/data/{{ run_id }}"), target="cta://lst/up/")
+    for operator in (down, up):
+        operator.render_template_fields({"run_id": "manual"})  # type: ignore[typeddict-unknown-key]
+
+    assert down.target == up.source == "/data/manual"

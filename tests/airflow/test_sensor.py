@@ -107,6 +107,20 @@ def test_reschedule_mode_frees_the_worker_until_the_next_look(cta_default: Any) 
     assert task.execute(context) == ["cta://lst/a.fits"]
 
 
+def test_a_server_that_fails_for_a_while_is_asked_again(cta_default: Any, store_connection: Any) -> None:
+    settings = {"door_url": cta_default.door_url, "ca_path": str(cta_default.ca_file), "retries": 0}
+    store_connection("cta_default", password=cta_default.token, extra=settings)
+    cta_default.put("/lst/a.fits", b"x")
+    cta_default.faults.add("unavailable", method="PROPFIND", times=2)
+    rescheduled = sensor("cta://lst/a.fits", mode="reschedule")
+    context: Any = {"ti": SimpleNamespace(get_first_reschedule_date=lambda context: None)}
+    with pytest.raises(AirflowRescheduleException):
+        rescheduled.execute(context)
+
+    assert sensor("cta://lst/a.fits", poke_interval=0).execute({}) == ["cta://lst/a.fits"]
+    assert rescheduled.execute(context) == ["cta://lst/a.fits"]
+
+
 def test_path_and_connection_are_templates() -> None:
     task = sensor("cta://lst/{{ night }}/*.fits", cta_conn_id="cta_{{ site }}")
     context: Any = {"night": "20241114", "site": "cscs"}

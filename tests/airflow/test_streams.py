@@ -94,7 +94,7 @@ def test_a_name_with_wildcards_is_one_where_there_is_such_a_file(shelf: Shelf, c
     shelf.rm_file("/box/a[1].fits")
     even = run(take("memory://box/a[1].fits", "lst/y/"))
 
-    assert [result["uri"] for result in odd + even] == ["cta://lst/x/a[1].fits", "cta://lst/y/a1.fits"]
+    assert [result["uri"] for result in [odd, *even]] == ["cta://lst/x/a[1].fits", "cta://lst/y/a1.fits"]
     assert cta_default.get("/lst/x/a[1].fits") == b"odd"
 
 
@@ -304,6 +304,9 @@ def test_a_storage_whose_addresses_name_no_asset_is_moved_to_all_the_same(
 
 def test_paths_and_connections_are_templates_also_those_that_are_objects() -> None:
     task = give("lst/{{ n }}", ObjectStoragePath("file:///data/{{ n }}"), storage_conn_id="s{{ n }}")
-    task.render_template_fields({"n": "1"})
+    local = give("lst/a", [Path("/data/{{ n }}")])
+    for operator in (task, local):
+        operator.render_template_fields({"n": "1"})
 
+    assert local.storage_path == ["/data/1"]
     assert (task.remote_path, str(task.storage_path), task.storage_conn_id) == ("lst/1", "file:///data/1", "s1")

@@ -10,10 +10,10 @@ import pytest
 from airflow.sdk import DAG, PokeReturnValue, task
 from airflow.sdk.exceptions import (
     AirflowRescheduleException,
-    AirflowSensorTimeout,
     AirflowSkipException,
     TaskDeferred,
 )
+from airflow.serialization.serialized_objects import DagSerialization
 from airflow_provider_cta.sensors.cta import CtaPathSensor
 from airflow_provider_cta.triggers.errors import failed
 from airflow_provider_cta.wanted import Calm
@@ -83,6 +83,17 @@ def test_what_is_older_is_not_looked_at(cta_default: Any) -> None:
     assert look("lst/old", newer_than="")
     assert not look("lst/*", newer_than=now + timedelta(hours=1))
     assert not look("lst/old", newer_than=(now + timedelta(hours=1)).isoformat())
+
+
+def test_eight_digits_are_a_day_also_where_templates_make_numbers_of_them(cta_default: Any) -> None:
+    cta_default.put("/lst/new", b"x")
+
+    assert look("lst/*", newer_than=20241114)
+    assert not look("lst/*", newer_than=20990101)
+    assert not look("lst/*", newer_than="20990101")
+    assert look("lst/*", newer_than=1_731_600_000)
+    with pytest.raises(ConfigError, match="newer_than"):
+        look("lst/*", newer_than=20241350)
 
 
 @pytest.mark.parametrize(
@@ -193,6 +204,7 @@ def test_a_deferred_sensor_asks_nothing_itself(cta_default: Any) -> None:
         "newer_than": None,
         "metadata": True,
         "end_from_trigger": False,
+        "silent_fail": False,
         "pause": 0.0,
     }
 
@@ -205,6 +217,50 @@ def test_what_the_trigger_tells_is_the_result_or_the_error() -> None:
         waiting.execute_complete({}, failed(CredentialError("no")))
     with pytest.raises(AirflowSkipException, match="no"):
         sensor("lst/*", deferrable=True, never_fail=True).execute_complete({}, failed(CredentialError("no")))
+
+
+@pytest.mark.parametrize(
+    ("limits", "seconds"),
+    [
+        ({"timeout": 600, "execution_timeout": timedelta(seconds=5)}, 5),
+        ({"timeout": 4, "execution_timeout": timedelta(seconds=5)}, 4),
+        ({"timeout": 600}, 600),
+    ],
+)
+def test_a_deferred_sensor_waits_no_longer_than_either_limit(limits: dict[str, Any], seconds: float) -> None:
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor("lst/*", deferrable=True, **limits).execute({})
+    begun_there = sensor("lst/*", deferrable=True, start_from_trigger=True, **limits)
+
+    assert deferred.value.timeout == timedelta(seconds=seconds)
+    assert begun_there.start_trigger_args is not None
+    assert begun_there.start_trigger_args.timeout == timedelta(seconds=seconds)
+
+
+def test_silent_fail_holds_in_the_triggerer_too() -> None:
+    assert sensor("lst/*", deferrable=True, silent_fail=True)._trigger().silent_fail
+
+
+@pytest.mark.parametrize("name", ["path", "newer_than", "min_count", "stable_for", "cta_conn_id"])
+def test_what_another_task_gives_is_waited_for_from_a_worker_on(name: str) -> None:
+    with DAG(f"given_{name}", schedule=None) as dag:
+
+        @task
+        def give() -> str:
+            return "1"
+
+        given = cast(Any, give)()
+        several: Any = ["lst/b", given] if name == "path" else given
+        arguments = {"path": "lst/a", "deferrable": True, "start_from_trigger": True}
+        one = CtaPathSensor(task_id="one", **{**arguments, name: given})
+        among = CtaPathSensor(task_id="among", end_from_trigger=True, **{**arguments, name: several})
+
+    for begun in (one, among):
+        assert not begun.start_from_trigger
+        assert begun.start_trigger_args is None
+        assert begun.upstream_task_ids == {"give"}
+    assert among.end_from_trigger
+    assert DagSerialization.to_dict(dag)
 
 
 def test_deferring_is_the_default_where_airflow_says_so(run_python: Any) -> None:
@@ -272,85 +328,6 @@ def test_a_deferred_sensor_that_fails_fails_the_dag(cta_default: Any, run_dag: A
         CtaPathSensor(task_id="wait", path="lst/a/", deferrable=True, poke_interval=1, timeout=60)
 
     assert run_dag(dag).state == "failed"
-
-
-# The decorator
-
-
-def test_a_function_is_asked_about_what_is_there(cta_default: Any) -> None:
-    asked: list[list[str]] = []
-    with DAG("decorated", schedule=None):
-
-        @task.cta_sensor(path="lst/*", poke_interval=0)
-        def wait(found: list[str], least: int) -> bool | list[str]:
-            asked.append(found)
-            return len(found) >= least and [f"{len(found)} of {least}"]
-
-        waiting = cast(Any, wait)(least=2).operator
-    cta_default.put("/lst/a", b"x")
-
-    assert not waiting.poke({}).is_done
-    cta_default.put("/lst/b", b"x")
-    assert waiting.execute({}) == ["2 of 2"]
-    assert asked == [["cta://lst/a"], ["cta://lst/a", "cta://lst/b"]]
-
-
-def test_a_function_that_says_nothing_hands_on_what_is_there(cta_default: Any) -> None:
-    cta_default.put("/lst/a", b"x")
-    with DAG("decorated_silent", schedule=None):
-
-        @task.cta_sensor(path="lst/*")
-        def wait(found: list[str]) -> None:
-            """Look at nothing."""
-
-        waiting = cast(Any, wait)().operator
-
-    assert waiting.execute({}) == ["cta://lst/a"]
-
-
-def test_deferred_the_function_is_asked_by_the_worker(cta_default: Any) -> None:
-    with DAG("decorated_deferred", schedule=None):
-
-        @task.cta_sensor(path="lst/*", deferrable=True)
-        def wait(found: list[str]) -> bool:
-            return len(found) > 1
-
-        waiting = cast(Any, wait)().operator
-    with pytest.raises(TaskDeferred):
-        waiting.execute_complete({}, {"status": "success", "found": ["cta://lst/a"]})
-
-    assert waiting.execute_complete({}, {"status": "success", "found": ["cta://lst/a", "cta://lst/b"]}) is True
-
-
-def test_deferred_again_it_waits_an_interval_and_not_longer_than_the_time_that_is_left() -> None:
-    with DAG("decorated_patient", schedule=None):
-
-        @task.cta_sensor(path="lst/*", deferrable=True, poke_interval=30, timeout=600)
-        def wait(found: list[str]) -> bool:
-            return False
-
-        waiting = cast(Any, wait)().operator
-
-    def asked_after(seconds: float) -> Any:
-        begun = datetime.now(UTC) - timedelta(seconds=seconds)
-        return waiting.execute_complete({"ti": SimpleNamespace(start_date=begun)}, {"status": "success", "found": []})
-
-    with pytest.raises(TaskDeferred) as deferred:
-        asked_after(400)
-    with pytest.raises(AirflowSensorTimeout, match="600"):
-        asked_after(601)
-
-    assert deferred.value.trigger.serialize()[1]["pause"] == 30
-    assert 190 < deferred.value.timeout.total_seconds() <= 200
-
-
-def test_a_function_cannot_be_asked_where_no_worker_is() -> None:
-    def wait(found: list[str]) -> None:
-        """Look at nothing."""
-
-    decorated = cast(Any, task.cta_sensor(path="lst/*", deferrable=True, end_from_trigger=True)(wait))
-    with DAG("decorated_ended", schedule=None), pytest.raises(ConfigError, match="end_from_trigger"):
-        decorated()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -183,3 +184,19 @@ def test_clients_of_one_process_together_stay_below_what_dcache_allows(fake_cta:
     assert len(fake_cta.requests) == 161
     assert 160 / seconds < 250
     assert {request.status for request in fake_cta.requests} == {404}
+
+
+def test_a_small_file_of_a_tree_costs_a_put_a_look_and_a_rename_and_nothing_is_removed(
+    client: CtaClient, fake_cta: FakeCta, tmp_path: Path
+) -> None:
+    """The short way is closed at a door that redirects: then there is nothing to remove either."""
+    local = tmp_path / "tree"
+    local.mkdir()
+    for number in range(20):
+        (local / f"{number}.txt").write_text(str(number))
+    client.upload_tree(local, "/lst/tree")
+    asked = Counter((r.server, r.method) for r in fake_cta.requests)
+
+    assert [asked["door", method] for method in ("PUT", "MOVE", "DELETE")] == [20, 20, 0]
+    assert asked["pool", "PUT"] == 20
+    assert asked["door", "PROPFIND"] <= 20 + 2

@@ -148,3 +148,20 @@ def test_max_requests_per_second_counts_real_requests(
     # 10 GET and a PROPFIND, one each 0.2 s; Snakemake itself asks some 60 times.
     assert counted(fake_cta) == {"PROPFIND 1": 1, "GET": 10}
     assert seconds >= 2
+
+
+def test_a_folder_output_costs_a_put_a_look_and_a_rename_for_each_file(workdir: Workdir, fake_cta: FakeCta) -> None:
+    fake_cta.make_dir("/lst/users")
+    workdir.write("""
+rule all:
+    output: storage.cta(directory("cta://lst/users/folder"))
+    shell: "mkdir {output}; for n in $(seq 20); do echo $n > {output}/$n; done"
+""")
+    workdir.succeed()
+    asked = counted(fake_cta)
+
+    # One rename more gives the folder its name.
+    assert (asked["PUT"], asked["MOVE"], asked["DELETE"], asked["MKCOL"]) == (20, 21, 0, 1)
+    # Those of the folder, and what Snakemake asks before.
+    assert asked["PROPFIND 0"] <= 20 + 10
+    assert asked["PROPFIND 1"] == 0

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -173,6 +174,17 @@ def test_a_folder_gets_its_name_when_all_is_in_it_and_replaces_the_old_one(make:
     assert sent
     assert all(path.startswith("/lst/users/.d.") for path in sent)
     assert [request.path for request in fake_cta.requests if request.method == "MOVE"][-1].endswith(".ctapart")
+
+
+def test_a_stored_folder_costs_8_requests_more_than_its_file(make: Make, fake_cta: FakeCta) -> None:
+    fake_cta.make_dir("/lst/users")
+    made = make("cta://lst/users/d")
+    made.local_path().mkdir(parents=True)
+    (made.local_path() / "x").write_bytes(b"x")
+    made.store_object()
+    asked = Counter(request.method for request in fake_cta.requests if request.server == "door")
+
+    assert asked == {"PUT": 1, "PROPFIND": 1 + 6, "MOVE": 1 + 1, "MKCOL": 1}
 
 
 def test_a_failed_folder_leaves_the_old_one_and_nothing_else(make: Make, fake_cta: FakeCta) -> None:

@@ -94,7 +94,8 @@ class TestQueries:
         result = StorageProvider.is_valid_query(query)
 
         assert not result
-        assert result.reason
+        assert 'write storage.cta("cta://lst/…")' in result.reason
+        assert "plain path" not in result.reason
 
     def test_examples_are_valid(self) -> None:
         assert all(StorageProvider.is_valid_query(example.query) for example in StorageProvider.example_queries())
@@ -162,6 +163,11 @@ class TestSettings:
 
         with pytest.raises(ConfigError, match="checksum"):
             made.exists()
+
+    def test_a_setting_with_a_tag_is_refused_with_a_remedy(self, new_provider: NewProvider) -> None:
+        """Snakemake parses `tag::value` and hands on `tag:value` to jobs in processes of their own."""
+        with pytest.raises(ConfigError, match=r"setting door_url: .*storage two: ….*cta://dev@"):
+            new_provider(door_url="two:https://door:2880").object("cta://lst/x").exists()
 
     def test_a_wrong_setting_of_what_is_not_retrieved_is_an_error_of_the_workflow(
         self, new_provider: NewProvider

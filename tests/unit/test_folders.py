@@ -9,8 +9,8 @@ import pytest
 
 from ctadata_providers.config.folders import ForeignFolderError, check_own, home_folder, make_own, state_folder
 from ctadata_providers.session.markers import Marker
-from ctadata_providers.transfer.owners import this_owner
-from ctadata_providers.transfer.uploads import abandoned, remember, under_way
+from ctadata_providers.transfer.notes import abandoned, remember, under_way
+from ctadata_providers.transfer.parts.owners import this_owner
 
 
 @pytest.fixture
@@ -46,13 +46,13 @@ def test_who_has_no_home_can_work_with_a_token(monkeypatch: pytest.MonkeyPatch) 
     from ctadata_providers import Config
     from ctadata_providers.credentials.resolve import resolve
     from ctadata_providers.session.markers import admission_folder
-    from ctadata_providers.transfer import uploads
+    from ctadata_providers.transfer import notes
 
     monkeypatch.setenv("BEARER_TOKEN", "a-token")
 
     assert resolve(Config.from_env()).has_token
     assert admission_folder() == state_folder() / "admission"
-    assert uploads.state_folder() == state_folder() / "uploads"
+    assert notes.state_folder() == state_folder() / "uploads"
 
 
 # Whose they are

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Callable
 from functools import cache, partial
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -209,8 +210,18 @@ def _decoded(value: Any) -> Any:
 def _door_url(connection: Connection) -> str | None:
     if not connection.host:
         return None
-    host = connection.host if "://" in connection.host else f"{connection.schema or 'https'}://{connection.host}"
+    host: str = connection.host
+    if "://" not in host:
+        host = f"{connection.schema or 'https'}://{f'[{host}]' if _is_ipv6(host) else host}"
     return f"{host.rstrip('/')}:{connection.port}" if connection.port else host
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        IPv6Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _proxy(pem: Any) -> Path | None:

@@ -1,15 +1,13 @@
 """A button of a task that leads to its file or folder at the data centre."""
 
 from typing import Any
-from urllib.parse import quote
 
 from airflow.sdk import BaseOperatorLink
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_provider_cta.hooks.cta import CtaHook
-from ctadata_providers import Config, CtaError, uri
-
-_MAGIC = "*?["
+from ctadata_providers import CtaError, uri
+from ctadata_providers.patterns import has_magic
 
 
 class CtaDoorLink(BaseOperatorLink):
@@ -28,26 +26,15 @@ class CtaDoorLink(BaseOperatorLink):
         if not isinstance(address, str):
             address = next(iter(address), "")  # of several the first
         try:
-            parsed = uri.parse(address)
-            config = CtaHook.for_address(address, conn_id).config()
+            with CtaHook.for_address(address, conn_id).client() as client:
+                return client.browser_url(_before_magic(uri.parse(address)).uri)
         except (CtaError, AirflowNotFoundException):
             return ""
-        return url_of(config, _before_magic(parsed))
-
-
-def url_of(config: Config, address: uri.Address) -> str:
-    """Return where a browser finds a file or folder."""
-    slash = "/" if address.is_folder and address.path != "/" else ""
-    if config.backend == "downloadservice":
-        # It decodes twice.
-        act = "list" if address.is_folder else "fetch"
-        return f"{config.service_url}{act}{quote(quote(address.path))}"
-    return config.door_url + quote(config.base_path.rstrip("/") + address.path) + slash
 
 
 def _before_magic(address: uri.Address) -> uri.Address:
-    if not any(mark in address.path for mark in _MAGIC):
+    if not has_magic(address.path):
         return address
     elements = address.path.split("/")
-    first = next(at for at, element in enumerate(elements) if any(mark in element for mark in _MAGIC))
+    first = next(at for at, element in enumerate(elements) if has_magic(element))
     return uri.Address("/".join(elements[:first]) or "/", is_folder=True)

@@ -158,6 +158,13 @@ def event_extra(result: Mapping[str, Any]) -> dict[str, Any]:
     return {name: result[name] for name in ("size", "checksums", "files") if name in result}
 
 
+def as_texts(value: Any) -> Any:
+    """Return path objects, also those in a list, as texts, which unlike them are templates; all else as it is."""
+    if isinstance(value, os.PathLike):
+        return str(value)
+    return [as_texts(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+
 def as_list(value: Any, name: str) -> list[str]:
     """Return what was given as one path or several, as a list of texts.
 

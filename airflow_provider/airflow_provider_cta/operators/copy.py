@@ -19,12 +19,12 @@ from airflow_provider_cta.operators.base import (
     check_on_missing,
     skip_if,
 )
-from airflow_provider_cta.operators.pairs import look_for, paired
+from airflow_provider_cta.operators.pairs import as_asked, look_for, paired
 from airflow_provider_cta.progress import Progress
 from airflow_provider_cta.triggers.copying import CtaCopyFolderTrigger, CtaCopyTrigger
 from airflow_provider_cta.triggers.errors import error_of
-from airflow_provider_cta.wanted import is_pattern
 from ctadata_providers import CtaClient, FileInfo, NotFoundError, StorageError, uri
+from ctadata_providers.patterns import has_magic
 
 Pairs = list[tuple[FileInfo, str]]
 
@@ -153,7 +153,7 @@ class CtaCopyOperator(CtaOperator):
 
     @property
     def _is_folder(self) -> bool:
-        if not isinstance(self.source, str) or is_pattern(self.source):
+        if not isinstance(self.source, str) or has_magic(self.source):
             return False
         return self.recursive or uri.parse(self.source).is_folder
 
@@ -235,5 +235,4 @@ class CtaCopyOperator(CtaOperator):
         self.log.info("Copied %d files, %d bytes", files, size)
         for result in results if len(results) == 1 else ():
             self.log.info("%s", result)
-        one = isinstance(self.source, str) and not is_pattern(self.source)
-        return results[0] if one else results
+        return results[0] if self._is_folder else as_asked(self.source, results, "source")

@@ -12,16 +12,17 @@ from airflow_provider_cta.operators.base import (
     Result,
     as_list,
     as_one,
+    as_texts,
     check_on_missing,
     inside,
     skip_if,
 )
 from airflow_provider_cta.operators.copy import CtaCopyOperator
-from airflow_provider_cta.operators.pairs import look_for, paired
+from airflow_provider_cta.operators.pairs import as_asked, look_for, paired
 from airflow_provider_cta.operators.storage import CtaListOperator, CtaRemoveOperator
 from airflow_provider_cta.operators.sync import CtaSyncOperator
-from airflow_provider_cta.wanted import is_pattern
 from ctadata_providers import ConfigError, CtaClient, NotFoundError, TransferResult, uri
+from ctadata_providers.patterns import has_magic
 
 __all__ = [
     "CtaCopyOperator",
@@ -50,7 +51,7 @@ class _TransferOperator(CtaOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.remote_path = remote_path
-        self.local_path = local_path
+        self.local_path = as_texts(local_path)
         self.overwrite = overwrite
         self.recursive = recursive
         self.on_missing = on_missing
@@ -60,8 +61,9 @@ class CtaDownloadOperator(_TransferOperator):
     """Download a file, files, or a folder with all that is below it.
 
     The result tells `uri` (canonical), `local_path` and `size`; of a file also `checksums`, of a folder the number of
-    `files`. Of a list or a pattern it is a list. A task that is tried again goes on with the bytes that its last try
-    has left beside the target, also on another worker that sees the same disk.
+    `files`. Of a list or a pattern it is a list; what looks like a pattern and is the name of a file is none. A task
+    that is tried again goes on with the bytes that its last try has left beside the target, also on another worker that
+    sees the same disk.
 
     Args:
         remote_path: The source, a `cta://` address or plain path; `cta://name@...` names the connection. A trailing `/`
@@ -78,7 +80,7 @@ class CtaDownloadOperator(_TransferOperator):
 
     def _work(self, context: Context) -> Result | list[Result]:
         check_on_missing(self.on_missing)
-        if isinstance(self.remote_path, str) and not is_pattern(self.remote_path):
+        if isinstance(self.remote_path, str) and not has_magic(self.remote_path):
             with self._client(self._conn_id(self.remote_path)) as client:
                 self._go_on(context, client)
                 result = self._one(client, self.remote_path, as_one(self.local_path, "local_path"))
@@ -87,7 +89,7 @@ class CtaDownloadOperator(_TransferOperator):
             return result
         results = self._many(context, as_list(self.remote_path, "remote_path"))
         self.log.info("Downloaded %d files, %d bytes", len(results), sum(result["size"] for result in results))
-        return results
+        return as_asked(self.remote_path, results)
 
     def _one(self, client: CtaClient, remote_path: str, local_path: str) -> Result:
         source = uri.parse(remote_path)

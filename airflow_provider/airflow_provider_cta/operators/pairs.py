@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from airflow_provider_cta.operators.base import OnMissing, as_list, inside, skip_if
-from airflow_provider_cta.wanted import is_pattern
+from airflow_provider_cta.operators.base import OnMissing, Result, as_list, inside, skip_if
 from ctadata_providers import ConfigError, CtaClient, FileInfo, IsADirError, NotFoundError, uri
+from ctadata_providers.patterns import has_magic, literal
 
 Found = Mapping[str, Sequence[FileInfo]]
 """What is there of paths and patterns."""
@@ -70,13 +70,35 @@ def paired(
     return pairs
 
 
+def as_asked(asked: Any, results: Sequence[Result], source: str = "uri") -> Result | list[Result]:
+    """Return the result of a task: of one path that names a file what was done with it, else the list.
+
+    What looks like a pattern and is a name gives what every name gives, so that a task can be mapped over all names.
+
+    Args:
+        asked: What was given as the source.
+        results: What was done.
+        source: Under which name a result tells its source.
+    """
+    if not isinstance(asked, str):
+        return list(results)
+    is_name = len(results) == 1 and _names(asked, uri.parse(results[0][source]).path)
+    return results[0] if is_name or not has_magic(asked) else list(results)
+
+
+def _names(path: str, there: str) -> bool:
+    """Tell whether a path is the name of what is there, as it stands or with `[*]`, `[?]`, `[[]` for themselves."""
+    given = uri.parse(path).path
+    return there in (given, literal(given))
+
+
 def _wanted(path: str, infos: Sequence[FileInfo]) -> list[FileInfo]:
     return [info for info in infos if not info.is_dir or _is_named(path, infos)]
 
 
 def _is_named(path: str, infos: Sequence[FileInfo]) -> bool:
     """Tell whether what was found bears the name that was given, which may look like a pattern; or nothing was."""
-    return not is_pattern(path) or all(info.path == uri.parse(path).path for info in infos)
+    return not has_magic(path) or all(_names(path, info.path) for info in infos)
 
 
 def _refuse_folders(paths: Sequence[str], found: Found) -> None:

@@ -9,8 +9,9 @@ from airflow.sdk import Context
 from airflow_provider_cta.copying import exactly
 from airflow_provider_cta.operators.base import CtaOperator, OnMissing, as_list, check_on_missing, skip_if
 from airflow_provider_cta.operators.pairs import Found
-from airflow_provider_cta.wanted import is_pattern, told
+from airflow_provider_cta.wanted import told
 from ctadata_providers import ConfigError, CtaClient, FileInfo, NotADirError, NotFoundError, uri
+from ctadata_providers.patterns import has_magic
 
 
 class CtaListOperator(CtaOperator):
@@ -50,9 +51,9 @@ class CtaListOperator(CtaOperator):
         check_on_missing(self.on_missing)
         paths = as_list(self.path, "path")
         left_out = as_list(self.exclude, "exclude")
-        known = {uri.parse(path).path for path in left_out if not is_pattern(path)}
+        known = {uri.parse(path).path for path in left_out if not has_magic(path)}
         with self._client(self._one_conn_id(paths)) as client:
-            patterns = [path for path in left_out if is_pattern(path)]
+            patterns = [path for path in left_out if has_magic(path)]
             for infos in client.glob_many(patterns).values() if patterns else ():
                 known.update(info.path for info in infos)
             found: dict[str, FileInfo] = {}
@@ -65,7 +66,7 @@ class CtaListOperator(CtaOperator):
         return told(kept, metadata=self.metadata)
 
     def _listed(self, client: CtaClient, path: str) -> list[FileInfo]:
-        if is_pattern(path):
+        if has_magic(path):
             return list(client.glob(path))
         info = client.stat(path)
         return sorted(client.list_dir(path), key=lambda entry: entry.path) if info.is_dir else [info]
@@ -121,8 +122,8 @@ class CtaRemoveOperator(CtaOperator):
 
     def _named(self, client: CtaClient, paths: list[str]) -> Found:
         """Return what is there under each name."""
-        found = {**client.glob_many(path for path in paths if not is_pattern(path))}
-        for path in filter(is_pattern, paths):
+        found = {**client.glob_many(path for path in paths if not has_magic(path))}
+        for path in filter(has_magic, paths):
             try:
                 found[path] = [client.stat(path)]
             except (NotFoundError, NotADirError):
@@ -138,7 +139,7 @@ def _matching(client: CtaClient, paths: list[str]) -> Found:
         ConfigError: When a pattern is a name, too: once that is removed, the next try would remove other files.
     """
     found = client.glob_many(paths)
-    for path in filter(is_pattern, paths):
+    for path in filter(has_magic, paths):
         if exactly(path, found) is not None:
             raise ConfigError(
                 f"{path} is also the name of something", path=path, remedy="write [*], [?], [[], or leave out glob"

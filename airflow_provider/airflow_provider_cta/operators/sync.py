@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 from airflow.sdk import Context
 
-from airflow_provider_cta.operators.base import CtaOperator, Result, as_one
+from airflow_provider_cta.operators.base import CtaOperator, Result, as_one, as_texts
 from ctadata_providers import ConfigError, CtaClient, uri
 
 Compare: TypeAlias = Literal["auto", "checksum", "mtime", "size"]
@@ -57,8 +57,8 @@ class CtaSyncOperator(CtaOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.source = source
-        self.target = target
+        self.source = as_texts(source)
+        self.target = as_texts(target)
         self.compare = compare
         self.delete = delete
         self.include = include
@@ -123,5 +123,4 @@ class CtaSyncOperator(CtaOperator):
 def _below(folder: str, inner: str) -> str:
     """Return the address of what is below a folder, with the connection that it names."""
     address = uri.parse(folder)
-    path = f"{address.path.rstrip('/')}/{inner}"
-    return uri.format_uri(path) if address.name is None else f"{uri.SCHEME}{address.name}@{path}"
+    return uri.format_uri(f"{address.path}/{inner}", name=address.name)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue, timezone
+from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue, XComArg, timezone
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 from airflow.triggers.base import StartTriggerArgs
@@ -16,7 +16,7 @@ from airflow_provider_cta.links.cta import CtaDoorLink
 from airflow_provider_cta.triggers.cta import CtaPathTrigger
 from airflow_provider_cta.triggers.errors import error_of
 from airflow_provider_cta.wanted import Calm, Wanted, told
-from ctadata_providers import FileInfo, uri
+from ctadata_providers import FileInfo, TransientError, uri
 
 _CALM = "cta_calm"
 """Under this name the state of a task remembers since when nothing has changed."""
@@ -34,16 +34,20 @@ class CtaPathSensor(BaseSensorOperator):
         min_count: How many matches each pattern needs.
         stable_for: Seconds for which nothing of what is there may have changed, and nothing have come: for files that
             are still being written where the server shows that.
-        newer_than: What was changed before is not looked at: a datetime, or a text in ISO 8601 (UTC unless it says so).
+        newer_than: What was changed before is not looked at: a datetime, a text in ISO 8601 (UTC unless it says so), or
+            epoch seconds; eight digits are a day.
         metadata: The result of the task is a list of what the listing tells (`uri`, `is_dir`, `size`, `modified`,
             `etag`, `checksums`, `locality`), not of canonical addresses.
         deferrable: Wait in the triggerer; default `[operators] default_deferrable`.
         start_from_trigger: With `deferrable`, begin there too, without a worker. Its arguments must not be mapped then.
-        end_from_trigger: With `deferrable`, end there too: with both, the task never needs a worker. Airflow refuses
-            that where a plugin has listeners, such as OpenLineage's, and maps no task over what was found so.
+            Where one of them is what another task gives, it begins in a worker all the same.
+        end_from_trigger: With `deferrable`, end there too when all is there: with both, no worker is needed but for an
+            error. Airflow refuses that where a plugin has listeners, such as OpenLineage's, and maps no task over what
+            was found so.
         poke_interval: Seconds from look to look; default `[cta] poke_interval`, which is 60.
         cta_conn_id: The connection for an address that names none.
-        **kwargs: What every sensor takes, e.g. `mode="reschedule"`, `timeout`.
+        **kwargs: What every sensor takes, e.g. `mode="reschedule"`, `timeout`. Deferred, `timeout` and
+            `execution_timeout` both hold, from when it has deferred.
     """
 
     operator_extra_links = (CtaDoorLink(),)
@@ -77,14 +81,16 @@ class CtaPathSensor(BaseSensorOperator):
         self.cta_conn_id = cta_conn_id
         self.end_from_trigger = deferrable and end_from_trigger
         self._calm: Calm | None = None
-        self.start_from_trigger = deferrable and start_from_trigger
+        given = [getattr(self, name) for name in CtaPathSensor.template_fields]
+        given_later = any(XComArg.iter_xcom_references(given))
+        self.start_from_trigger = deferrable and start_from_trigger and not given_later
         if self.start_from_trigger:
             name, arguments = self._trigger().serialize()
             self.start_trigger_args = StartTriggerArgs(
                 trigger_cls=name,
                 trigger_kwargs=arguments,
                 next_method="execute_complete",
-                timeout=timedelta(seconds=self.timeout),
+                timeout=self._limit,
             )
 
     def execute(self, context: Context) -> Any:
@@ -97,7 +103,7 @@ class CtaPathSensor(BaseSensorOperator):
         if not self.deferrable:
             return super().execute(context)
         self._wanted()  # what cannot be used is told at once
-        return self._leave(timedelta(seconds=self.timeout))
+        return self._leave(self._limit)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | str) -> list[Any]:
         """Return what the trigger has found.
@@ -118,15 +124,16 @@ class CtaPathSensor(BaseSensorOperator):
         return found
 
     def wait_again(self, context: Context) -> Any:
-        """Wait on after what was found is not enough: from the next interval on, for what is left of `timeout`.
+        """Wait on after what was found is not enough: from the next interval on, for what is left of the time.
 
         Raises:
             AirflowSensorTimeout: When nothing is left.
         """
         begun = getattr(context.get("ti"), "start_date", None) or timezone.utcnow()
-        left = timedelta(seconds=self.timeout) - (timezone.utcnow() - begun)
+        left = self._limit - (timezone.utcnow() - begun)
         if left <= timedelta(0):
-            raise AirflowSensorTimeout(f"{self.path}: not all was there within the timeout of {self.timeout:g} s")
+            seconds = self._limit.total_seconds()
+            raise AirflowSensorTimeout(f"{self.path}: not all was there within the timeout of {seconds:g} s")
         return self._leave(left, pause=self.poke_interval)
 
     def poke(self, context: Context) -> PokeReturnValue:
@@ -137,16 +144,27 @@ class CtaPathSensor(BaseSensorOperator):
 
         Raises:
             NotADirError: When an address means a folder and a file is there.
-            CtaError: As the client raised it; something that is not there yet is no error.
+            CtaError: As the client raised it; what is not there yet is no error, nor is a fault that may pass.
         """
         wanted = self._wanted()
-        found = wanted.found(self._look(wanted))
+        try:
+            there = self._look(wanted)
+        except TransientError as error:
+            self.log.warning("Cannot look at %s now, trying again: %s", self.path, error)
+            return PokeReturnValue(is_done=False)
+        found = wanted.found(there)
         done = found is not None and self._is_calm(context, wanted, found)
         self.log.info("%s: %s", self.path, "not all is there" if found is None else f"{len(found)} found")
         return PokeReturnValue(is_done=done, xcom_value=told(found or [], metadata=self.metadata))
 
     def _wanted(self) -> Wanted:
         return Wanted.of(self.path, min_count=self.min_count, stable_for=self.stable_for, newer_than=self.newer_than)
+
+    @property
+    def _limit(self) -> timedelta:
+        """How long it may wait without a worker, where nobody else minds `execution_timeout`."""
+        most = timedelta(seconds=self.timeout)
+        return most if self.execution_timeout is None else min(most, self.execution_timeout)
 
     def _leave(self, timeout: timedelta, *, pause: float = 0.0) -> Any:
         return self.defer(trigger=self._trigger(pause), method_name="execute_complete", timeout=timeout)
@@ -161,6 +179,7 @@ class CtaPathSensor(BaseSensorOperator):
             newer_than=self.newer_than.isoformat() if isinstance(self.newer_than, datetime) else self.newer_than,
             metadata=self.metadata,
             end_from_trigger=self.end_from_trigger,
+            silent_fail=self.silent_fail,
             pause=pause,
         )
 

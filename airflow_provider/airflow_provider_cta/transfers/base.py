@@ -9,11 +9,11 @@ from airflow.sdk import Asset, Context, ObjectStoragePath
 from airflow.sdk.lineage import get_hook_lineage_collector
 
 from airflow_provider_cta.hooks.cta import CtaHook
-from airflow_provider_cta.operators.base import CtaOperator, OnMissing, Result, event_extra
+from airflow_provider_cta.operators.base import CtaOperator, OnMissing, Result, as_texts, event_extra
 from airflow_provider_cta.transfers.places import Place
 from airflow_provider_cta.transfers.streams import each
-from airflow_provider_cta.wanted import is_pattern
 from ctadata_providers import ConfigError
+from ctadata_providers.patterns import has_magic
 
 StoragePath: TypeAlias = str | ObjectStoragePath
 T = TypeVar("T")
@@ -37,7 +37,7 @@ class StreamOperator(CtaOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.remote_path = remote_path
-        self.storage_path = storage_path
+        self.storage_path = as_texts(storage_path)
         self.storage_conn_id = storage_conn_id
         self.overwrite = overwrite
         self.recursive = recursive
@@ -55,7 +55,7 @@ class StreamOperator(CtaOperator):
 
     def _is_folder(self, source: Any) -> bool:
         """Tell whether a source is a folder with all that is below it."""
-        return isinstance(source, str) and not is_pattern(source) and (self.recursive or source.endswith("/"))
+        return isinstance(source, str) and not has_magic(source) and (self.recursive or source.endswith("/"))
 
     def _place(self, path: str) -> Place:
         """Return the other side of a transfer.
@@ -72,20 +72,23 @@ class StreamOperator(CtaOperator):
         stop = threading.Event()
         return each(lambda item: work(item, stop), items, stop)
 
-    def _result(self, source: Any, target: Any, results: list[Result], **places: str) -> Result | list[Result]:
-        """Return the result of the task: of a folder the sum, of one file what was done, else a list.
+    def _result(
+        self, source: Any, target: Any, results: list[Result], done: Result | list[Result], **places: str
+    ) -> Result | list[Result]:
+        """Return the result of the task: of a folder the sum, else what was done.
 
         Args:
             source: What was given as the source.
             target: What was given as the target.
             results: Of the files.
+            done: The same, or of one file what was done.
             **places: What the result of a folder tells of its places.
         """
         size = sum(result["size"] for result in results)
         self.log.info("%d files, %d bytes from %s to %s", len(results), size, source, target)
         if self._is_folder(source):
             return {**places, "files": len(results), "size": size}
-        return results[0] if isinstance(source, str) and not is_pattern(source) else results
+        return done
 
     def _tell_storage(self, context: Context, results: Sequence[Result], *, wrote: bool) -> None:
         """Tell lineage of the other side, and what was written there to the events of its assets."""

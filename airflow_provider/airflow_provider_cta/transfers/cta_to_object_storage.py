@@ -5,7 +5,7 @@ import threading
 from airflow.sdk import Context
 
 from airflow_provider_cta.operators.base import Result, as_list, check_on_missing, skip_if
-from airflow_provider_cta.operators.pairs import look_for, paired
+from airflow_provider_cta.operators.pairs import as_asked, look_for, paired
 from airflow_provider_cta.progress import Progress
 from airflow_provider_cta.transfers.base import StreamOperator
 from airflow_provider_cta.transfers.places import Place
@@ -53,7 +53,8 @@ class CtaToObjectStorageOperator(StreamOperator):
         source, target = self.remote_path, self._storage_paths
         there = self._place(target).uri if isinstance(target, str) else ""
         top = uri.format_uri(uri.parse(source).path, folder=True) if isinstance(source, str) else ""
-        return self._result(source, target, results, uri=top, storage_path=there)
+        done = results if self._is_folder(source) else as_asked(source, results)
+        return self._result(source, target, results, done, uri=top, storage_path=there)
 
     def _pairs(self, client: CtaClient, paths: list[str]) -> list[tuple[FileInfo, str]]:
         """Return each file with its target.

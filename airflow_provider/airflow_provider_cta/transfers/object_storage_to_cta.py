@@ -10,8 +10,8 @@ from airflow_provider_cta.progress import Progress
 from airflow_provider_cta.transfers.base import StreamOperator
 from airflow_provider_cta.transfers.places import Place
 from airflow_provider_cta.transfers.streams import from_storage
-from airflow_provider_cta.wanted import is_pattern
 from ctadata_providers import ConfigError, NotFoundError, uri
+from ctadata_providers.patterns import has_magic
 
 
 class ObjectStorageToCtaOperator(StreamOperator):
@@ -52,7 +52,9 @@ class ObjectStorageToCtaOperator(StreamOperator):
             source, target = self._storage_paths, self.remote_path
             there = self._place(source).uri if isinstance(source, str) else ""
             folder = uri.format_uri(uri.parse(str(target)).path, folder=True) if isinstance(target, str) else ""
-            result = self._result(source, target, results, uri=folder, storage_path=there)
+            named = isinstance(source, str) and [result["storage_path"] for result in results] == [there]
+            done = results[0] if named else results
+            result = self._result(source, target, results, done, uri=folder, storage_path=there)
             self._tell(context, client.config, wrote=[result] if isinstance(result, dict) else result)
         self._tell_storage(context, results, wrote=False)
         return result
@@ -68,12 +70,12 @@ class ObjectStorageToCtaOperator(StreamOperator):
         if isinstance(given, str) and self._is_folder(given):
             return self._pairs_of_tree(self._place(given), targets)
         paths = [given] if isinstance(given, str) else given
-        several = len(paths) > 1 or any(map(is_pattern, paths))
+        several = len(paths) > 1 or any(map(has_magic, paths))
         if isinstance(self.remote_path, str):
             if several and not targets[0].endswith("/"):
                 raise ConfigError(f"{targets[0]} cannot take several files", remedy="end it with '/': a folder")
             targets *= len(paths)
-        elif len(targets) != len(paths) or any(map(is_pattern, paths)):
+        elif len(targets) != len(paths) or any(map(has_magic, paths)):
             raise ConfigError(f"{len(paths)} sources and {len(targets)} targets", remedy="give one for each")
         found = [(self._files(path), target) for path, target in zip(paths, targets, strict=True)]
         pairs = [(place, inside(target, place.path)) for places, target in found for place in places]
@@ -93,10 +95,10 @@ class ObjectStorageToCtaOperator(StreamOperator):
 
     def _files(self, path: str) -> Sequence[Place]:
         place = self._place(path)
-        asked = is_pattern(path) or self.on_missing == "skip"
+        asked = has_magic(path) or self.on_missing == "skip"
         if not asked or place.look() is not None:
             return [place]
-        places = place.matches() if is_pattern(path) else []
+        places = place.matches() if has_magic(path) else []
         if not places and self.on_missing == "fail":
             raise NotFoundError(f"nothing matches {place.uri}", path=place.uri)
         return places

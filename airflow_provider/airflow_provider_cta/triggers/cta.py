@@ -2,25 +2,30 @@
 
 import asyncio
 import hashlib
+import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import Any
 
-from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
+from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_cta import settings
 from airflow_provider_cta.hooks.cta import CtaHook
 from airflow_provider_cta.triggers.errors import failed
-from airflow_provider_cta.triggers.watching import looks
-from airflow_provider_cta.wanted import Calm, Wanted, is_pattern, prints, told
+from airflow_provider_cta.triggers.watching import SHORTEST, looks
+from airflow_provider_cta.wanted import Calm, Wanted, prints, told
 from ctadata_providers import CtaError, FileInfo, uri
+from ctadata_providers.patterns import has_magic
+
+log = logging.getLogger(__name__)
 
 
 class CtaPathTrigger(BaseTrigger):
     """Wait for files, folders and matches of patterns; fires once.
 
     The event is `{"status": "success", "found": [...]}`, or what `error_of` makes an error of; with `end_from_trigger`
-    it ends the task, whose result is what was found.
+    it ends the task, whose result is what was found; an error is left to a worker also then, which knows what of it.
 
     Args:
         path: As for `CtaPathSensor`, and so are the others.
@@ -30,7 +35,8 @@ class CtaPathTrigger(BaseTrigger):
         stable_for: Seconds for which what is there must not have changed.
         newer_than: What was changed before is not looked at.
         metadata: Hand on what the listing tells, not addresses alone.
-        end_from_trigger: End the task from here.
+        end_from_trigger: End the task from here when all is there.
+        silent_fail: Tell an error that does not pass in the log, and look on.
         pause: Seconds before the first look.
     """
 
@@ -44,6 +50,7 @@ class CtaPathTrigger(BaseTrigger):
         newer_than: Any = None,
         metadata: bool = False,
         end_from_trigger: bool = False,
+        silent_fail: bool = False,
         pause: float = 0.0,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
@@ -55,12 +62,13 @@ class CtaPathTrigger(BaseTrigger):
         self.newer_than = newer_than
         self.metadata = metadata
         self.end_from_trigger = end_from_trigger
+        self.silent_fail = silent_fail
         self.pause = pause
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and its arguments."""
         names = ("path", "cta_conn_id", "poke_interval", "min_count", "stable_for", "newer_than", "metadata")
-        arguments = {name: getattr(self, name) for name in (*names, "end_from_trigger", "pause")}
+        arguments = {name: getattr(self, name) for name in (*names, "end_from_trigger", "silent_fail", "pause")}
         return f"{__name__}.{type(self).__name__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -68,11 +76,7 @@ class CtaPathTrigger(BaseTrigger):
         try:
             found = await self._wait()
         except CtaError as error:
-            if self.end_from_trigger:
-                self.log.error("%s: %s", type(error).__name__, error)  # no worker will tell
-                yield TaskFailedEvent()
-            else:
-                yield _event(failed(error))
+            yield _event(failed(error))
             return
         if self.end_from_trigger:
             self.log.info("%s: %d found", self.path, len(found))
@@ -82,18 +86,25 @@ class CtaPathTrigger(BaseTrigger):
 
     async def _wait(self) -> list[Any]:
         wanted = Wanted.of(self.path, min_count=self.min_count, stable_for=self.stable_for, newer_than=self.newer_than)
-        calm = Calm(wanted.stable_for)
         await asyncio.sleep(self.pause)
-        answers = looks(wanted.questions.values(), self.cta_conn_id, interval=self.poke_interval)
-        try:
+        while True:
+            try:
+                return await self._found(wanted)
+            except CtaError as error:
+                if not self.silent_fail:
+                    raise
+                await _rest(self.path, error, self.poke_interval)
+
+    async def _found(self, wanted: Wanted) -> list[Any]:
+        calm = Calm(wanted.stable_for)
+        questions = wanted.questions.values()
+        async with aclosing(looks(questions, self.cta_conn_id, interval=self.poke_interval)) as answers:
             async for there in answers:
                 found = wanted.found(there)
                 if found is None:
                     calm = Calm(wanted.stable_for)
                 elif calm.settled(found, time.time()):
                     return told(found, metadata=self.metadata)
-        finally:
-            await answers.aclose()
         raise AssertionError("looks have no end")
 
 
@@ -103,7 +114,8 @@ class CtaFolderTrigger(BaseEventTrigger):
     What has been told is remembered in the state of the asset, so that neither a restart of the triggerer nor files
     that stay where they are start a run again. A watcher of several assets remembers only while it runs. The event is
     `{"uri": ..., "changed": [...], "count": n}`, with the first thousand addresses; after a restart with more than
-    10,000 entries all of them count as changed if any is.
+    10,000 entries all of them count as changed if any is. What keeps it from looking is told in the log, a line an
+    interval, and does not end it.
 
     Args:
         path: A folder, or a pattern.
@@ -112,6 +124,9 @@ class CtaFolderTrigger(BaseEventTrigger):
         stable_for: Seconds for which nothing must have changed before it is told, so that what comes together is one
             change.
         existing: Whether what is there at the very first look is told too.
+
+    Raises:
+        ConfigError: When the path cannot be used.
     """
 
     def __init__(
@@ -123,11 +138,14 @@ class CtaFolderTrigger(BaseEventTrigger):
         existing: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
+        uri.parse(path)
         self.path = path
         self.cta_conn_id = cta_conn_id
         self.poke_interval = _interval(poke_interval)
         self.stable_for = stable_for
         self.existing = existing
+        self._known: dict[str, str] | None = None
+        self._calm = Calm(stable_for)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and its arguments."""
@@ -137,33 +155,41 @@ class CtaFolderTrigger(BaseEventTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire for each change, without an end.
 
-        Raises:
-            CtaError: What a look has raised that does not pass.
+        Airflow would begin anew at once what has ended with an error, and that would not know what was told.
         """
+        self._known = await self._remembered()
+        while True:
+            try:
+                async with aclosing(self._changes()) as changes:
+                    async for change in changes:
+                        yield change
+            except CtaError as error:
+                await _rest(self.path, error, self.poke_interval)
+
+    async def _changes(self) -> AsyncGenerator[TriggerEvent, None]:
         address = uri.parse(self.path)
-        question = self.path if is_pattern(self.path) else f"{address.path.rstrip('/')}/*"
-        known, calm = await self._remembered(), Calm(self.stable_for)
-        answers = looks([question], address.name or self.cta_conn_id, interval=self.poke_interval)
-        try:
+        question = self.path if has_magic(self.path) else f"{address.path.rstrip('/')}/*"
+        async with aclosing(
+            looks([question], address.name or self.cta_conn_id, interval=self.poke_interval)
+        ) as answers:
             async for there in answers:
                 infos = there[question]
-                if not calm.settled(infos, time.time()):
+                if not self._calm.settled(infos, time.time()):
                     continue
                 now = prints(infos)
-                if known == _in_short(now):
-                    known = now
-                changed = [] if known is None and not self.existing else _changed(infos, now, known or {})
+                if self._known == _in_short(now):
+                    self._known = now
+                first = self._known is None and not self.existing
+                changed = [] if first else _changed(infos, now, self._known or {})
                 if changed:
                     yield _event({"uri": self._uri(), "changed": changed[:_TOLD], "count": len(changed)})
-                if now != known:  # after it was told: rather twice than never
-                    known = now
+                if now != self._known:  # after it was told: rather twice than never
+                    self._known = now
                     await self._remember(now)
-        finally:
-            await answers.aclose()
 
     def _uri(self) -> str:
         address = uri.parse(self.path)
-        return uri.format_uri(address.path, folder=not is_pattern(self.path))
+        return uri.format_uri(address.path, folder=not has_magic(self.path))
 
     async def _remembered(self) -> dict[str, str] | None:
         try:
@@ -200,6 +226,12 @@ def _in_short(now: dict[str, str]) -> dict[str, str]:
 
 def _changed(infos: Sequence[FileInfo], now: dict[str, str], known: dict[str, str]) -> list[str]:
     return [info.uri for info in infos if known.get(info.path) != now[info.path]]
+
+
+async def _rest(path: str | Sequence[str], error: CtaError, interval: float) -> None:
+    """Tell what went wrong, and wait until the next look may be made."""
+    log.error("cannot look at %s, again in %g s: %s: %s", path, interval, type(error).__name__, error)
+    await asyncio.sleep(max(SHORTEST, interval))
 
 
 def _interval(seconds: float | None) -> float:

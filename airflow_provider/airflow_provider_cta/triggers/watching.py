@@ -1,27 +1,44 @@
 """One look an interval for all that wait at a place, however many they are.
 
 A place is a folder of a connection, or a pattern over several folders. Its watch lives in the event loop of the
-triggerer for as long as somebody waits there; its looks, which block, are made in a few threads.
+triggerer for as long as somebody waits there; its looks, which block, are made in a few threads of its connection, so
+that a server that hangs holds up nobody who waits at another.
 """
 
 import asyncio
 import logging
+import math
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
+from airflow.sdk.exceptions import AirflowNotFoundException
+
 from airflow_provider_cta import settings
 from airflow_provider_cta.hooks.cta import CtaHook
-from airflow_provider_cta.wanted import is_pattern
-from ctadata_providers import Config, CtaClient, CtaError, FileInfo, TransientError, uri
+from ctadata_providers import Config, ConfigError, CtaClient, CtaError, FileInfo, TransientError, uri
+from ctadata_providers.patterns import has_magic
 
 GATHERING = 1.0
-"""Seconds, at most, for which the first look at a place waits for others who start together."""
+"""Seconds, at most, for which the first look for somebody waits for others who start together."""
 SHORTEST = 1.0
-"""Seconds from look to look, at least."""
+"""Seconds from the end of a look to the next, at least."""
+SOON = 60.0
+"""Seconds, at most, after which a look that failed for a while is made again."""
+ABSENCE = 60.0
+"""Seconds for which a connection may be missing, as while it is replaced, before those who wait are told."""
+ABSENT = 15.0
+"""Seconds, at most, after which a missing connection is looked up again."""
+PATIENCE = 30.0
+"""Seconds, at least, for which a look waits for an answer, however short the interval: large listings take some."""
+LONGEST = 300.0
+"""Seconds for which a server is left alone at most, however long it asks for."""
+_BUSY = {429: 20.0}
+"""Seconds for which a server that has said so, and not for how long, is left alone."""
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +79,7 @@ def place_of(path: str, conn_id: str) -> Place:
     """Return where a look for a path is made."""
     address = uri.parse(path)
     folder, _ = uri.split(address.path)
-    where = address.path if is_pattern(folder) or "**" in address.path else folder
+    where = address.path if has_magic(folder) or "**" in address.path else folder
     return address.name or conn_id, where
 
 
@@ -102,17 +119,29 @@ class _Waiting:
 
 
 class _Watch:
-    """Looks at one place for all who wait there."""
+    """Looks at one place for all who wait there.
+
+    It looks once in the shortest interval of all who wait now, and soon for somebody who has not been served yet.
+    """
 
     def __init__(self, place: Place, ended: Callable[[], object]) -> None:
         self._place = place
         self._ended = ended
         self._waiting: dict[_Waiting, list[str]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._joined = asyncio.Event()
+        self._came: float | None = None  # when the first of those came who have not been served
+        self._begun = math.inf  # the last look
+        self._free = -math.inf  # when the next one may begin at the earliest
+        self._again = math.inf  # seconds, at most, after which a look that failed for a while is made again
+        self._missed: float | None = None  # since when the connection is missing
 
     def join(self, waiting: _Waiting, paths: list[str]) -> None:
         """Let somebody wait for some paths here, from the next look on."""
         self._waiting[waiting] = paths
+        if self._came is None:
+            self._came = asyncio.get_running_loop().time()
+        self._joined.set()
         if self._task is None:
             self._task = asyncio.create_task(self._run())
             self._task.add_done_callback(self._tell_end)
@@ -127,17 +156,32 @@ class _Watch:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        await asyncio.sleep(min(GATHERING, self._interval / 10))
         while True:
-            begun = loop.time()
+            await self._turn()
+            self._begun, self._came, self._again = loop.time(), None, math.inf
             served = dict(self._waiting)
             outcome = await self._look(dict.fromkeys(path for paths in served.values() for path in paths))
+            self._free = max(self._free, loop.time() + SHORTEST)
             for waiting, paths in served.items():
                 if isinstance(outcome, CtaError):
                     waiting.tell(self._place, outcome)
                 elif outcome is not None:
                     waiting.tell(self._place, {path: outcome[path] for path in paths})
-            await asyncio.sleep(max(0.0, begun + self._interval - loop.time()))
+
+    async def _turn(self) -> None:
+        """Wait until a look is due; who joins meanwhile may bring it forward."""
+        loop = asyncio.get_running_loop()
+        while (left := self._due() - loop.time()) > 0:
+            self._joined.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._joined.wait(), left)
+
+    def _due(self) -> float:
+        """Return when the next look is due, by the clock of the loop."""
+        due = self._begun + min(self._interval, self._again)
+        if self._came is not None:
+            due = min(due, self._came + min(GATHERING, self._interval / 10))
+        return max(due, self._free)
 
     def _tell_end(self, task: asyncio.Task[None]) -> None:
         """Let nobody wait for a watch that a surprise has ended."""
@@ -156,14 +200,45 @@ class _Watch:
     async def _look(self, paths: Iterable[str]) -> Answers | CtaError | None:
         """Look once, with the connection as it is now; None when that has failed for a while."""
         conn_id, where = self._place
+        loop = asyncio.get_running_loop()
         try:
             config = await CtaHook(conn_id).aconfig()
-            return await asyncio.get_running_loop().run_in_executor(_threads(), _look, config, list(paths))
+        except CtaError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 (a secrets backend raises what it likes)
+            return self._without_connection(error)
+        self._missed = None
+        try:
+            return await loop.run_in_executor(_threads(conn_id), _look, self._once(config), list(paths))
         except TransientError as error:
             log.warning("cannot look at %s now, trying again: %s", where, error)
+            rest = _BUSY.get(error.status or 0, 0.0) if error.retry_after is None else error.retry_after
+            self._again, self._free = SOON, loop.time() + min(rest, LONGEST)
             return None
         except CtaError as error:
             return error
+
+    def _without_connection(self, error: Exception) -> ConfigError | None:
+        """Return the error of a connection that is missing for long, None while it may come back."""
+        conn_id, where = self._place
+        # What others say may show a piece of what they could not read.
+        told = str(error) if isinstance(error, AirflowNotFoundException) else type(error).__name__
+        now = asyncio.get_running_loop().time()
+        if self._missed is None or now - self._missed < ABSENCE:
+            log.warning("cannot look up the connection %s for %s now, trying again: %s", conn_id, where, told)
+            self._missed = self._missed or now
+            self._again = ABSENT
+            return None
+        self._missed = None
+        return ConfigError(
+            f"cannot look up the connection {conn_id}: {told}", remedy="add it, or look at what keeps it"
+        )
+
+    def _once(self, config: Config) -> Config:
+        """Return the settings for one look: the watch asks again, so a look need not hold a thread for long."""
+        most = max(PATIENCE, self._interval)
+        patience = {name: min(getattr(config, name), most) for name in ("connect_timeout", "timeout")}
+        return config.with_settings(retries=0, **patience)
 
 
 def _look(config: Config, paths: list[str]) -> Answers:
@@ -172,8 +247,8 @@ def _look(config: Config, paths: list[str]) -> Answers:
 
 
 @cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(settings.whole("looks_at_once"), thread_name_prefix="cta-look")
+def _threads(conn_id: str) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(settings.whole("looks_at_once"), thread_name_prefix=f"cta-look-{conn_id}")
 
 
 _watches: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Place, _Watch]] = WeakKeyDictionary()

@@ -12,14 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from ctadata_providers import TreeResult
+from ctadata_providers.cli.copies import Copy, _how_to_go_on
 from ctadata_providers.testing import FakeCta
+from ctadata_providers.uri import Address
 
 PATIENCE = 20.0
 EACH = 3 << 19
 """Bytes that come in each attempt."""
 GATHERED = 1 << 17
 """Bytes that may not yet have been written."""
-ON_BY_SYNC = "'ctadata sync cta://lst copy' goes on where it stopped"
+ON_BY_SYNC = "to go on where it stopped: ctadata sync cta://lst copy"
 CTADATA = [sys.executable, "-m", "ctadata_providers.cli"]
 
 
@@ -214,7 +217,12 @@ def test_while_a_server_is_asked_for_checksums(state: Path, fake_cta: FakeCta) -
         fake_cta.put(f"/lst/{number}", bytes(1 << 20))
     fake_cta.faults.add("no-digest")
     fault = fake_cta.faults.add("stall", method="HEAD")
-    interrupted(["get", "-r", "--checksum", "require", "lst", "copy"], lambda: fault.hits >= 2, kept=None)
+    interrupted(
+        ["get", "-r", "--checksum", "require", "lst", "copy"],
+        lambda: fault.hits >= 2,
+        kept=None,
+        says=ON_BY_SYNC.replace(":", ", with the same options:", 1),
+    )
 
 
 def test_what_failed_before_is_not_told_instead(many: FakeCta) -> None:
@@ -222,3 +230,22 @@ def test_what_failed_before_is_not_told_instead(many: FakeCta) -> None:
     fault = many.faults.add("stall", path="/lst/n2/*", method="GET", server="pool")
 
     assert not re.search("LOST", interrupted(["get", "-r", "lst", "copy"], lambda: fault.hits))
+
+
+@pytest.mark.parametrize(
+    ("folders", "profile", "said"),
+    [
+        (["/lst/a b"], None, ["to go on where it stopped: ctadata sync 'cta://lst/a b' new"]),
+        (["/lst/a"], "dev", ["to go on where it stopped: ctadata sync cta://dev@lst/a new"]),
+        (["/lst/a", "/lst/b"], None, ["to go on with each folder where it stopped: ctadata sync SOURCE TARGET"]),
+        ([], None, []),
+    ],
+)
+def test_folders_go_on_with_the_command_that_is_told(folders: list[str], profile: str | None, said: list[str]) -> None:
+    def tree(**_: object) -> TreeResult:
+        raise NotImplementedError
+
+    plan = {path: Copy(remote=path, local=Path("new"), tree=tree) for path in folders}
+    addresses = [Address(path=path, name=profile) for path in folders]
+
+    assert list(_how_to_go_on(plan, addresses, options=False)) == said

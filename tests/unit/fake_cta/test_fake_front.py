@@ -12,7 +12,7 @@ import pytest
 
 from ctadata_providers.errors import ConfigError, IsADirError, NotADirError, NotFoundError
 from ctadata_providers.testing import FakeCta
-from tests.unit.fake_cta.conftest import Asker, asking
+from tests.unit.fake_cta.conftest import Asker, Wire, asking
 
 
 def test_the_certificate_passes_strict_verification_for_every_loopback_name(fake_cta: FakeCta) -> None:
@@ -93,6 +93,21 @@ def test_settings_and_environment_name_door_token_and_authority(fake_cta: FakeCt
         "CTA_CA_PATH": str(fake_cta.ca_file),
     }
     assert Path(str(fake_cta.ca_file)).read_text().startswith("-----BEGIN CERTIFICATE-----")
+
+
+def test_what_had_arrived_before_the_log_was_cleared_is_not_in_it_whenever_it_ends(
+    fake_cta: FakeCta, ask: Asker
+) -> None:
+    head = ("PUT /late HTTP/1.1", f"Authorization: Bearer {fake_cta.token}", "Content-Length: 5")
+    with fake_cta.fault("stall", method="PUT", seconds=60) as stall, Wire(fake_cta, fake_cta.door_url) as wire:
+        wire.send(*head, body=b"hello")
+        while not stall.hits:
+            time.sleep(0.005)
+        fake_cta.clear_requests()
+    time.sleep(0.2)  # in which it is noticed that the client has gone
+    ask("PROPFIND", "/", {"Depth": "0"})
+
+    assert [request.method for request in fake_cta.requests] == ["PROPFIND"]
 
 
 def test_a_request_is_in_the_log_before_its_answer_arrives_and_holds_no_secret(fake_cta: FakeCta, ask: Asker) -> None:

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from ctadata_providers.config import folders
 from ctadata_providers.forks import NewAfterFork
-from ctadata_providers.transfer import owners
 from ctadata_providers.transfer.names import is_part
+from ctadata_providers.transfer.parts import owners
 
 logger = logging.getLogger(__name__)
 NOTE_BYTES = 1024

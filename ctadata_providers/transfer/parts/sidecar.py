@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ctadata_providers.backends import FileInfo
-from ctadata_providers.transfer.owners import own_start
+from ctadata_providers.transfer.parts.owners import own_start
 
 ROW_BYTES = 64
 """A row never crosses a page of memory, at whose border a kill may tear a write."""

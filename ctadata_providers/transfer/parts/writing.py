@@ -16,10 +16,11 @@ from ctadata_providers.errors import (
     QuotaError,
     StorageError,
 )
-from ctadata_providers.transfer import links, owners
+from ctadata_providers.transfer import links
 from ctadata_providers.transfer.context import Progress
-from ctadata_providers.transfer.hashing import digest_of
 from ctadata_providers.transfer.local import explained
+from ctadata_providers.transfer.parts import owners
+from ctadata_providers.transfer.parts.hashing import digest_of
 
 StrPath = str | Path
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)

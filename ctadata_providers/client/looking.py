@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator
 
 from ctadata_providers import transfer, uri
-from ctadata_providers.backends import ClockBackend, FileInfo, UrlBackend
-from ctadata_providers.connection import Connection
+from ctadata_providers.backends import ClockBackend, FileInfo, UrlBackend, browser_url
+from ctadata_providers.client.connection import Connection
+from ctadata_providers.client.globbing import find
+from ctadata_providers.client.lookup import look_up
 from ctadata_providers.errors import ConfigError, NotADirError, NotFoundError, UnsupportedError
-from ctadata_providers.globbing import find
-from ctadata_providers.lookup import look_up
 from ctadata_providers.patterns import Selection
 from ctadata_providers.session.request import Sink
 from ctadata_providers.session.tasks import run
@@ -203,6 +203,16 @@ class Looking(Connection):
         if not isinstance(backend, UrlBackend):
             raise UnsupportedError(f"{path} has no URL at this backend", path=path, remedy="download it")
         return backend.url(self._path(path))
+
+    def browser_url(self, path: str) -> str:
+        """Return where a browser, with a credential of its own, shows a folder (a path that ends in `/`) or has a file.
+
+        The settings alone tell that: nothing is asked, and whether it is there is not known.
+
+        Raises:
+            UnsupportedError: When the backend has no such places.
+        """
+        return browser_url(self.config, self._path(path), folder=uri.parse(path).is_folder)
 
     def clock_ahead(self) -> float | None:
         """Tell how many seconds the server's clock was ahead of ours at its last answer; None when it never told."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ctadata_providers.forks import NewAfterFork
-from ctadata_providers.transfer import owners, sidecar
-from ctadata_providers.transfer.owners import PartName
-from ctadata_providers.transfer.sidecar import Origin, Told
+from ctadata_providers.transfer.parts import owners, sidecar
+from ctadata_providers.transfer.parts.owners import PartName
+from ctadata_providers.transfer.parts.sidecar import Origin, Told
 
 REMEMBERED_SECONDS = 20.0
 REMEMBERED_FOLDERS = 64
