@@ -194,3 +194,22 @@ def test_links_in_a_circle_are_told(open_door: Open, client_of: Client, tmp_path
     (tmp_path / "b").symlink_to("a")
     with pytest.raises(StorageError, match=r"cannot write .*/a: Too many levels of symbolic links"):
         client_of(open_door(files={PATH: b"new"})).download(PATH, tmp_path / "a")
+
+
+@pytest.mark.parametrize("size", [3, 3_000_000])
+def test_a_link_that_is_put_there_before_the_folder_is_made_is_not_followed_either(
+    size: int, open_door: Open, client_of: Client, link: Link, own: Path, world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.mkdir
+
+    def slow(folder: Path, *args: int, **options: bool) -> None:
+        if folder == world / "out" and not folder.is_symlink():
+            link("out", own)
+        real(folder, *args, **options)
+
+    client = client_of(open_door(files={PATH: bytes(size)}))
+    monkeypatch.setattr(Path, "mkdir", slow)
+    with pytest.raises(PermissionDeniedError, match="symbolic link"):
+        client.download(PATH, world / "out" / ".bashrc")
+
+    assert content(own) == {".bashrc": b"own"}

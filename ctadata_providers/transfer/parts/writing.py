@@ -50,10 +50,13 @@ class Target:
         self._overwrite = overwrite
         self._text = os.fspath(place)
         self._old: os.stat_result | None = None
+        folder = self._text.rpartition("/")[0]
         try:
-            folder = self._text.rpartition("/")[0]
             if folder:
                 links.check_folder(folder)
+        except OSError as error:
+            raise explained(error, place, "write") from error
+        try:
             self._old = self._check(os.lstat(self._text))
         except FileNotFoundError:
             pass
@@ -188,6 +191,7 @@ def created(target: Target, place: StrPath, mode: int) -> int:
             return os.open(place, _CREATE | mode, target.part_mode)
         except FileNotFoundError:
             target.place.parent.mkdir(parents=True, exist_ok=True)
+            links.check_folder(target.folder)  # meanwhile a link may have come
             return os.open(place, _CREATE | mode, target.part_mode)
     except OSError as error:
         raise explained(error, target.place, "write") from error
