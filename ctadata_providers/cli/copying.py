@@ -80,8 +80,8 @@ def _open(args: argparse.Namespace, addresses: Iterable[uri.Address]) -> "CtaCli
         ConfigError: When a setting cannot be used, or the addresses name several profiles.
     """
     from ctadata_providers import Config, CtaClient
+    from ctadata_providers.client.connection import SHARED_SETTINGS
     from ctadata_providers.config import config_of_another
-    from ctadata_providers.connection import SHARED_SETTINGS
 
     settings = settings_of(args)
     name = paths.profile_of(addresses, None)

@@ -16,8 +16,8 @@ from ctadata_providers.local_places import local_path
 if TYPE_CHECKING:
     from ctadata_providers.transfer.cleaning import CleanResult, FoundPart
     from ctadata_providers.transfer.context import Failure
-    from ctadata_providers.transfer.sync import Change, SyncResult
-    from ctadata_providers.transfer.verification import Difference
+    from ctadata_providers.transfer.trees.sync import Change, SyncResult
+    from ctadata_providers.transfer.trees.verification import Difference
 
 _DONE = {"make": "made", "copy": "copied", "replace": "replaced", "remove": "removed"}
 

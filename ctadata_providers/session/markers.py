@@ -1,8 +1,8 @@
 """What the processes of a user tell each other about a credential at a server, in small files without a secret.
 
 They lie in `$XDG_STATE_HOME/ctadata-providers/admission/`: an empty lock file for each server, and for each credential
-there a file of one letter, whose name is a hash and whose time is that of the answer. Where nothing can be written the
-processes go each their own way.
+there a file of one letter, whose name is a hash and whose time is that of the answer. Where nothing can be written, or
+the folder is another user's, the processes go each their own way.
 """
 
 import fcntl
@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from ctadata_providers.config.folders import state_folder
+from ctadata_providers.config.folders import check_own, make_own, state_folder
 
 Word = Literal["good", "refused", "refused again"]
 """What a server's answer was; `again` says that the credential had replaced a refused one."""
@@ -40,6 +40,7 @@ class Marker:
 
     def __init__(self, folder: Path, server: str, credential: str) -> None:
         self._folder = folder
+        self._folders = folder.parent, folder
         self._file = folder / credential
         self._lock_file = folder / f"{server}.lock"
         self._lock: int | None = None
@@ -47,6 +48,7 @@ class Marker:
     def read(self) -> tuple[Word, float] | None:
         """Return the last word and the epoch seconds when it was said, None when there is none."""
         try:
+            check_own(*self._folders)
             descriptor = os.open(self._file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
             return None
@@ -62,8 +64,10 @@ class Marker:
     def write(self, word: Word) -> float | None:
         """Say a word to the others; return the epoch seconds that they will see, None when nothing can be written."""
         try:
-            if not self._file.exists():
-                self._make_folder()
+            if self._file.exists():
+                check_own(*self._folders)
+            else:
+                make_own(*self._folders)
                 self._forget_old()
             descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError:
@@ -84,7 +88,7 @@ class Marker:
         """
         try:
             if self._lock is None:
-                self._make_folder()
+                make_own(*self._folders)
                 flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
                 self._lock = os.open(self._lock_file, flags, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -101,10 +105,6 @@ class Marker:
             with suppress(OSError):
                 fcntl.flock(descriptor, fcntl.LOCK_UN)  # a forked child may hold the same descriptor
             os.close(descriptor)
-
-    def _make_folder(self) -> None:
-        for place in (self._folder.parent, self._folder):  # the mode is that of the last folder only
-            place.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def _forget_old(self) -> None:
         """Remove what was said long ago; locks stay, for who waits for one that is gone would not see the next."""

@@ -11,27 +11,27 @@ from ctadata_providers.transfer.context import (
     TransferResult,
     TreeResult,
 )
-from ctadata_providers.transfer.copy_trees import copy_tree
 from ctadata_providers.transfer.copying import Route, copy
 from ctadata_providers.transfer.download import download, refuse_unreadable
 from ctadata_providers.transfer.events import TransferEvent
 from ctadata_providers.transfer.failures import Failures, ends_all
 from ctadata_providers.transfer.folders import make_dirs, require_folder, stat_or_none
 from ctadata_providers.transfer.held import upload_held
-from ctadata_providers.transfer.leftovers import was_kept
-from ctadata_providers.transfer.listings import Listings
 from ctadata_providers.transfer.moving import move
 from ctadata_providers.transfer.names import is_part
-from ctadata_providers.transfer.nested import Nested, Usage, nested, usage
-from ctadata_providers.transfer.owners import declare_ended, this_owner
 from ctadata_providers.transfer.parallel import Begin, as_ended, failed
-from ctadata_providers.transfer.places import LocalRoot, made_folder
+from ctadata_providers.transfer.parts.leftovers import was_kept
+from ctadata_providers.transfer.parts.owners import declare_ended, this_owner
 from ctadata_providers.transfer.ranges import MAX_GAP, Part, read_part, read_parts
 from ctadata_providers.transfer.streaming import Streamed, stream
-from ctadata_providers.transfer.trees import download_tree, remove_tree, upload_tree
+from ctadata_providers.transfer.trees.copies import copy_tree
+from ctadata_providers.transfer.trees.listings import Listings
+from ctadata_providers.transfer.trees.nested import Nested, Usage, nested, usage
+from ctadata_providers.transfer.trees.places import LocalRoot, made_folder
+from ctadata_providers.transfer.trees.transfers import download_tree, remove_tree, upload_tree
+from ctadata_providers.transfer.trees.walking import LocalEntry, LocalFolder, OnUnlisted, local_entries, walk
 from ctadata_providers.transfer.upload import upload
 from ctadata_providers.transfer.verify import read_checksum
-from ctadata_providers.transfer.walking import LocalEntry, LocalFolder, OnUnlisted, local_entries, walk
 
 __all__ = [
     "MAX_GAP",

@@ -15,17 +15,18 @@ from ctadata_providers.session.brief import Brief, Detour
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.request import SMALL_BYTES
 from ctadata_providers.session.tasks import Task, spawn, wait
-from ctadata_providers.transfer import owners, verify
+from ctadata_providers.transfer import verify
 from ctadata_providers.transfer.context import Attempts, Context, Progress, TransferResult
 from ctadata_providers.transfer.download import fetch
 from ctadata_providers.transfer.events import TransferEvent, watched
 from ctadata_providers.transfer.explanations import named
 from ctadata_providers.transfer.local import small_content
 from ctadata_providers.transfer.names import part_name
-from ctadata_providers.transfer.parts import Target, write_whole
+from ctadata_providers.transfer.notes import Remembered, abandoned, remember
+from ctadata_providers.transfer.parts import owners
+from ctadata_providers.transfer.parts.writing import Target, write_whole
 from ctadata_providers.transfer.tidying import is_being_cleared, tidy, tidy_later
 from ctadata_providers.transfer.upload import send
-from ctadata_providers.transfer.uploads import Remembered, abandoned, remember
 from ctadata_providers.uri import split
 
 T = TypeVar("T")

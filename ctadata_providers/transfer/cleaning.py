@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Literal
 
 from ctadata_providers.errors import ConfigError, CtaError, NotFoundError, PermissionDeniedError
-from ctadata_providers.transfer import owners
 from ctadata_providers.transfer.context import Context, Failure
 from ctadata_providers.transfer.failures import ends_all
 from ctadata_providers.transfer.local import explained
 from ctadata_providers.transfer.names import is_part
-from ctadata_providers.transfer.trees import remove_tree
-from ctadata_providers.transfer.uploads import noted, state_folder, under_way
-from ctadata_providers.transfer.walking import walk
+from ctadata_providers.transfer.notes import noted, state_folder, under_way
+from ctadata_providers.transfer.parts import owners
+from ctadata_providers.transfer.trees.transfers import remove_tree
+from ctadata_providers.transfer.trees.walking import walk
 
 Fate = Literal["removed", "young", "under way", "undated"]
 

@@ -14,10 +14,10 @@ from ctadata_providers.errors import ConfigError
 from ctadata_providers.session.tasks import asked, wait
 from ctadata_providers.transfer.context import Context
 from ctadata_providers.transfer.download import refuse_unreadable
-from ctadata_providers.transfer.hashing import stoppable
 from ctadata_providers.transfer.local import explained
+from ctadata_providers.transfer.parts.hashing import stoppable
+from ctadata_providers.transfer.trees.walking import LocalEntry
 from ctadata_providers.transfer.verify import DEFAULT_ALGORITHM, read_checksum
-from ctadata_providers.transfer.walking import LocalEntry
 
 Compare = Literal["auto", "checksum", "mtime", "size"]
 """How a copy is compared with its source; see `CtaClient.sync`."""

@@ -15,7 +15,7 @@ from ctadata_providers.retry import RetryPolicy, log_retry
 from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.tasks import wait
 from ctadata_providers.transfer.background import Background
-from ctadata_providers.transfer.leftovers import Leftovers
+from ctadata_providers.transfer.parts.leftovers import Leftovers
 from ctadata_providers.transfer.turns import Turns
 
 Progress = Callable[[int], Any]

@@ -20,15 +20,16 @@ from ctadata_providers.errors import (
 )
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import asked, following, in_thread, wait
-from ctadata_providers.transfer import hashing, leftovers, owners, verify
+from ctadata_providers.transfer import verify
 from ctadata_providers.transfer.asking import MOMENT, end_of
 from ctadata_providers.transfer.context import Attempts, Context, Progress, TransferResult
 from ctadata_providers.transfer.events import TransferEvent, watched
-from ctadata_providers.transfer.leftovers import Adopted
-from ctadata_providers.transfer.parts import SmallPart, Target
-from ctadata_providers.transfer.resumable import ResumablePart
-from ctadata_providers.transfer.sidecar import Origin
-from ctadata_providers.transfer.streams import Streams
+from ctadata_providers.transfer.parts import hashing, leftovers, owners
+from ctadata_providers.transfer.parts.leftovers import Adopted
+from ctadata_providers.transfer.parts.resumable import ResumablePart
+from ctadata_providers.transfer.parts.sidecar import Origin
+from ctadata_providers.transfer.parts.streams import Streams
+from ctadata_providers.transfer.parts.writing import SmallPart, Target
 
 RESUMED_FROM = 1024 * 1024
 """Bytes from which a part is worth to be kept; a smaller file is fetched again."""

@@ -12,8 +12,8 @@ from ctadata_providers.checksum import Hasher, new_hasher
 from ctadata_providers.errors import IntegrityError, IsADirError
 from ctadata_providers.session.tasks import wait
 from ctadata_providers.transfer.context import Progress
-from ctadata_providers.transfer.hashing import stoppable
 from ctadata_providers.transfer.local import explained
+from ctadata_providers.transfer.parts.hashing import stoppable
 from ctadata_providers.transfer.spools import spooled
 
 _BLOCK = 1024 * 1024

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ctadata_providers.errors import QuotaError, StorageError
-from ctadata_providers.transfer import owners
 from ctadata_providers.transfer.local import explained
+from ctadata_providers.transfer.parts import owners
 
 _NAME = "ctadata-copy"
 _BLOCK = 1024 * 1024

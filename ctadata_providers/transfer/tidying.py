@@ -13,7 +13,7 @@ from ctadata_providers.session.loop import curl_loop
 from ctadata_providers.session.tasks import following, in_thread, spawn, wait
 from ctadata_providers.transfer.asking import MOMENT, end_of
 from ctadata_providers.transfer.context import Context
-from ctadata_providers.transfer.uploads import Remembered
+from ctadata_providers.transfer.notes import Remembered
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

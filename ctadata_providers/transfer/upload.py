@@ -28,10 +28,10 @@ from ctadata_providers.transfer.asking import in_own_thread
 from ctadata_providers.transfer.context import Attempts, Context, Progress, TransferResult
 from ctadata_providers.transfer.events import TransferEvent, watched
 from ctadata_providers.transfer.names import part_name
+from ctadata_providers.transfer.notes import Remembered, abandoned, remember
 from ctadata_providers.transfer.sources import LocalSource
 from ctadata_providers.transfer.target import Target
 from ctadata_providers.transfer.tidying import cleared, removed, tidy, until_cleared
-from ctadata_providers.transfer.uploads import Remembered, abandoned, remember
 from ctadata_providers.uri import split
 
 logger = logging.getLogger(__name__)

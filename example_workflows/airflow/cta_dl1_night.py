@@ -12,7 +12,7 @@ the DAGs folder. To run it each day at noon, for the night before, give it a sch
 
 from __future__ import annotations
 
-import tempfile
+import os
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from airflow_provider_cta.sensors.cta import CtaPathSensor
 DAY_BEFORE = "((dag_run.logical_date or dag_run.run_after) - macros.timedelta(days=1)).strftime('%Y%m%d')"
 NIGHT = f"{{{{ params.night or {DAY_BEFORE} }}}}"
 FILES = f"{{{{ params.dl1 }}}}/{NIGHT}/{{{{ params.version }}}}/dl1_LST-1.Run*.*.h5"
+OWN = Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()  # nobody else can have made a folder there
 WORK = "{{ params.work }}/{{ run_id }}"
 ADDRESS = {"type": "string", "pattern": "^cta://.*[^/]$"}
 
@@ -43,7 +44,7 @@ ADDRESS = {"type": "string", "pattern": "^cta://.*[^/]$"}
         "subruns": Param(10, type="integer", minimum=1, description="how many files make a night, at least"),
         "calm": Param(300, type="number", minimum=0, description="seconds for which nothing must have changed"),
         "out": Param("cta://lst/users/me/quality", **ADDRESS, description="gets a folder for each night"),
-        "work": Param(f"{tempfile.gettempdir()}/cta_dl1_night", type="string", description="folder for local files"),
+        "work": Param(f"{OWN}/cta_dl1_night", type="string", description="folder for local files"),
     },
 )
 def cta_dl1_night() -> None:

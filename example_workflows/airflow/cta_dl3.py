@@ -7,7 +7,7 @@ reconstruction that makes DL3 of them would be mapped over them. It uses the con
 
 from __future__ import annotations
 
-import tempfile
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from airflow_provider_cta.assets import address_of
 from airflow_provider_cta.operators.cta import CtaDownloadOperator, CtaUploadOperator
 from airflow_provider_cta.retries import CtaRetryPolicy
 
+OWN = Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()  # nobody else can have made a folder there
 NIGHTS = AssetAlias("cta_dl1_night")
 
 
@@ -25,7 +26,7 @@ NIGHTS = AssetAlias("cta_dl1_night")
     tags=["cta", "example"],
     doc_md=__doc__,
     default_args={"retries": 3, "retry_policy": CtaRetryPolicy()},
-    params={"work": Param(f"{tempfile.gettempdir()}/cta_dl3", type="string", description="folder for local files")},
+    params={"work": Param(f"{OWN}/cta_dl3", type="string", description="folder for local files")},
 )
 def cta_dl3() -> None:
     """Fetch each table that was published, choose the good runs, store them beside it."""

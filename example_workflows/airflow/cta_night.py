@@ -6,7 +6,7 @@ The runs are those of the night's HDU index: the DAG maps over them. It uses the
 
 from __future__ import annotations
 
-import tempfile
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from airflow_provider_cta.operators.cta import CtaDownloadOperator, CtaUploadOpe
 from airflow_provider_cta.sensors.cta import CtaPathSensor
 
 INDEX = "{{ params.night }}/hdu-index.fits.gz"
+OWN = Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()  # nobody else can have made a folder there
 WORK = "{{ params.work }}/{{ run_id }}"
 ADDRESS = {"type": "string", "pattern": "^cta://.*[^/]$"}
 
@@ -27,7 +28,7 @@ ADDRESS = {"type": "string", "pattern": "^cta://.*[^/]$"}
     params={
         "night": Param("cta://lst/DL3/20241114", **ADDRESS, description="folder of the index and the event lists"),
         "out": Param("cta://lst/users/me/20241114", **ADDRESS, description="folder for the table and the plot"),
-        "work": Param(f"{tempfile.gettempdir()}/cta_night", type="string", description="folder for local files"),
+        "work": Param(f"{OWN}/cta_night", type="string", description="folder for local files"),
     },
 )
 def cta_night() -> None:

@@ -79,6 +79,11 @@ def waiting_for_events() -> list[str]:
         return [row.target_dag_id for row in session.scalars(select(AssetDagRunQueue))]
 
 
+@pytest.mark.parametrize("name", ["cta_dl1_night", "cta_dl3"])
+def test_their_work_lies_in_airflows_own_folder(name: str, dags: dict[str, Any], airflow_home: Path) -> None:
+    assert dags[name].params["work"] == str(airflow_home / name)
+
+
 def test_a_night_is_summarised_and_the_dag_that_its_table_starts_chooses_the_good_runs(
     dags: dict[str, Any], cta_default: Any, write_dag: Any, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:

@@ -34,6 +34,10 @@ def cta_night(airflow_database: None, airflow_home: Path, monkeypatch: pytest.Mo
             Path(file).unlink()
 
 
+def test_its_work_lies_in_airflows_own_folder(cta_night: Any, airflow_home: Path) -> None:
+    assert cta_night.params["work"] == str(airflow_home / "cta_night")  # in /tmp another user may have made the folder
+
+
 def test_dag_stores_a_table_of_the_runs_in_the_index_and_a_plot(
     cta_night: Any, cta_default: Any, tmp_path: Path
 ) -> None:

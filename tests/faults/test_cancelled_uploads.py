@@ -14,7 +14,7 @@ import pytest
 from ctadata_providers import CtaClient, PermissionDeniedError
 from ctadata_providers.session import tasks
 from ctadata_providers.session.futures import Future
-from ctadata_providers.transfer import background, parallel, uploads
+from ctadata_providers.transfer import background, notes, parallel
 from tests.faults import acts, children
 from tests.faults.cells import parts_at
 from tests.faults.scripted import Act, Door, Exchange, delete, move
@@ -87,7 +87,7 @@ def started(door: Door) -> list[int]:
 
 
 def noted(door: Door) -> list[str]:
-    return [remembered.path for remembered in uploads.noted(f"{door.url}/")]
+    return [remembered.path for remembered in notes.noted(f"{door.url}/")]
 
 
 def cancel(future: Future[object]) -> None:

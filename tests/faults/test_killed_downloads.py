@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ctadata_providers import CtaClient
-from ctadata_providers.transfer import owners, sidecar
-from ctadata_providers.transfer.resumable import TELL_EVERY
+from ctadata_providers.transfer.parts import owners, sidecar
+from ctadata_providers.transfer.parts.resumable import TELL_EVERY
 from tests.faults import children
 from tests.faults.cells import assert_whole
 from tests.faults.ranged import asked_bytes, left_in, ranged

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ctadata_providers import CtaClient, CtaError
-from ctadata_providers.transfer import sidecar
+from ctadata_providers.transfer.parts import sidecar
 from tests.faults import acts
 from tests.faults.cells import assert_whole
 from tests.faults.ranged import left_in, ranged
@@ -23,9 +23,10 @@ Client = Callable[..., CtaClient]
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a small file be treated as large ones are."""
-    parts = {name: import_module(f"ctadata_providers.transfer.{name}") for name in ("download", "ramp", "resumable")}
+    names = ("download", "parts.ramp", "parts.resumable")
+    parts = {name.rpartition(".")[2]: import_module(f"ctadata_providers.transfer.{name}") for name in names}
     monkeypatch.setattr(
-        import_module("ctadata_providers.transfer.segments").Segments.split, "__defaults__", (48 << 10,)
+        import_module("ctadata_providers.transfer.parts.segments").Segments.split, "__defaults__", (48 << 10,)
     )
     monkeypatch.setattr(parts["download"], "RESUMED_FROM", 64 << 10)
     monkeypatch.setattr(parts["resumable"], "TELL_EVERY", 4096)

@@ -1,5 +1,6 @@
 """What a download has left is gone on with by the next one, or not touched."""
 
+import os
 import random
 import re
 from collections.abc import Callable
@@ -150,6 +151,31 @@ def test_a_symbolic_link_in_place_of_a_part_is_not_followed(
 
     assert_whole(target, payload)
     assert mine.read_bytes() == bytes(HALF)
+
+
+@pytest.mark.parametrize("kind", ["of another user", "a pipe", "with another name"])
+def test_a_sidecar_that_anybody_can_have_put_there_costs_only_the_bytes(
+    kind: str, open_door: Open, client_of: Client, target: Path, payload: bytes, tmp_path: Path
+) -> None:
+    door = open_door(tls=False, files={PATH: payload}, checksums=True)
+    client = client_of(door, retries=1)
+    interrupted(door, client, target)
+    sidecar = next(target.parent / name for name in left_in(target.parent) if "json" in name)
+    if kind == "a pipe":
+        sidecar.unlink()
+        os.mkfifo(sidecar)  # to open it would wait for ever
+    elif kind == "with another name":
+        (tmp_path / "another").hardlink_to(sidecar)
+    elif os.geteuid() == 0:
+        os.chown(sidecar, 12001, 12001)
+    else:
+        pytest.skip("only root can make the files of another user")
+    door.fault("GET", ranged())
+
+    result = client.download(PATH, target)
+
+    assert_whole(target, payload)
+    assert result.resumed == 0
 
 
 def test_a_part_that_is_in_use_is_left_alone(open_door: Open, client_of: Client, target: Path, payload: bytes) -> None:

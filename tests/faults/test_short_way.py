@@ -21,8 +21,9 @@ from ctadata_providers import (
 )
 from ctadata_providers.session import admission
 from ctadata_providers.session.futures import Future
-from ctadata_providers.transfer import TransferResult, begin_download, owners
+from ctadata_providers.transfer import TransferResult, begin_download
 from ctadata_providers.transfer.context import Places
+from ctadata_providers.transfer.parts import owners
 from tests.faults import acts
 from tests.faults.pki import make_pki
 from tests.faults.scripted import Act, Door, Exchange

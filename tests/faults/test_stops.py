@@ -19,7 +19,8 @@ from ctadata_providers import Config, CredentialError, CtaClient, FileInfo, Tran
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import spawn
 from ctadata_providers.testing import FakeCta
-from ctadata_providers.transfer import download, hashing
+from ctadata_providers.transfer import download
+from ctadata_providers.transfer.parts import hashing
 from tests.faults import acts
 from tests.faults.cells import assert_whole
 from tests.faults.ranged import asked_bytes, left_in, ranged

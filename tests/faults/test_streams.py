@@ -13,7 +13,8 @@ import pytest
 
 from ctadata_providers import CtaClient, IntegrityError, TransientError
 from ctadata_providers.session.tasks import spawn
-from ctadata_providers.transfer import download, ramp
+from ctadata_providers.transfer import download
+from ctadata_providers.transfer.parts import ramp
 from tests.faults import acts
 from tests.faults.cells import assert_absent, assert_whole
 from tests.faults.ranged import asked_bytes, left_in, ranged

@@ -17,7 +17,7 @@ from ctadata_providers import (
     TransientError,
 )
 from ctadata_providers.checksum import checksum_of
-from ctadata_providers.transfer import tidying, uploads
+from ctadata_providers.transfer import notes, tidying
 from tests.faults import acts
 from tests.faults.cells import failed_upload as failed
 from tests.faults.cells import parts_at
@@ -107,7 +107,7 @@ def test_a_part_that_the_server_begins_late_is_removed_too(
         client_of(door, retries=0).upload(source, PATH, progress=progress)
 
     assert door.files == {PATH: b"old one"}
-    assert uploads.noted(f"{door.url}/") == []
+    assert notes.noted(f"{door.url}/") == []
 
 
 def test_a_stop_that_comes_while_it_cleans_up_lets_it_go_on(door: Door, client_of: Client, source: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_stop_that_comes_while_it_cleans_up_lets_it_go_on(door: Door, client_o
     client.close()
 
     assert door.files == {PATH: b"old one"}
-    assert uploads.noted(f"{door.url}/") == []
+    assert notes.noted(f"{door.url}/") == []
 
 
 def test_what_was_answered_is_not_waited_for(

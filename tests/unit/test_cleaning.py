@@ -28,10 +28,11 @@ from ctadata_providers import (
 from ctadata_providers.backends import FileInfo
 from ctadata_providers.backends.memory import MemoryBackend
 from ctadata_providers.testing import FakeCta
-from ctadata_providers.transfer import Context, owners
+from ctadata_providers.transfer import Context
 from ctadata_providers.transfer.cleaning import CleanResult, clean, clean_local
 from ctadata_providers.transfer.names import address_hash, part_name
-from ctadata_providers.transfer.uploads import abandoned, noted, remember, state_folder, under_way
+from ctadata_providers.transfer.notes import abandoned, noted, remember, state_folder, under_way
+from ctadata_providers.transfer.parts import owners
 
 DAY = 86400.0
 
@@ -216,7 +217,7 @@ def test_a_missing_folder_and_a_file_are_errors(client: CtaClient, fake_cta: Fak
 @contextmanager
 def another_process() -> Iterator[str]:
     """Have another process of this machine live, and tell it as the owner of what it uploads."""
-    program = "from ctadata_providers.transfer import owners; print(owners.this_owner(), flush=True); input()"
+    program = "from ctadata_providers.transfer.parts import owners; print(owners.this_owner(), flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", program], stdin=PIPE, stdout=PIPE, text=True) as living:
         assert living.stdout is not None
         try:

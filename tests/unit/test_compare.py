@@ -21,7 +21,7 @@ from ctadata_providers.session.request import Sink
 from ctadata_providers.testing import FakeCta
 from ctadata_providers.transfer import Context, LocalEntry
 from ctadata_providers.transfer.compare import same_by_listing
-from ctadata_providers.transfer.verification import Difference, verify_tree
+from ctadata_providers.transfer.trees.verification import Difference, verify_tree
 from tests.unit.two_trees import TOP, client, local, methods, plant, sow
 
 __all__ = ["client", "local"]

@@ -6,7 +6,7 @@ import pytest
 
 from ctadata_providers import ConfigError, CtaClient, FileInfo, NotADirError, NotFoundError
 from ctadata_providers.backends.memory import MemoryBackend
-from ctadata_providers.globbing import expand
+from ctadata_providers.client.globbing import expand
 from ctadata_providers.patterns import Selection
 
 FILES = (

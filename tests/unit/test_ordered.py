@@ -4,7 +4,7 @@ import threading
 
 from ctadata_providers import NotFoundError
 from ctadata_providers.session.tasks import in_thread, wait
-from ctadata_providers.transfer.ordered import in_order
+from ctadata_providers.transfer.trees.ordered import in_order
 
 
 def test_outcomes_come_in_the_order_of_the_tasks_and_few_at_once() -> None:

@@ -14,7 +14,7 @@ from ctadata_providers.backends.memory import MemoryBackend
 from ctadata_providers.patterns import Selection
 from ctadata_providers.testing import FakeCta
 from ctadata_providers.transfer import LocalEntry
-from ctadata_providers.transfer.pairs import Pair, pairs
+from ctadata_providers.transfer.trees.pairs import Pair, pairs
 from tests.unit.two_trees import TOP, client, local, plant, sow
 
 __all__ = ["client", "local"]

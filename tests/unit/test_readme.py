@@ -104,7 +104,7 @@ def test_the_dag_runs(night: FakeCta, tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "dags").mkdir()
     (tmp_path / "work").mkdir()
     shutil.move("dl3_analysis.py", "work")
-    dag = snippet("The same in Airflow", "python").replace("/tmp/night", str(tmp_path / "work"))
+    dag = snippet("The same in Airflow", "python").replace("/home/me/night", str(tmp_path / "work"))
     (tmp_path / "dags" / "night.py").write_text(dag)
     connection = json.dumps({"conn_type": "cta", "extra": {"ambient_credentials": True}})
     for name, value in {

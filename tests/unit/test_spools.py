@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ctadata_providers.transfer import owners
+from ctadata_providers.transfer.parts import owners
 from ctadata_providers.transfer.spools import spool_folder
 
 KILLED = """

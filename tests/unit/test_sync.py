@@ -23,8 +23,8 @@ from ctadata_providers import (
 from ctadata_providers.backends.memory import MemoryBackend
 from ctadata_providers.testing import FakeCta
 from ctadata_providers.transfer import Context
-from ctadata_providers.transfer.directions import Down, Up
-from ctadata_providers.transfer.sync import Change, SyncOptions, sync_tree
+from ctadata_providers.transfer.trees.directions import Down, Up
+from ctadata_providers.transfer.trees.sync import Change, SyncOptions, sync_tree
 from tests.unit.two_trees import ADDRESS, FILES, TOP, Bytes, client, kinds, local, methods, plant, sow, stored, tree
 
 __all__ = ["client", "local"]

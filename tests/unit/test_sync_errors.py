@@ -143,7 +143,7 @@ def test_a_refused_token_stops_at_once(fake_cta: FakeCta, local: Path) -> None:
 
 def change_before_reading(monkeypatch: pytest.MonkeyPatch, path: Path, act: Callable[[], object]) -> None:
     """Do something when a local file is about to be uploaded: after its listing, before its first byte."""
-    from ctadata_providers.transfer import directions
+    from ctadata_providers.transfer.trees import directions
 
     upload = directions.upload
 
@@ -181,7 +181,7 @@ def test_a_local_file_that_changes_after_its_listing_is_copied_as_it_is_then(
 def test_a_remote_file_that_changes_or_vanishes_after_its_listing_is_told(
     client: CtaClient, fake_cta: FakeCta, local: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ctadata_providers.transfer import directions
+    from ctadata_providers.transfer.trees import directions
 
     sow(fake_cta, {"changes": b"old", "goes": b"1", "stays": b"2"})
     download = directions.download

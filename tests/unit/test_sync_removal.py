@@ -12,7 +12,7 @@ from ctadata_providers import (
     StorageError,
 )
 from ctadata_providers.testing import FakeCta
-from ctadata_providers.transfer.sync import Change
+from ctadata_providers.transfer.trees.sync import Change
 from tests.unit.two_trees import ADDRESS, TOP, client, local, methods, plant, sow, stored, tree
 
 __all__ = ["client", "local"]

@@ -1,16 +1,14 @@
-"""Transfers that are begun one by one: how many run, what an upload tells, and the URLs of files."""
+"""Transfers that are begun one by one: how many run, and what becomes of those that wait."""
 
 import os
 import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from ctadata_providers import CtaClient, NotFoundError, UnsupportedError
+from ctadata_providers import CtaClient
 from ctadata_providers.session.futures import Future
 from ctadata_providers.testing import FakeCta
 from ctadata_providers.transfer.context import Places
@@ -107,50 +105,3 @@ def test_what_cannot_begin_is_its_outcome_and_thousands_of_them_need_no_stack() 
     outcomes = [turns.begin(fail, limit=1) for _ in range(3000)]
 
     assert all(isinstance(outcome.exception(timeout=20), ValueError) for outcome in outcomes)
-
-
-def test_files_come_and_go_and_an_upload_tells_what_is_stored(
-    client: CtaClient, fake_cta: FakeCta, tmp_path: Path
-) -> None:
-    (tmp_path / "a").write_bytes(b"content")
-    stored = client.begin_upload(tmp_path / "a", "lst/new/a").result(timeout=20).stored
-
-    assert stored == replace(client.stat("lst/new/a"), etag=None)
-    downloads = [client.begin_download(stored, tmp_path / "copies" / str(number)) for number in range(20)]
-    for download in downloads:
-        download.result(timeout=20)
-    assert {path.read_bytes() for path in (tmp_path / "copies").iterdir()} == {b"content"}
-
-
-def test_a_stopped_download_leaves_nothing_under_its_name(client: CtaClient, fake_cta: FakeCta, tmp_path: Path) -> None:
-    fake_cta.put("/lst/large", bytes(50_000_000))
-    begun = threading.Event()
-    download = client.begin_download(client.stat("lst/large"), tmp_path / "large", progress=lambda _: begun.set())
-    assert begun.wait(timeout=20)
-    download.cancel()
-
-    with pytest.raises(CancelledError):
-        download.result(timeout=20)
-    assert not (tmp_path / "large").exists()
-
-
-def test_errors_are_those_of_a_transfer(client: CtaClient, tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="nothing"):
-        client.begin_upload(tmp_path / "nothing", "lst/a").result(timeout=20)
-
-
-def test_a_url_names_the_file_at_the_door_and_holds_no_credential(client: CtaClient, fake_cta: FakeCta) -> None:
-    assert client.url("cta://lst/a b#c.fits") == f"{fake_cta.door_url}/lst/a%20b%23c.fits"
-    with pytest.raises(UnsupportedError):
-        CtaClient(backend="memory").url("lst/a")
-
-
-def test_a_browser_is_sent_to_the_door_whose_settings_alone_tell_where(client: CtaClient, fake_cta: FakeCta) -> None:
-    asked = len(fake_cta.requests)
-
-    assert client.browser_url("cta://lst/a b#c?.fits") == f"{fake_cta.door_url}/lst/a%20b%23c%3F.fits"
-    assert client.browser_url("lst/DL3/") == f"{fake_cta.door_url}/lst/DL3/"
-    assert client.browser_url("/") == f"{fake_cta.door_url}/"
-    assert len(fake_cta.requests) == asked
-    with pytest.raises(UnsupportedError):
-        CtaClient(backend="memory").browser_url("lst/a")

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from ctadata_providers.transfer.names import part_name
-from ctadata_providers.transfer.uploads import abandoned, remember, state_folder, under_way
+from ctadata_providers.transfer.notes import abandoned, remember, state_folder, under_way
 
 DOOR = "https://door.example/"
 
@@ -96,7 +96,7 @@ def test_what_is_left_is_found_at_once_though_the_notes_were_just_read() -> None
 def test_the_free_notes_of_a_killed_process_are_removed() -> None:
     program = (
         "import os\n"
-        "from ctadata_providers.transfer.uploads import remember\n"
+        "from ctadata_providers.transfer.notes import remember\n"
         f"a, b = (remember({DOOR!r}, '/' + n, f'/.{{n}}.ctapart') for n in 'ab')\n"
         "b.forget()\n"
         "os.kill(os.getpid(), 9)\n"
@@ -145,8 +145,8 @@ def test_notes_of_many_other_processes_are_not_read_for_each_upload(monkeypatch:
         read, clock = read + 1, clock + 0.5
         return []
 
-    monkeypatch.setattr("ctadata_providers.transfer.uploads.time", SimpleNamespace(monotonic=lambda: clock))
-    monkeypatch.setattr("ctadata_providers.transfer.uploads.os.listdir", listdir)
+    monkeypatch.setattr("ctadata_providers.transfer.notes.time", SimpleNamespace(monotonic=lambda: clock))
+    monkeypatch.setattr("ctadata_providers.transfer.notes.os.listdir", listdir)
     state_folder().mkdir(parents=True)
     for number in range(100):
         (state_folder() / f"{number}.json").touch()  # another process begins an upload
@@ -159,9 +159,9 @@ def test_notes_of_many_other_processes_are_not_read_for_each_upload(monkeypatch:
 def test_a_note_whose_process_was_killed_before_it_wrote_it_is_removed() -> None:
     program = (
         "import os\n"
-        "from ctadata_providers.transfer import uploads\n"
-        "uploads.os.pwrite = lambda *_: os.kill(os.getpid(), 9)\n"
-        f"uploads.remember({DOOR!r}, '/a', '/.a.ctapart')\n"
+        "from ctadata_providers.transfer import notes\n"
+        "notes.os.pwrite = lambda *_: os.kill(os.getpid(), 9)\n"
+        f"notes.remember({DOOR!r}, '/a', '/.a.ctapart')\n"
     )
     subprocess.run([sys.executable, "-c", program], check=False, timeout=60)
     (state_folder() / "12345678.1.note-of-another-machine.json").touch()
@@ -176,9 +176,9 @@ def test_a_note_whose_process_was_killed_before_it_wrote_it_is_removed() -> None
 def elsewhere(target: str) -> Iterator[Path]:
     """Have a process of a machine or container of the same name upload, and give its note."""
     program = (
-        "from ctadata_providers.transfer import owners\n"
+        "from ctadata_providers.transfer.parts import owners\n"
         "owners._host = lambda: '00000000'\n"
-        "from ctadata_providers.transfer.uploads import remember\n"
+        "from ctadata_providers.transfer.notes import remember\n"
         f"print(remember({DOOR!r}, {target!r}, '/.a.ctapart').note, flush=True)\n"
         "input()\n"
     )

@@ -12,7 +12,7 @@ from ctadata_providers.backends import FileInfo
 from ctadata_providers.errors import CtaError, TransientError
 from ctadata_providers.patterns import Selection
 from ctadata_providers.transfer import walk
-from ctadata_providers.transfer.listings import ENTRIES_IN_MEMORY, LISTINGS_AHEAD, LISTINGS_AT_ONCE
+from ctadata_providers.transfer.trees.listings import ENTRIES_IN_MEMORY, LISTINGS_AHEAD, LISTINGS_AT_ONCE
 
 PATIENCE = 20.0
 TREE = {

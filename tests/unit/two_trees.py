@@ -11,7 +11,7 @@ from ctadata_providers import (
     CtaClient,
 )
 from ctadata_providers.testing import FakeCta
-from ctadata_providers.transfer.sync import SyncResult
+from ctadata_providers.transfer.trees.sync import SyncResult
 
 TOP = "/lst/tree"
 ADDRESS = "cta://lst/tree"

@@ -1,6 +1,7 @@
 """List, fetch, store, copy, sync and remove files at ``cta://`` addresses, with the connection ``cta_default``."""
 
-import tempfile
+import os
+from pathlib import Path
 
 from airflow.sdk import DAG, Asset, Param, task
 
@@ -18,6 +19,7 @@ from airflow_provider_cta.retries import CtaRetryPolicy
 from airflow_provider_cta.transfers.cta_to_object_storage import CtaToObjectStorageOperator
 from airflow_provider_cta.transfers.object_storage_to_cta import ObjectStorageToCtaOperator
 
+OWN = Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()  # nobody else can have made a folder there
 NIGHT, OUT, WORK = "{{ params.night }}", "{{ params.out }}", "{{ params.work }}/{{ run_id }}"
 
 with DAG(
@@ -31,7 +33,7 @@ with DAG(
     params={
         "night": Param("cta://lst/DL3/20241114", type="string", description="folder of files"),
         "out": Param("cta://lst/users/me/example", type="string", description="gets a copy"),
-        "work": Param(f"{tempfile.gettempdir()}/example_cta", type="string", description="folder for local files"),
+        "work": Param(f"{OWN}/example_cta", type="string", description="folder for local files"),
     },
 ) as dag:
     # [START cta_list]
@@ -44,8 +46,6 @@ with DAG(
 
     @task
     def summarise(files: list[dict[str, object]], params: dict[str, str], run_id: str) -> str:
-        from pathlib import Path
-
         summary = Path(params["work"], run_id, "out", "summary.txt")
         summary.parent.mkdir(parents=True, exist_ok=True)
         summary.write_text("".join(f"{file['uri']} {file['size']} {file['checksums']}\n" for file in files))

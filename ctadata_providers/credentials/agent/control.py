@@ -20,7 +20,7 @@ from ctadata_providers import errors
 from ctadata_providers.config import BUILT_IN_PROFILES, ENVIRONMENT, Config
 from ctadata_providers.config.folders import home_folder
 from ctadata_providers.credentials.agent.errand import Errand
-from ctadata_providers.credentials.agent.files import AgentFiles, agents_here, lock_holder
+from ctadata_providers.credentials.agent.files import AgentFiles, agents_here, is_seen_here, lock_holder
 from ctadata_providers.credentials.resolve import renewable
 from ctadata_providers.errors import ConfigError, CredentialError, CtaError
 
@@ -165,12 +165,20 @@ def stop(
         The process that has ended; None when none ran.
 
     Raises:
-        CtaError: When it does not end within `STOP_SECONDS`.
+        CtaError: When it does not end within `STOP_SECONDS`, or is not one of the processes that are seen here.
     """
     lock = AgentFiles.of(config).lock
     pid = lock_holder(lock)
     if pid is None:
         return None
+    if not is_seen_here(lock, pid):
+        if lock_holder(lock) != pid:
+            return pid  # it has just ended
+        raise CtaError(
+            f"the agent, process {pid}, runs where this command does not see it, perhaps in another container",
+            path=lock,
+            remedy="say 'ctadata agent stop' there",
+        )
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
     deadline = clock() + STOP_SECONDS

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
+from ctadata_providers.config.folders import ForeignFolderError, make_own
 from ctadata_providers.credentials.agent.errand import Errand
 from ctadata_providers.credentials.agent.files import AgentFiles, Lock, held
 from ctadata_providers.credentials.agent.keeper import Keeper
@@ -134,7 +135,7 @@ def _take_signals() -> None:
 @contextmanager
 def _log(path: Path) -> Iterator[None]:
     """Write the log of this package into a file that only we can read."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_own(path.parent)
     handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
     lines = LineFormatter(f"%(asctime)sZ {socket.gethostname()} {os.getpid()} %(levelname)s %(message)s")
     lines.converter = time.gmtime
@@ -170,6 +171,12 @@ def _failed(answer: TextIO, error: CtaError) -> int:
 def _unwritable(error: OSError) -> CtaError:
     """Return what a file that cannot be written means to the user."""
     where = error.filename or "a file"
+    if isinstance(error, ForeignFolderError):
+        return CtaError(
+            f"the folder {where} belongs to somebody else: no agent keeps its files there",
+            path=where,
+            remedy="set XDG_STATE_HOME to a folder of your own",
+        )
     remedy = "make room there, or name another place (--token-file, XDG_STATE_HOME)"
     return CtaError(f"cannot write {where}: {error.strerror}", path=error.filename, remedy=remedy)
 

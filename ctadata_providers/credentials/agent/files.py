@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from ctadata_providers.config import Config
-from ctadata_providers.config.folders import state_folder
+from ctadata_providers.config.folders import check_own, make_own, state_folder
 from ctadata_providers.credentials.oidc.sessions import account_of
 from ctadata_providers.credentials.safe_files import write_private
 from ctadata_providers.errors import ConfigError
+from ctadata_providers.processes import start_of
 
 _PATIENCE, _POLL_SECONDS = 2.0, 0.02
+_NUMBER_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class AgentFiles:
 
     @property
     def lock(self) -> Path:
-        """The file that is locked as long as the agent lives; it holds the number of its process."""
+        """The file that is locked as long as the agent lives; it holds the number and the start of its process."""
         return state_folder() / f"{_prefix(self.account)}{_suffix()}.lock"
 
     @property
@@ -79,6 +81,7 @@ def agents_here() -> Iterator[AgentFiles]:
     """Find all agents that there are or were on this machine; none where the folder of their files cannot be read."""
     ending = f"{_suffix()}.lock"
     try:
+        check_own(state_folder())
         names = os.listdir(state_folder())  # noqa: PTH208 (pathlib passes over errors, or not, by its version)
     except OSError:
         names = []
@@ -127,9 +130,9 @@ def held(
 
     Raises:
         ConfigError: When another process holds it, or the file system has no locks.
-        OSError: When the file cannot be made.
+        OSError: When the file cannot be made, or its folder is another user's.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_own(path.parent)
     number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         deadline = clock() + _PATIENCE
@@ -147,7 +150,7 @@ def held(
 def _write_number(number: int, path: Path) -> None:
     try:
         os.ftruncate(number, 0)
-        os.pwrite(number, str(os.getpid()).encode(), 0)
+        os.pwrite(number, f"{os.getpid()} {start_of(os.getpid()) or ''}".encode(), 0)
     except OSError as error:  # a full disk is told with the name of what lies on it
         raise OSError(error.errno, error.strerror, str(path)) from error
 
@@ -170,6 +173,7 @@ def _locked(number: int, path: Path) -> bool:
 def lock_holder(path: Path) -> int | None:
     """Return the process that holds the lock of an agent, None when nobody does."""
     try:
+        check_own(path.parent)
         number = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
     except OSError:
         return None
@@ -178,8 +182,8 @@ def lock_holder(path: Path) -> int | None:
             try:
                 fcntl.flock(number, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                with suppress(ValueError):
-                    return int(os.pread(number, 32, 0))
+                with suppress(ValueError, IndexError):
+                    return int(os.pread(number, _NUMBER_BYTES, 0).split()[0])
                 time.sleep(_POLL_SECONDS)  # between its lock and its number, or about to end
             else:
                 return None
@@ -188,3 +192,16 @@ def lock_holder(path: Path) -> int | None:
     finally:
         os.close(number)
     return None
+
+
+def is_seen_here(path: Path, pid: int) -> bool:
+    """Tell whether the process of that number here is the one that holds the lock of an agent.
+
+    That of another container with this home is not: its number may be another's here. Where no start is told, as
+    elsewhere than on Linux, the number counts.
+    """
+    try:
+        told, _, start = path.read_bytes()[:_NUMBER_BYTES].decode("ascii").partition(" ")
+    except (OSError, ValueError):
+        return False
+    return told == str(pid) and start in ("", start_of(pid))

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import re
-import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self, get_type_hints
 from urllib.parse import urlsplit
 
 from ctadata_providers.config import Config
-from ctadata_providers.config.folders import state_folder
+from ctadata_providers.config.folders import ForeignFolderError, make_own, state_folder
 from ctadata_providers.credentials.discreet import discreet
 from ctadata_providers.credentials.safe_files import ForeignFileError, read_private
 from ctadata_providers.errors import CredentialError
@@ -281,18 +280,15 @@ class Store:
 
     def _make_folder(self) -> None:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            found = self.folder.stat()
-            if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) & 0o077:
-                self.folder.chmod(0o700)
-        except OSError as error:
-            raise self._unusable(error) from error
-        if found.st_uid != os.geteuid():
+            make_own(self.folder)
+        except ForeignFolderError as error:
             raise CredentialError(
                 f"the folder {self.folder} belongs to somebody else: no session is kept there",
                 path=self.folder,
                 remedy="set XDG_STATE_HOME to a folder of your own",
-            )
+            ) from error
+        except OSError as error:
+            raise self._unusable(error) from error
 
     def _remove_orphans(self, older_than: float) -> None:
         for path in self.folder.glob(f".{self.account}.*.new"):

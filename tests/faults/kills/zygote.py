@@ -20,7 +20,7 @@ LOADED = (
     "ctadata_providers.cli.copies",
     "ctadata_providers.cli.syncing",
     "ctadata_providers.backends.webdav",
-    "ctadata_providers.mirroring",
+    "ctadata_providers.client.mirroring",
     "ctadata_providers.session.messages",
 )
 

@@ -17,7 +17,7 @@ from ctadata_providers import CtaClient, CtaError
 from ctadata_providers.errors import TransientError
 from ctadata_providers.retry import RetryPolicy
 from ctadata_providers.transfer import is_part
-from ctadata_providers.transfer.uploads import noted
+from ctadata_providers.transfer.notes import noted
 from tests.faults import acts
 from tests.faults.matrix.cells import Cell, Way
 from tests.faults.scripted import Door

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -205,3 +206,33 @@ def test_a_cancelled_upload_leaves_the_old_file(fake_cta: FakeCta, local: Path) 
 
     assert fake_cta.get("/lst/big") == b"old"
     assert fake_cta.paths() == ["/lst/big"]
+
+
+def test_files_come_and_go_and_an_upload_tells_what_is_stored(
+    client: CtaClient, fake_cta: FakeCta, tmp_path: Path
+) -> None:
+    (tmp_path / "a").write_bytes(b"content")
+    stored = client.begin_upload(tmp_path / "a", "lst/new/a").result(timeout=20).stored
+
+    assert stored == replace(client.stat("lst/new/a"), etag=None)
+    downloads = [client.begin_download(stored, tmp_path / "copies" / str(number)) for number in range(20)]
+    for download in downloads:
+        download.result(timeout=20)
+    assert {path.read_bytes() for path in (tmp_path / "copies").iterdir()} == {b"content"}
+
+
+def test_a_stopped_download_leaves_nothing_under_its_name(client: CtaClient, fake_cta: FakeCta, tmp_path: Path) -> None:
+    fake_cta.put("/lst/large", bytes(50_000_000))
+    begun = threading.Event()
+    download = client.begin_download(client.stat("lst/large"), tmp_path / "large", progress=lambda _: begun.set())
+    assert begun.wait(timeout=20)
+    download.cancel()
+
+    with pytest.raises(CancelledError):
+        download.result(timeout=20)
+    assert not (tmp_path / "large").exists()
+
+
+def test_errors_are_those_of_a_transfer(client: CtaClient, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="nothing"):
+        client.begin_upload(tmp_path / "nothing", "lst/a").result(timeout=20)

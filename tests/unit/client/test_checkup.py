@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ctadata_providers import Config, ConfigError, CredentialError, CtaClient
-from ctadata_providers.checkup import Step
+from ctadata_providers.client.checkup import Step
 from ctadata_providers.testing import FakeCta
 from tests.unit.client.calls import connect
 

@@ -1,7 +1,7 @@
 """With the services, the hub tells whose token it is and what it is good for."""
 
 from ctadata_providers import Config, CredentialError, CtaClient
-from ctadata_providers.checkup import Step
+from ctadata_providers.client.checkup import Step
 from ctadata_providers.testing import FakeCta
 
 

@@ -263,7 +263,7 @@ class TestVerified:
     def test_a_copy_that_was_killed_is_removed_by_the_next(
         self, here: CtaClient, there: CtaClient, site: FakeCta, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from ctadata_providers.transfer.uploads import remember
+        from ctadata_providers.transfer.notes import remember
 
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
         part = "/.a.1a2b3c4d.0123456789abcdef0123456789abcdef.ctapart"

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from ctadata_providers.errors import QuotaError
-from ctadata_providers.transfer import leftovers, owners, sidecar
 from ctadata_providers.transfer.cleaning import clean_local
-from ctadata_providers.transfer.leftovers import QUIET_SECONDS, Leftovers, adopt, sweep
-from ctadata_providers.transfer.owners import PartName, new_name
-from ctadata_providers.transfer.parts import Target
-from ctadata_providers.transfer.resumable import ResumablePart
-from ctadata_providers.transfer.sidecar import ROW_BYTES, Origin, Sidecar, Told
+from ctadata_providers.transfer.parts import leftovers, owners, sidecar
+from ctadata_providers.transfer.parts.leftovers import QUIET_SECONDS, Leftovers, adopt, sweep
+from ctadata_providers.transfer.parts.owners import PartName, new_name
+from ctadata_providers.transfer.parts.resumable import ResumablePart
+from ctadata_providers.transfer.parts.sidecar import ROW_BYTES, Origin, Sidecar, Told
+from ctadata_providers.transfer.parts.writing import Target
 
 STEM = ".events.fits.12345678"
 ORIGIN = Origin("https://door/events.fits", 1000, etag='"one"', modified="today", checksums={"adler32": "00000001"})
@@ -230,8 +230,8 @@ def test_only_so_many_folders_are_remembered(tmp_path: Path) -> None:
 RACER = """
 import sys
 from pathlib import Path
-from ctadata_providers.transfer.leftovers import Leftovers, adopt
-from ctadata_providers.transfer.sidecar import Origin
+from ctadata_providers.transfer.parts.leftovers import Leftovers, adopt
+from ctadata_providers.transfer.parts.sidecar import Origin
 folder, stem, rounds = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 origin = Origin(*eval(sys.argv[4]))
 for number in range(rounds):
@@ -247,7 +247,7 @@ for number in range(rounds):
 
 def test_of_two_processes_that_want_one_leftover_exactly_one_gets_it(tmp_path: Path) -> None:
     rounds = 40
-    code = f"from ctadata_providers.transfer.owners import new_name; print(new_name({STEM!r}).digits)"
+    code = f"from ctadata_providers.transfer.parts.owners import new_name; print(new_name({STEM!r}).digits)"
     digits = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     for number in range(rounds):
         (tmp_path / str(number)).mkdir()
@@ -323,3 +323,14 @@ def test_a_part_whose_new_sidecar_finds_no_room_is_given_up(tmp_path: Path, monk
         time.sleep(0.005)  # a thread closes it, for that may take a while
     with pytest.raises(OSError, match="descriptor"):
         os.fstat(adopted.fd)
+
+
+@pytest.mark.parametrize("kind", ["hard", "symbolic"])
+def test_a_sidecar_is_written_into_no_file_that_was_there(kind: str, tmp_path: Path) -> None:
+    mine, place = tmp_path / "mine", tmp_path / "s"
+    mine.write_bytes(b"mine")
+    place.hardlink_to(mine) if kind == "hard" else place.symlink_to(mine)
+    Sidecar(place, Told(ORIGIN)).close()
+
+    assert mine.read_bytes() == b"mine"
+    assert sidecar.read(place) == Told(ORIGIN)

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctadata_providers.transfer import owners
 from ctadata_providers.transfer.names import is_part
-from ctadata_providers.transfer.owners import PartName, new_name, parsed, stem
+from ctadata_providers.transfer.parts import owners
+from ctadata_providers.transfer.parts.owners import PartName, new_name, parsed, stem
 
-NEW = "from ctadata_providers.transfer.owners import new_name; print(new_name('.a.12345678').digits, flush=True)"
+NEW = "from ctadata_providers.transfer.parts.owners import new_name; print(new_name('.a.12345678').digits, flush=True)"
 
 
 def made_by(code: str = NEW) -> subprocess.Popen[str]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ctadata_providers.transfer.ramp import MOST_STREAMS, Ramp
+from ctadata_providers.transfer.parts.ramp import MOST_STREAMS, Ramp
 
 MB = 1_000_000
 

@@ -10,11 +10,11 @@ import pytest
 
 from ctadata_providers.backends import Enough
 from ctadata_providers.errors import IntegrityError, QuotaError
-from ctadata_providers.transfer import resumable
-from ctadata_providers.transfer.parts import Target
-from ctadata_providers.transfer.resumable import GATHERED_PIECES, GATHERED_SECONDS, ResumablePart
-from ctadata_providers.transfer.segments import Segment
-from ctadata_providers.transfer.sidecar import Origin
+from ctadata_providers.transfer.parts import resumable
+from ctadata_providers.transfer.parts.resumable import GATHERED_PIECES, GATHERED_SECONDS, ResumablePart
+from ctadata_providers.transfer.parts.segments import Segment
+from ctadata_providers.transfer.parts.sidecar import Origin
+from ctadata_providers.transfer.parts.writing import Target
 
 PIECE = 16 * 1024
 PAYLOAD = os.urandom(64 * PIECE)

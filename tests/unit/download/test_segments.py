@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctadata_providers.checksum import adler32_combine
-from ctadata_providers.transfer.segments import Segment, Segments
+from ctadata_providers.transfer.parts.segments import Segment, Segments
 
 
 @given(st.binary(max_size=300), st.binary(max_size=300))

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from ctadata_providers import transfer
 from ctadata_providers.backends import FileInfo
-from ctadata_providers.connection import Connection
-from ctadata_providers.copies import route_of
+from ctadata_providers.client.connection import Connection
+from ctadata_providers.client.copies import route_of
 from ctadata_providers.local_places import local_file, local_path
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.request import Sink

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from ctadata_providers.backends import open_backend
 from ctadata_providers.backends.services.hub import hub_user, missing_scope
+from ctadata_providers.client.connection import Connection
 from ctadata_providers.config import Config
-from ctadata_providers.connection import Connection
 from ctadata_providers.credentials.hub import new_token
 from ctadata_providers.credentials.resolve import DEFAULT_PORTS
 from ctadata_providers.errors import CredentialError, CtaError, StorageError, TransientError

@@ -16,10 +16,10 @@ from ctadata_providers.transfer.context import Context, Progress, TransferResult
 from ctadata_providers.transfer.download import download
 from ctadata_providers.transfer.folders import make_dirs, stat_or_none
 from ctadata_providers.transfer.local import explained
-from ctadata_providers.transfer.pairs import Pair, Side
-from ctadata_providers.transfer.places import LocalRoot, made_folder
+from ctadata_providers.transfer.trees.pairs import Pair, Side
+from ctadata_providers.transfer.trees.places import LocalRoot, made_folder
+from ctadata_providers.transfer.trees.walking import LocalEntry
 from ctadata_providers.transfer.upload import upload
-from ctadata_providers.transfer.walking import LocalEntry
 from ctadata_providers.uri import segment_fault, split
 
 

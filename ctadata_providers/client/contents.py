@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterable
 from typing import BinaryIO
 
 from ctadata_providers import transfer
-from ctadata_providers.connection import Connection
+from ctadata_providers.client.connection import Connection
 from ctadata_providers.errors import ConfigError
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import run, spawn

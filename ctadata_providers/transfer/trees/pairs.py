@@ -11,9 +11,9 @@ from typing import Literal
 from ctadata_providers.backends import Backend, FileInfo
 from ctadata_providers.errors import CtaError, NotADirError, NotFoundError
 from ctadata_providers.patterns import EVERYTHING, Selection
-from ctadata_providers.transfer.listings import Listing, Listings
 from ctadata_providers.transfer.names import is_part
-from ctadata_providers.transfer.walking import LocalEntry, LocalFolder, OnUnlisted
+from ctadata_providers.transfer.trees.listings import Listing, Listings
+from ctadata_providers.transfer.trees.walking import LocalEntry, LocalFolder, OnUnlisted
 
 Side = Literal["local", "remote"]
 

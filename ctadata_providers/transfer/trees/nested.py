@@ -8,9 +8,9 @@ from functools import partial
 from ctadata_providers.backends import Backend, FileInfo
 from ctadata_providers.errors import CtaError
 from ctadata_providers.patterns import EVERYTHING, Selection
-from ctadata_providers.transfer.listings import Listing, Listings
 from ctadata_providers.transfer.names import is_part
-from ctadata_providers.transfer.walking import OnUnlisted
+from ctadata_providers.transfer.trees.listings import Listing, Listings
+from ctadata_providers.transfer.trees.walking import OnUnlisted
 
 OnFile = Callable[[FileInfo], object]
 

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from ctadata_providers.config import folders
 from ctadata_providers.forks import NewAfterFork
-from ctadata_providers.transfer import owners
 from ctadata_providers.transfer.names import is_part
+from ctadata_providers.transfer.parts import owners
 
 logger = logging.getLogger(__name__)
 NOTE_BYTES = 1024
@@ -159,9 +159,10 @@ class _Slots(NewAfterFork):
         folder = state_folder()
         name = f"{owners.this_owner()}.{os.urandom(8).hex()}.json"
         try:
+            folders.check_own(folder.parent, folder)
             return folder / name, os.open(folder / name, _CREATE, 0o600)
         except FileNotFoundError:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folders.make_own(folder.parent, folder)
             return folder / name, os.open(folder / name, _CREATE, 0o600)
 
 
@@ -326,6 +327,7 @@ def _notes() -> Iterator[_Note]:
 def _files() -> list[Path]:
     folder = state_folder()
     try:
+        folders.check_own(folder.parent, folder)  # another user's notes would have us remove what they name
         names = os.listdir(folder)  # noqa: PTH208 (pathlib passes over errors, or not, by its version)
     except (FileNotFoundError, NotADirectoryError):
         return []

@@ -13,9 +13,9 @@ from typing import Generic, TypeVar
 from ctadata_providers.backends import Backend, FileInfo
 from ctadata_providers.errors import CtaError, NotFoundError, StorageError
 from ctadata_providers.patterns import EVERYTHING, Selection
-from ctadata_providers.transfer.listings import Listings
 from ctadata_providers.transfer.local import explained
 from ctadata_providers.transfer.names import is_part
+from ctadata_providers.transfer.trees.listings import Listings
 
 Entry = TypeVar("Entry")
 OnUnlisted = Callable[[str, CtaError], object]

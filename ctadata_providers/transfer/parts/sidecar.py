@@ -8,6 +8,7 @@ Where the first line says that there are no rows, what is there is as long as th
 import json
 import os
 import socket
+import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -15,12 +16,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from ctadata_providers.backends import FileInfo
-from ctadata_providers.transfer.owners import own_start
+from ctadata_providers.transfer.parts.owners import own_start
 
 ROW_BYTES = 64
 """A row never crosses a page of memory, at whose border a kill may tear a write."""
 MAX_BYTES = 1 << 20
 _VERSION = 1
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,11 @@ class Sidecar:
 
     def __init__(self, place: Path, told: Told) -> None:
         self._place = place
-        self._fd = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            self._fd = os.open(place, _CREATE, 0o600)
+        except FileExistsError:  # never written into: it may be another user's, or have another name
+            place.unlink()
+            self._fd = os.open(place, _CREATE, 0o600)
         try:
             self.tell(told)
         except OSError:
@@ -141,10 +147,12 @@ class Sidecar:
 
 
 def read(place: Path) -> Told | None:
-    """Return what a sidecar tells, None when there is none that can be understood."""
+    """Return what a sidecar tells, None when there is none of ours that can be understood."""
     try:
-        fd = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)  # it may be a pipe
         try:
+            if not is_own(os.fstat(fd)):
+                return None
             text = os.read(fd, MAX_BYTES)
         finally:
             os.close(fd)
@@ -152,6 +160,11 @@ def read(place: Path) -> Told | None:
         return _told(json.loads(head), rest)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def is_own(found: os.stat_result) -> bool:
+    """Tell whether a file can be what a transfer of ours has left: in `/tmp` anybody can put another one there."""
+    return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink == 1
 
 
 def _told(fields: Any, rest: bytes) -> Told | None:

@@ -11,8 +11,8 @@ from ctadata_providers.transfer.context import OnError, Progress, TreeResult
 from ctadata_providers.transfer.copying import Route, copy
 from ctadata_providers.transfer.failures import Failures
 from ctadata_providers.transfer.parallel import Job
-from ctadata_providers.transfer.trees import Jobs, Step, made, made_with_parents, run_jobs
-from ctadata_providers.transfer.walking import walk
+from ctadata_providers.transfer.trees.transfers import Jobs, Step, made, made_with_parents, run_jobs
+from ctadata_providers.transfer.trees.walking import walk
 from ctadata_providers.uri import split
 
 

@@ -15,10 +15,10 @@ from ctadata_providers.session.status import NOT_SATISFIABLE
 from ctadata_providers.session.tasks import wait
 from ctadata_providers.transfer import verify
 from ctadata_providers.transfer.context import RENEWED_FROM, Attempts, Context
+from ctadata_providers.transfer.parts.ramp import Ramp
+from ctadata_providers.transfer.parts.resumable import ResumablePart
+from ctadata_providers.transfer.parts.segments import Segment
 from ctadata_providers.transfer.pulse import Pulse
-from ctadata_providers.transfer.ramp import Ramp
-from ctadata_providers.transfer.resumable import ResumablePart
-from ctadata_providers.transfer.segments import Segment
 
 logger = logging.getLogger(__name__)
 CHANGES = 2

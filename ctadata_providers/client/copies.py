@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterable
 
 from ctadata_providers import transfer, uri
 from ctadata_providers.backends import FileInfo
-from ctadata_providers.connection import Connection
+from ctadata_providers.client.connection import Connection
 from ctadata_providers.errors import ConfigError, IsADirError
 from ctadata_providers.patterns import Selection
 from ctadata_providers.session.futures import Future

@@ -14,15 +14,15 @@ from ctadata_providers.backends import Enough
 from ctadata_providers.errors import CtaError, StorageError
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import fulfil, wait
-from ctadata_providers.transfer import owners
 from ctadata_providers.transfer.asking import in_own_thread
 from ctadata_providers.transfer.context import Progress
-from ctadata_providers.transfer.hashing import Follower, digest_of
-from ctadata_providers.transfer.leftovers import Adopted
 from ctadata_providers.transfer.local import explained
-from ctadata_providers.transfer.parts import Target, created, too_many
-from ctadata_providers.transfer.segments import Segment, Segments
-from ctadata_providers.transfer.sidecar import Origin, Sidecar, Told
+from ctadata_providers.transfer.parts import owners
+from ctadata_providers.transfer.parts.hashing import Follower, digest_of
+from ctadata_providers.transfer.parts.leftovers import Adopted
+from ctadata_providers.transfer.parts.segments import Segment, Segments
+from ctadata_providers.transfer.parts.sidecar import Origin, Sidecar, Told
+from ctadata_providers.transfer.parts.writing import Target, created, too_many
 
 CHECKED_SECONDS = 1.0
 TELL_EVERY = 64 * 1024

@@ -16,10 +16,11 @@ from ctadata_providers.errors import (
     QuotaError,
     StorageError,
 )
-from ctadata_providers.transfer import owners
+from ctadata_providers.transfer import links
 from ctadata_providers.transfer.context import Progress
-from ctadata_providers.transfer.hashing import digest_of
 from ctadata_providers.transfer.local import explained
+from ctadata_providers.transfer.parts import owners
+from ctadata_providers.transfer.parts.hashing import digest_of
 
 StrPath = str | Path
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
@@ -35,11 +36,13 @@ class Target:
 
     Args:
         place: The file; a symbolic link is followed, so that the link stays.
-        overwrite: Whether a file there may be replaced.
+        overwrite: Whether a file there may be replaced; a link that leads nowhere counts as one.
 
     Raises:
         IsADirError: When it is a folder.
         AlreadyExistsError: When it exists and may not be overwritten.
+        PermissionDeniedError: When only others can replace it, or another user has put a link on the way to it where
+            everybody may write.
     """
 
     def __init__(self, place: Path, *, overwrite: bool) -> None:
@@ -47,6 +50,12 @@ class Target:
         self._overwrite = overwrite
         self._text = os.fspath(place)
         self._old: os.stat_result | None = None
+        folder = self._text.rpartition("/")[0]
+        try:
+            if folder:
+                links.check_folder(folder)
+        except OSError as error:
+            raise explained(error, place, "write") from error
         try:
             self._old = self._check(os.lstat(self._text))
         except FileNotFoundError:
@@ -97,9 +106,11 @@ class Target:
     def _check(self, found: os.stat_result) -> os.stat_result:
         """Return what is known of the file to be replaced."""
         if stat.S_ISLNK(found.st_mode):
-            self._text = os.path.realpath(self.place)
+            if not self._overwrite:
+                raise self._exists()
+            self._text = links.followed(self._text)
             self.place = Path(self._text)
-            found = os.stat(self.place)  # noqa: PTH116 (as above)
+            found = os.lstat(self._text)
         if stat.S_ISDIR(found.st_mode):
             raise IsADirError(
                 f"cannot write {self.place}: it is a folder", path=self.place, remedy="give the name of a file in it"
@@ -109,11 +120,7 @@ class Target:
                 f"cannot write {self.place}: it is no regular file", path=self.place, remedy="name a file"
             )
         if not self._overwrite:
-            raise AlreadyExistsError(
-                f"cannot write {self.place}: it exists",
-                path=self.place,
-                remedy="remove it first, or allow overwriting",
-            )
+            raise self._exists()
         if _is_kept_from_us(found, self.place.parent):
             raise PermissionDeniedError(
                 f"cannot write {self.place}: it belongs to another user, and its folder has the sticky bit",
@@ -121,6 +128,11 @@ class Target:
                 remedy="choose another name or folder",
             )
         return found
+
+    def _exists(self) -> AlreadyExistsError:
+        return AlreadyExistsError(
+            f"cannot write {self.place}: it exists", path=self.place, remedy="remove it first, or allow overwriting"
+        )
 
 
 def _is_kept_from_us(old: os.stat_result, folder: Path) -> bool:
@@ -179,6 +191,7 @@ def created(target: Target, place: StrPath, mode: int) -> int:
             return os.open(place, _CREATE | mode, target.part_mode)
         except FileNotFoundError:
             target.place.parent.mkdir(parents=True, exist_ok=True)
+            links.check_folder(target.folder)  # meanwhile a link may have come
             return os.open(place, _CREATE | mode, target.part_mode)
     except OSError as error:
         raise explained(error, target.place, "write") from error
@@ -331,7 +344,7 @@ def _rename_to_new(part: StrPath, target: Path) -> None:
     try:
         os.link(part, target)
     except OSError as error:
-        if error.errno not in _NO_LINKS or target.exists():
+        if error.errno not in _NO_LINKS or os.path.lexists(target):
             raise
         os.replace(part, target)  # noqa: PTH105 (a file system without hard links)
     else:

@@ -21,8 +21,8 @@ from ctadata_providers.transfer.failures import Failures
 from ctadata_providers.transfer.folders import make_dirs, stat_or_none
 from ctadata_providers.transfer.local import explained
 from ctadata_providers.transfer.parallel import Begin, Job, Pump
-from ctadata_providers.transfer.places import LocalRoot, made_folder
-from ctadata_providers.transfer.walking import local_entries, walk
+from ctadata_providers.transfer.trees.places import LocalRoot, made_folder
+from ctadata_providers.transfer.trees.walking import local_entries, walk
 from ctadata_providers.uri import segment_fault, split
 
 LOOK_AHEAD = 32

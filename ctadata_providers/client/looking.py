@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 
 from ctadata_providers import transfer, uri
 from ctadata_providers.backends import ClockBackend, FileInfo, UrlBackend, browser_url
-from ctadata_providers.connection import Connection
+from ctadata_providers.client.connection import Connection
+from ctadata_providers.client.globbing import find
+from ctadata_providers.client.lookup import look_up
 from ctadata_providers.errors import ConfigError, NotADirError, NotFoundError, UnsupportedError
-from ctadata_providers.globbing import find
-from ctadata_providers.lookup import look_up
 from ctadata_providers.patterns import Selection
 from ctadata_providers.session.request import Sink
 from ctadata_providers.session.tasks import run

@@ -1,7 +1,6 @@
 """What transfers that were cut off have left beside a target: found without listing a folder for each file, adopted."""
 
 import os
-import stat
 import threading
 import time
 from collections import OrderedDict
@@ -11,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ctadata_providers.forks import NewAfterFork
-from ctadata_providers.transfer import owners, sidecar
-from ctadata_providers.transfer.owners import PartName
-from ctadata_providers.transfer.sidecar import Origin, Told
+from ctadata_providers.transfer.parts import owners, sidecar
+from ctadata_providers.transfer.parts.owners import PartName
+from ctadata_providers.transfer.parts.sidecar import Origin, Told
 
 REMEMBERED_SECONDS = 20.0
 REMEMBERED_FOLDERS = 64
@@ -186,8 +185,7 @@ def _candidate(folder: Path, name: PartName, origin: Origin, *, trusted: bool) -
     except OSError:
         return None
     ranges = tuple(told.written(min(found.st_size, origin.size or 0)))
-    mine = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink == 1
-    return _Candidate(name, told, ranges, found.st_size) if mine and ranges else None
+    return _Candidate(name, told, ranges, found.st_size) if sidecar.is_own(found) and ranges else None
 
 
 def _taken(folder: Path, candidate: _Candidate) -> Adopted | None:

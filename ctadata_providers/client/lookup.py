@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from ctadata_providers.backends import Backend, FileInfo
+from ctadata_providers.client.globbing import find
 from ctadata_providers.errors import NotADirError, NotFoundError
-from ctadata_providers.globbing import find
 from ctadata_providers.patterns import PathPattern, has_magic
 from ctadata_providers.transfer import is_part
 from ctadata_providers.uri import split

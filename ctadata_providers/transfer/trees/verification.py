@@ -18,9 +18,9 @@ from ctadata_providers.transfer.context import Context
 from ctadata_providers.transfer.failures import ends_all
 from ctadata_providers.transfer.folders import stat_or_none
 from ctadata_providers.transfer.local import explained
-from ctadata_providers.transfer.ordered import in_order
-from ctadata_providers.transfer.pairs import Pair, pairs
-from ctadata_providers.transfer.walking import LocalEntry
+from ctadata_providers.transfer.trees.ordered import in_order
+from ctadata_providers.transfer.trees.pairs import Pair, pairs
+from ctadata_providers.transfer.trees.walking import LocalEntry
 
 DifferenceKind = Literal["missing here", "missing there", "kind", "size", "checksum", "error"]
 

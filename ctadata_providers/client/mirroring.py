@@ -4,16 +4,16 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ctadata_providers import uri
-from ctadata_providers.connection import Connection
+from ctadata_providers.client.connection import Connection
 from ctadata_providers.errors import ConfigError
 from ctadata_providers.local_places import local_path
 from ctadata_providers.patterns import Selection
 from ctadata_providers.transfer.cleaning import CleanResult, clean
 from ctadata_providers.transfer.compare import Compare
 from ctadata_providers.transfer.context import OnError, Progress
-from ctadata_providers.transfer.directions import Direction, Down, Up
-from ctadata_providers.transfer.sync import Change, SyncOptions, SyncResult, sync_tree
-from ctadata_providers.transfer.verification import Verification, verify_tree
+from ctadata_providers.transfer.trees.directions import Direction, Down, Up
+from ctadata_providers.transfer.trees.sync import Change, SyncOptions, SyncResult, sync_tree
+from ctadata_providers.transfer.trees.verification import Verification, verify_tree
 
 DAY = 86400.0
 

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from ctadata_providers import transfer, uri
 from ctadata_providers.backends import ChecksumBackend, FileInfo, HomeBackend
-from ctadata_providers.beginning import Beginning
 from ctadata_providers.checksum import canonical_algorithm
-from ctadata_providers.checkup import Checking
-from ctadata_providers.contents import Contents
-from ctadata_providers.copies import Copying
+from ctadata_providers.client.beginning import Beginning
+from ctadata_providers.client.checkup import Checking
+from ctadata_providers.client.contents import Contents
+from ctadata_providers.client.copies import Copying
+from ctadata_providers.client.looking import Looking
+from ctadata_providers.client.mirroring import Mirroring
 from ctadata_providers.errors import (
     AlreadyExistsError,
     ConfigError,
@@ -20,8 +22,6 @@ from ctadata_providers.errors import (
     UnsupportedError,
 )
 from ctadata_providers.local_places import local_file, local_path
-from ctadata_providers.looking import Looking
-from ctadata_providers.mirroring import Mirroring
 from ctadata_providers.patterns import Selection
 from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import run

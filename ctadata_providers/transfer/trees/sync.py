@@ -13,12 +13,12 @@ from ctadata_providers.session.futures import Future
 from ctadata_providers.session.tasks import Task, asked, wait
 from ctadata_providers.transfer.compare import Compare, checked_compare
 from ctadata_providers.transfer.context import Failure, OnError, TransferResult
-from ctadata_providers.transfer.directions import Direction
 from ctadata_providers.transfer.failures import Failures
-from ctadata_providers.transfer.ordered import in_order
-from ctadata_providers.transfer.pairs import Pair, pairs
 from ctadata_providers.transfer.parallel import as_ended
-from ctadata_providers.transfer.removals import plan_removals
+from ctadata_providers.transfer.trees.directions import Direction
+from ctadata_providers.transfer.trees.ordered import in_order
+from ctadata_providers.transfer.trees.pairs import Pair, pairs
+from ctadata_providers.transfer.trees.removals import plan_removals
 
 ChangeKind = Literal["make", "copy", "replace", "remove"]
 

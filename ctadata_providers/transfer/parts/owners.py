@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ctadata_providers.errors import ConfigError
+from ctadata_providers.processes import start_of
 from ctadata_providers.transfer.names import MAX_NAME_BYTES, address_hash
 
 Standing = Literal["in use", "given up", "unknown"]
@@ -143,7 +144,7 @@ def own_start() -> str:
 @lru_cache(maxsize=1)
 def _own(pid: int) -> str:
     """Return the digits of this process."""
-    return f"{_host()}{pid & 0xFFFFFFFF:08x}{_start_of(pid) or _NO_START}"
+    return f"{_host()}{pid & 0xFFFFFFFF:08x}{start_of(pid) or _NO_START}"
 
 
 @lru_cache(maxsize=1)
@@ -156,18 +157,6 @@ def _host() -> str:
     return hashlib.sha256("\n".join(told).encode(errors="surrogateescape")).hexdigest()[:8]
 
 
-def _start_of(pid: int) -> str | None:
-    """Return eight digits for the time at which a process began, None where that is not told, `""` for a dead one."""
-    try:
-        told = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return None
-    fields = told.rpartition(b")")[2].split()  # the name of the program, in brackets, may hold anything
-    if len(fields) < 20 or fields[0] in (b"Z", b"X"):  # killed, and nobody has asked how it ended
-        return ""
-    return f"{int(fields[19]) & 0xFFFFFFFF:08x}"
-
-
 def _runs(pid: int, start: str) -> bool:
     """Tell whether a process of this machine still runs; its number may be another's by now."""
     try:
@@ -176,7 +165,7 @@ def _runs(pid: int, start: str) -> bool:
         return False
     except PermissionError:
         pass  # another user's
-    now = _start_of(pid)
+    now = start_of(pid)
     return now is None or now == start or (start == _NO_START and now != "")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ctadata_providers.errors import NotADirError, StorageError
+from ctadata_providers.transfer import links
 from ctadata_providers.transfer.local import explained
 from ctadata_providers.uri import segment_fault, split
 
@@ -76,9 +77,11 @@ def made_folder(folder: Path) -> Path:
 
     Raises:
         NotADirError: When it is a file.
+        PermissionDeniedError: When another user has put a link on the way to it where everybody may write.
         StorageError: For another fault of the file system.
     """
     try:
+        links.check_folder(os.fspath(folder))
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
         raise NotADirError(f"cannot make folder {folder}: it is a file", path=folder, remedy="remove it") from error

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from ctadata_providers.patterns import Selection
-from ctadata_providers.transfer.directions import Direction
 from ctadata_providers.transfer.names import is_part
+from ctadata_providers.transfer.trees.directions import Direction
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Trees: walked, transferred, made alike, compared."""
