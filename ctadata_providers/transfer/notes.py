@@ -320,7 +320,7 @@ def _notes() -> Iterator[_Note]:
                 file.unlink()  # it was free when its process was killed
             elif any(map(is_part, fields["path"].split("/"))):
                 yield _Note(file, str(fields["door"]), str(fields["target"]), str(fields["path"]), owner)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             _remove_torn(file)
 
 

@@ -36,13 +36,17 @@ def clear(workflow: Any, prefix: Path) -> None:
     fetched = dict(_copies(prefix, outputs.of_checkpoints(workflow)))
     if not (begun or fetched) or any(notes._read_locks()):
         return
-    for query in notes._filter_incomplete_keys(begun):
+    kept = outputs.kept(workflow)
+    for query in notes._filter_incomplete_keys({**begun, **fetched}):
         # A job of a cluster outlives the process that was killed.
-        if begun[query].is_dir() and not any(notes._get_external_jobids([query])):
+        if any(notes._get_external_jobids([query])):
+            fetched.pop(query, None)
+        elif query in begun and begun[query].is_dir():
             logger.warning("%s is removed: the job that wrote it did not end", begun[query])
             _remove(begun[query])
-    for copy in fetched.values():
-        _remove(copy)
+    for query, copy in fetched.items():
+        if not any(outputs.matches(pattern, query) for pattern in kept):
+            _remove(copy)
 
 
 def _copies(prefix: Path, patterns: Iterable[str]) -> Iterator[tuple[str, Path]]:

@@ -79,6 +79,12 @@ def of_checkpoints(workflow: Any) -> set[str]:
     }
 
 
+def kept(workflow: Any) -> set[str]:
+    """Return the patterns of the files of a workflow of which a local copy is to be kept."""
+    files = (file for rule in workflow.rules for file in (*rule.input, *rule.output))
+    return set(_queries(file for file in files if getattr(file, "should_keep_local", False)))
+
+
 def inputs(rules: Iterable[Any]) -> Iterator[Any]:
     """Yield the storage objects among the inputs of rules that need no wildcards."""
     for rule in rules:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 NOT_STORED = ".not-stored"
 """What the names of copies that are set aside end with."""
+_NAME_BYTES = 255
+"""The longest name that a local folder takes."""
 
 
 def remove_folder(folder: Path) -> None:
@@ -26,10 +28,13 @@ def set_aside(local: Path) -> Path | None:
     Under its own name Snakemake would remove it, or the job that runs again find it and store a mixture of both.
     None is returned where that cannot be done.
     """
-    place = local.with_name(f"{local.name}{NOT_STORED}")
+    name = os.fsdecode(os.fsencode(local.name)[: _NAME_BYTES - len(NOT_STORED)])
+    place = local.with_name(f"{name}{NOT_STORED}")
     try:
-        if place.is_dir():
+        if place.is_dir() and not place.is_symlink():
             remove_folder(place)
+        else:
+            place.unlink(missing_ok=True)
         return local.replace(place)
     except OSError:
         return None

@@ -129,9 +129,8 @@ def was_kept(local: Path) -> bool:
     """Tell whether a download to a file was cut off and has left what the next one goes on with."""
     place = Path(os.path.realpath(local))
     with suppress(OSError), os.scandir(place.parent) as entries:
-        return any(
-            entry.name.startswith(f".{place.name}.") and entry.name.endswith(".json.ctapart") for entry in entries
-        )
+        found = (owners.parsed(entry.name) for entry in entries if entry.name.endswith(".json.ctapart"))
+        return any(part is not None and part.stem.rpartition(".")[0] == f".{place.name}" for part in found)
     return False
 
 

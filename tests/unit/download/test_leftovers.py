@@ -334,3 +334,10 @@ def test_a_sidecar_is_written_into_no_file_that_was_there(kind: str, tmp_path: P
 
     assert mine.read_bytes() == b"mine"
     assert sidecar.read(place) == Told(ORIGIN)
+
+
+def test_what_another_target_has_left_is_not_gone_on_with(tmp_path: Path) -> None:
+    (tmp_path / f".a.b.12345678.{'0' * 32}.json.ctapart").touch()
+
+    assert leftovers.was_kept(tmp_path / "a.b")
+    assert not leftovers.was_kept(tmp_path / "a")
