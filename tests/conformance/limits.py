@@ -83,8 +83,8 @@ LATE = Reason(
 )
 RACING = Reason(
     "race",
-    "The client looks whether the name is taken, the server does not: a file that appears in the instant between is"
-    " replaced. Each upload is whole.",
+    "The client looks whether the name is taken, and the server does not (WsgiDAV: looks, too, but not in one step"
+    " with the rename): a file that appears in the instant between is replaced. Each upload is whole.",
 )
 UNTOLD = Reason(
     "untold",
@@ -240,7 +240,7 @@ LIMITS: tuple[Limit, ...] = (
     ),
     *(
         Limit(storage=storage, test=_RACE, says="not always", reason=RACING, certain=False)
-        for storage in ("xrootd", "apache")
+        for storage in ("xrootd", "apache", "wsgidav")
     ),
     *(
         Limit(storage=storage, test="test_the_server_copies_by_itself", says="https with a token", reason=THROUGH_HERE)
